@@ -1,0 +1,34 @@
+"""huse_tf: one embedding space for product images and product texts, class hierarchy built in.
+
+The public names are loaded on first use, so that `import huse_tf` (and every `--help`) stays
+free of TensorFlow's seconds of import time.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Config": "huse_tf.config",
+    "train": "huse_tf.training.run",
+    "evaluate_run": "huse_tf.evaluation.run",
+    "export_run": "huse_tf.serving.export",
+    "read_catalogue": "huse_tf.data.catalogue",
+    "Taxonomy": "huse_tf.data.taxonomy",
+    "METHODS": "huse_tf.methods",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(
+        f"module 'huse_tf' has no attribute {name!r}; it offers: {sorted(__all__)}"
+    )
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

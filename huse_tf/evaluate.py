@@ -1,0 +1,38 @@
+"""Measures a trained run on its held-out products, or on another catalogue, and writes the report.
+
+python -m huse_tf.evaluate --run_dir=runs/home_goods
+python -m huse_tf.evaluate --run_dir=runs/home_goods --catalogue=new_products.csv
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+from absl import flags
+
+from huse_tf import command_line, config
+
+flags.DEFINE_string(
+    "run_dir", None, "The run: the folder that training named at its end.", required=True
+)
+flags.DEFINE_enum("split", "test", ["validation", "test"], "Which side of the run's own split.")
+flags.DEFINE_string("output", "", "Folder of the figures and the report. Default: the run's own.")
+
+
+def main(values: flags.FlagValues) -> None:
+    folder = pathlib.Path(values.run_dir)
+    settings = config.from_flags(base=config.load(folder), values=values)
+    from huse_tf import workflow
+
+    result = workflow.evaluate_run(
+        folder,
+        settings,
+        split=values.split,
+        other_catalogue=values["catalogue"].present,
+        output=pathlib.Path(values.output or folder),
+    )
+    print(result.summary())
+
+
+if __name__ == "__main__":
+    command_line.run(main, "data", "evaluation")

@@ -1,0 +1,182 @@
+"""The report's figures, as SVG to stand inside HTML.
+
+Lines and letters take the colour of the page's text, so one figure serves light and dark pages.
+Letters stay letters: they can be selected, searched, and set in the page's font.
+"""
+
+from __future__ import annotations
+
+import collections
+import html
+import io
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from markupsafe import Markup
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from huse_tf.evaluation.embedding_map import EmbeddingMap
+
+_INK = "#010203"  # stands for the page's text colour until the SVG is written
+_HEAT = "#3b82f6"
+_LINES = ("-", "--", ":", "-.")
+_MARKERS = "os^Dvp"
+_GREY = matplotlib.color_sequences["tab10"][7]  # of all groups that have no colour of their own
+_PALETTE = [colour for colour in matplotlib.color_sequences["tab10"] if colour != _GREY]
+_MAX_NAME = 28  # letters of a class name on an axis
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "huse_tf",  # the same figure is the same text
+    "text.parse_math": False,  # a class name may hold dollar signs
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "savefig.facecolor": "none",
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": _INK,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.titlecolor": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "font.size": 10,
+}
+
+
+@matplotlib.rc_context(_STYLE)
+def curves(
+    name: str, epochs: Sequence[int], series: Mapping[str, Sequence[float]], best_epoch: int
+) -> Markup:
+    """Lines over epochs.
+
+    Args:
+        name: of the figure; unique on the page.
+        epochs: the horizontal axis.
+        series: values by epoch, NaN where there is none; named in the legend.
+        best_epoch: where a vertical line stands.
+    """
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for index, (label, values) in enumerate(series.items()):
+        axes.plot(
+            epochs,
+            values,
+            label=_short(label),
+            linestyle=_LINES[index % len(_LINES)],
+            marker=_MARKERS[index % len(_MARKERS)],
+            markersize=3.5,
+            markevery=max(1, len(epochs) // 12),
+        )
+    axes.axvline(best_epoch, color=_INK, alpha=0.5, linewidth=0.8, label="best epoch")
+    axes.set_xlabel("epoch")
+    axes.grid(color=_INK, alpha=0.12)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9)
+    last = ", ".join(f"{label} {values[-1]:.3f}" for label, values in series.items())
+    return _svg(figure, name, f"Lines over {len(epochs)} epochs. At the last epoch: {last}.")
+
+
+@matplotlib.rc_context(_STYLE)
+def points(name: str, layout: EmbeddingMap, groups: Sequence[str]) -> Markup:
+    """Both modalities of items on one map: colour by group, marker by modality.
+
+    Args:
+        name: of the figure; unique on the page.
+        layout: the places of m items.
+        groups: the m items' groups; the largest have colours, the others share one.
+    """
+    figure = Figure(figsize=(8.6, 6.4), layout="constrained")
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.set_aspect("equal", adjustable="datalim")
+    largest = [group for group, _ in collections.Counter(groups).most_common(len(_PALETTE))]
+    palette = dict(zip(largest, _PALETTE, strict=False))
+    colours = [palette.get(group, _GREY) for group in groups]
+    for places, marker in ((layout.image, "o"), (layout.text, "^")):
+        axes.scatter(
+            places[:, 0], places[:, 1], s=16, c=colours, marker=marker, alpha=0.7, linewidths=0
+        )
+
+    def key(label: str, marker: str, colour: Any) -> Line2D:
+        return Line2D([], [], linestyle="", marker=marker, color=colour, label=label)
+
+    keys = [key("image", "o", _INK), key("text", "^", _INK)]
+    keys += [key(_short(group), "s", palette[group]) for group in largest]
+    if len(set(groups)) > len(largest):
+        keys.append(key("other", "s", _GREY))
+    figure.legend(handles=keys, loc="outside lower center", ncols=4, fontsize=9)
+    alt = f"Map of the images and texts of {len(groups)} items in {len(set(groups))} groups."
+    return _svg(figure, name, alt)
+
+
+@matplotlib.rc_context(_STYLE)
+def heat_map(
+    name: str, counts: np.ndarray, names: Sequence[str], groups: Sequence[str] | None = None
+) -> Markup:
+    """Confusion counts [K, K], each row divided by its sum; rows are true, columns predicted.
+
+    Args:
+        name: of the figure; unique on the page.
+        counts: [K, K] items by true and predicted class.
+        names: the K classes.
+        groups: the K classes' groups, equal ones side by side; lines stand between them.
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    size = len(names)
+    side = float(np.clip(0.24 * size, 3.0, 11.0))
+    figure = Figure(figsize=(side + 2.2, side + 1.8), layout="constrained")
+    axes = figure.subplots()
+    cells = np.empty((size, size, 4))
+    cells[..., :3] = to_rgb(_HEAT)
+    cells[..., 3] = shares  # transparent where there is nothing, on light and dark alike
+    axes.imshow(cells, interpolation="nearest")
+    labels = [_short(each) for each in names]
+    font = 9 if size <= 30 else 7
+    axes.set_xticks(range(size), labels, rotation=90, fontsize=font)
+    axes.set_yticks(range(size), labels, fontsize=font)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    if size <= 12:
+        for (row, column), share in np.ndenumerate(shares):
+            if share >= 0.005:
+                axes.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize=8)
+    for edge in _edges(groups):
+        axes.axhline(edge, color=_INK, linewidth=0.6, alpha=0.6)
+        axes.axvline(edge, color=_INK, linewidth=0.6, alpha=0.6)
+    right = float(np.trace(counts) / max(counts.sum(), 1))
+    return _svg(figure, name, f"Confusion of {size} classes; {right:.1%} lie on the diagonal.")
+
+
+def _edges(groups: Sequence[str] | None) -> list[float]:
+    """Between which classes another group begins, on the axes of a heat map."""
+    if groups is None:
+        return []
+    return [i - 0.5 for i in range(1, len(groups)) if groups[i] != groups[i - 1]]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1] + "…"
+
+
+def _svg(figure: Figure, name: str, alt: str) -> Markup:
+    buffer = io.StringIO()
+    with warnings.catch_warnings():
+        # The browser draws the letters, with fonts that matplotlib does not know of.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(
+            buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        )
+    text = buffer.getvalue()
+    svg = text[text.index("<svg") :].replace(_INK, "currentColor")
+    # Ids are unique in a file, and there are several figures in the page.
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    label = html.escape(alt, quote=True)
+    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))

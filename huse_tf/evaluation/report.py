@@ -1,0 +1,220 @@
+"""The report: one self-contained HTML file with all that was measured, and how.
+
+Everything in it comes from a `Report` of plain data, so it can be written where no model is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from huse_tf import files
+from huse_tf.evaluation import plots
+from huse_tf.evaluation.confusion import confusion_counts, f1_by_class, most_confused
+from huse_tf.evaluation.embedding_map import EmbeddingMap
+from huse_tf.evaluation.thumbnails import thumbnail
+
+TASKS = ("image_to_image", "image_to_text", "text_to_image", "text_to_text")
+_MAX_HEAT_MAP = 80  # classes; beyond, cells and letters are too small to read
+_MAX_PAIRS = 20  # most confused pairs listed
+# Panels of the training curves: title, and the history keys shown, by the name they stand for.
+_PANELS = (
+    ("Training losses", r"loss/(?P<name>.+)"),
+    ("Validation accuracy", r"classification/(?P<name>\w+)/accuracy"),
+    ("Validation mAP, same class", r"(?P<name>\w+_to_\w+)/class/mean_average_precision"),
+    ("Validation mAP, same product", r"(?P<name>\w+_to_\w+)/item/mean_average_precision"),
+)
+# The figures shown at the top.
+_SUMMARY = (
+    ("Accuracy, image and text fused", "classification/fused/accuracy"),
+    ("Accuracy, image", "classification/image/accuracy"),
+    ("Accuracy, text", "classification/text/accuracy"),
+    ("Image → text, same class, mAP", "image_to_text/class/mean_average_precision"),
+    ("Text → image, same class, mAP", "text_to_image/class/mean_average_precision"),
+    ("Text → image, same product, R@10", "text_to_image/item/recall_at_10"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    """One query or result in the retrieval examples.
+
+    Attributes:
+        label: class id.
+        text: the item's text; beside a picture it is the alternative text.
+        picture: the picture's file, or None where the text itself is the query or result.
+        score: cosine to the query; None on a query.
+        same_product: whether it is of the query's product.
+    """
+
+    label: int
+    text: str
+    picture: pathlib.Path | None = None
+    score: float | None = None
+    same_product: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    """A query with its first results, best first."""
+
+    query: Card
+    results: Sequence[Card]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Report:
+    """All that the report tells. n items were evaluated, of K classes.
+
+    Attributes:
+        title, subtitle: what was trained on what, and when.
+        metrics: by path, as `classification_metrics` and `all_retrieval_metrics` name them.
+        undefined: path or prefix of a metric that could not be measured -> reason.
+        class_names: [K] names by label; labels follow the order of the taxonomy.
+        top_levels: [K] each class's ancestor at the top.
+        labels: [n] true class ids.
+        predictions: predicted class ids, [n], under "image", "text" and "fused".
+        counts: what -> how many (rows, items by split, products ...), in the order shown.
+        rejected: reason -> number of rows.
+        protocol: sentences on how these data were split and read, beside those of the template.
+        history: a row an epoch: "epoch" (from 1), "loss/..." and validation metrics by path.
+        best_epoch: the epoch whose model was measured.
+        examples: task ("image_to_text") -> examples.
+        embedding_map: over the n items, or None to leave it out.
+        settings: section -> setting -> value.
+        versions: package -> version.
+    """
+
+    title: str
+    subtitle: str
+    metrics: Mapping[str, float]
+    undefined: Mapping[str, str]
+    class_names: Sequence[str]
+    top_levels: Sequence[str]
+    labels: np.ndarray
+    predictions: Mapping[str, np.ndarray]
+    counts: Mapping[str, int]
+    rejected: Mapping[str, int]
+    protocol: Sequence[str]
+    history: Sequence[Mapping[str, float]]
+    best_epoch: int
+    examples: Mapping[str, Sequence[Example]]
+    embedding_map: EmbeddingMap | None
+    settings: Mapping[str, Mapping[str, Any]]
+    versions: Mapping[str, str]
+
+
+def write_report(path: pathlib.Path, report: Report) -> None:
+    """Writes the report as one HTML file without scripts or outside resources."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "figure": _figure,
+        "task": _task_name,
+        "thumbnail": thumbnail,
+    }
+    environment.globals["verdict"] = lambda query, card: _verdict(report, query, card)
+    html = environment.get_template("report.html").render(
+        report=report,
+        tasks=TASKS,
+        summary=[(name, report.metrics[key]) for name, key in _SUMMARY if key in report.metrics],
+        curves=_curves(report),
+        recall_at=_cut_offs(report, r"\w+/\w+/recall_at_(\d+)"),
+        precision_at=_cut_offs(report, r"\w+/hierarchical_precision_at_(\d+)"),
+        embedding_map=_map(report),
+        **_confusion(report),
+    )
+    files.write_text(path, html)
+
+
+def _figure(value: float | None) -> str:
+    """A metric for a table cell: counts and ranks as they are, shares with three decimals."""
+    if value is None or math.isnan(value):
+        return "–"
+    return f"{value:.3f}"
+
+
+def _task_name(task: str) -> str:
+    """ "image_to_text" -> "Image → text"."""
+    return task.replace("_to_", " → ").capitalize()
+
+
+def _verdict(report: Report, query: Card, card: Card) -> str:
+    if card.label == query.label:
+        return "right"
+    same_top = report.top_levels[card.label] == report.top_levels[query.label]
+    return "near" if same_top else "wrong"
+
+
+def _cut_offs(report: Report, pattern: str) -> list[int]:
+    """The k for which there are metrics whose path matches, ascending."""
+    return sorted(
+        {int(match[1]) for key in report.metrics if (match := re.fullmatch(pattern, key))}
+    )
+
+
+def _curves(report: Report) -> list[tuple[str, Markup]]:
+    """(title, figure) of each panel that the history has keys for."""
+    keys = dict.fromkeys(key for row in report.history for key in row)
+    epochs = [int(row["epoch"]) for row in report.history]
+    panels: list[tuple[str, Markup]] = []
+    for title, pattern in _PANELS:
+        series = {
+            match["name"].replace("_to_", " → ").replace("_", " "): [
+                row.get(key, math.nan) for row in report.history
+            ]
+            for key in keys
+            if (match := re.fullmatch(pattern, key))
+        }
+        if series:
+            figure = plots.curves(f"curves{len(panels)}", epochs, series, report.best_epoch)
+            panels.append((title, figure))
+    return panels
+
+
+def _map(report: Report) -> Markup | None:
+    layout = report.embedding_map
+    if layout is None:
+        return None
+    groups = [report.top_levels[label] for label in report.labels[layout.rows]]
+    return plots.points("map", layout, groups)
+
+
+def _confusion(report: Report) -> dict[str, Any]:
+    """What the template shows of the fused predictions, by class and by top level."""
+    size = len(report.class_names)
+    counts = confusion_counts(report.labels, report.predictions["fused"], size)
+    tops = list(dict.fromkeys(report.top_levels))
+    top_of = np.array([tops.index(top) for top in report.top_levels])
+    is_flat = len(tops) in (1, size)
+    heat_maps = []
+    if size <= _MAX_HEAT_MAP:
+        groups = None if is_flat else report.top_levels
+        heat_map = plots.heat_map("classes", counts, report.class_names, groups)
+        heat_maps.append(("By class", heat_map))
+    if not is_flat and len(tops) <= _MAX_HEAT_MAP:
+        top_counts = confusion_counts(
+            top_of[report.labels], top_of[report.predictions["fused"]], len(tops)
+        )
+        heat_maps.append(("By top level", plots.heat_map("tops", top_counts, tops)))
+    f1 = f1_by_class(report.labels, report.predictions, size)
+    return {
+        "is_flat": is_flat,
+        "heat_maps": heat_maps,
+        "pairs": most_confused(counts, _MAX_PAIRS),
+        "f1": {name: scores.tolist() for name, scores in f1.items()},
+        "support": counts.sum(axis=1).tolist(),
+    }

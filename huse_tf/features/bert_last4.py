@@ -1,0 +1,62 @@
+"""The text features of the HUSE paper (section 4.2): the last four layers of BERT, averaged."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from huse_tf.errors import UserError
+from huse_tf.features.encoder import Encoder
+from huse_tf.features.salient_tokens import keep_salient
+from huse_tf.features.text_backbone import TextBackbone
+from huse_tf.methods.base import FeatureSpec
+
+LAYERS = 4
+
+
+class BertLast4(Encoder):
+    """Texts -> [batch, 4 * hidden] float32.
+
+    A token's vector is the outputs of the last four layers in a row; the features are the mean over
+    all tokens that BERT sees, [CLS] and [SEP] among them. Texts that are too long for BERT (512
+    tokens) are cut to their most important tokens.
+
+    `bert_last4:minilm`, or `bert_last4:keras_hub:PRESET` (bert_base_en_uncased: as in the paper).
+    """
+
+    takes_argument = True
+
+    def __init__(self, spec: str) -> None:
+        super().__init__(spec)
+        self.text = _load(self.argument)
+        known = self.text.tokenizer.get_vocabulary()
+        ends = [self.text.tokenizer.token_to_id(mark) for mark in ".!?" if mark in known]
+        self._sentence_ends = tf.constant(ends, tf.int32)
+
+    @property
+    def feature_spec(self) -> FeatureSpec:
+        return FeatureSpec((self.text.dim,))
+
+    def _identity(self) -> tuple[str, ...]:
+        return (self.text.sha256, "bert_last4 1")
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        pieces = self.text.tokenize(inputs)
+        return self.text.mean_output(
+            keep_salient(pieces, self.text.max_pieces, self._sentence_ends)
+        )
+
+
+def _load(source: str) -> TextBackbone:
+    name, _, argument = source.partition(":")
+    if name == "minilm" and not argument:
+        from huse_tf.features import minilm
+
+        return minilm.load(LAYERS)
+    if name == "keras_hub":
+        from huse_tf.features import keras_hub_text
+
+        return keras_hub_text.load(argument, LAYERS)
+    raise UserError(
+        "bert_last4 needs a BERT. Expected bert_last4:minilm or bert_last4:keras_hub:PRESET. "
+        f"Received: 'bert_last4:{source}'."
+    )

@@ -1,0 +1,81 @@
+"""What an encoder is: raw strings in, features out, in TensorFlow ops only.
+
+Extraction, evaluation and the exported SavedModel run the very same graph, so that features made
+while training and features made while serving cannot differ.
+"""
+
+from __future__ import annotations
+
+import abc
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import tensorflow as tf
+
+from huse_tf.errors import UserError
+from huse_tf.files import sha256
+from huse_tf.methods.base import FeatureSpec
+
+
+class Encoder(tf.Module, abc.ABC):
+    """A frozen function from strings to features; everything it needs is tracked for saving.
+
+    Attributes:
+        spec: the name it was made from, `NAME` or `NAME:ARGUMENT`.
+        argument: what stands behind the first colon of `spec`, or "".
+    """
+
+    takes_argument: ClassVar[bool] = False
+    gives_floats: ClassVar[bool] = True  # False: word ids, for an embedding that is trained.
+
+    def __init__(self, spec: str) -> None:
+        super().__init__()
+        self.spec = spec
+        name, _, self.argument = spec.partition(":")
+        if self.argument and not self.takes_argument:
+            raise UserError(
+                f"Encoder {name!r} takes no argument. Expected {name!r}. Received: {spec!r}."
+            )
+
+    @abc.abstractmethod
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Encodes [batch] strings: encoded picture files, or UTF-8 texts.
+
+        Returns:
+            [batch, dim] float32, or [batch, tokens] int32 word ids, as `feature_spec` tells.
+
+        Raises:
+            tf.errors.InvalidArgumentError: an input cannot be decoded.
+        """
+
+    @property
+    @abc.abstractmethod
+    def feature_spec(self) -> FeatureSpec:
+        """Shape of one item's features. Raises UserError before `fit` where it depends on it."""
+
+    @abc.abstractmethod
+    def _identity(self) -> Sequence[str]:
+        """All that features depend on besides `state`: weights, version of the code, settings."""
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hex digits. Two encoders with the same fingerprint give the same features."""
+        state = json.dumps(self.state(), sort_keys=True)
+        return sha256(type(self).__name__, *self._identity(), state)
+
+    def fit(self, texts: Sequence[str]) -> None:
+        """Learns vocabulary and weights of words from texts of the training split only."""
+
+    def state(self) -> dict[str, Any]:
+        """What `fit` learned, as JSON-able values; {} where there is nothing to fit."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes over what `state` of an encoder of the same spec returned."""
+        if state:
+            raise UserError(
+                f"Encoder {self.spec!r} has no fitted state. Received: state with the keys "
+                f"{', '.join(sorted(state))}. It belongs to another text encoder; use the one "
+                "that the run was trained with."
+            )

@@ -1,0 +1,67 @@
+"""Encoders by name. A name is imported when it is asked for, and only then."""
+
+from __future__ import annotations
+
+import pkgutil
+from typing import TYPE_CHECKING, Any
+
+from huse_tf.errors import unknown_name
+
+if TYPE_CHECKING:
+    from huse_tf.features.encoder import Encoder
+
+# Name -> class that is made from the whole spec, `NAME` or `NAME:ARGUMENT`.
+IMAGE_ENCODERS = {
+    "efficientnet_lite0": "huse_tf.features.efficientnet_lite0:EfficientNetLite0",
+    "keras_applications": "huse_tf.features.keras_applications:KerasApplication",
+    "keras_hub": "huse_tf.features.keras_hub_image:KerasHubImage",
+    "saved_model": "huse_tf.features.saved_model:SavedModel",
+    "tf_hub": "huse_tf.features.saved_model:HubModel",
+}
+TEXT_ENCODERS = {
+    "bert_last4": "huse_tf.features.bert_last4:BertLast4",
+    "keras_hub": "huse_tf.features.keras_hub_text:KerasHubText",
+    "minilm": "huse_tf.features.minilm:MiniLM",
+    "saved_model": "huse_tf.features.saved_model:SavedModel",
+    "tf_hub": "huse_tf.features.saved_model:HubModel",
+    "tfidf": "huse_tf.features.tfidf:TfIdf",
+    "word_cnn": "huse_tf.features.word_cnn:WordIds",
+}
+
+
+def make_image_encoder(spec: str) -> Encoder:
+    """The image encoder that `spec`, `NAME` or `NAME:ARGUMENT`, names.
+
+    Raises:
+        UserError: unknown name, unusable argument, or weights that are not installed.
+    """
+    return _make("image encoder", spec, IMAGE_ENCODERS)
+
+
+def make_text_encoder(spec: str, state: dict[str, Any] | None = None) -> Encoder:
+    """The text encoder that `spec` names; several joined with `+` give their features in a row.
+
+    Args:
+        spec: `NAME` or `NAME:ARGUMENT`, or several of these with `+` between them.
+        state: what `Encoder.state` gave for the same spec; None for an encoder yet to be fitted.
+
+    Raises:
+        UserError: unknown name, unusable argument, or weights that are not installed.
+    """
+    parts = [_make("text encoder", part.strip(), TEXT_ENCODERS) for part in spec.split("+")]
+    if len(parts) == 1:
+        encoder = parts[0]
+    else:
+        from huse_tf.features.joined import Joined
+
+        encoder = Joined(spec, parts)
+    if state is not None:
+        encoder.restore(state)
+    return encoder
+
+
+def _make(what: str, spec: str, table: dict[str, str]) -> Encoder:
+    name = spec.partition(":")[0]
+    if name not in table:
+        raise unknown_name(what, name, table)
+    return pkgutil.resolve_name(table[name])(spec)

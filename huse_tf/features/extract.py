@@ -1,0 +1,160 @@
+"""Runs an encoder over a catalogue: every distinct input once, and only if the cache lacks it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import pathlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from tqdm import tqdm
+
+from huse_tf.features.cache import FeatureCache
+from huse_tf.features.encoder import Encoder
+
+# What is encoded goes to disk in shards of about this many items, so that little is lost when the
+# process is stopped, and a large catalogue does not become a large number of files.
+SHARD_SIZE = 1024
+
+Input = bytes | str | pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Extracted:
+    """Features of a sequence of inputs.
+
+    Attributes:
+        features: [n, ...] float32 or int32, row i for input i. A row of a failed input is NaN (-1
+            where features are ids): drop these rows.
+        failed: index of each input without features -> the reason.
+    """
+
+    features: np.ndarray
+    failed: dict[int, str]
+
+
+def extract(
+    encoder: Encoder,
+    inputs: Sequence[Input],
+    *,
+    cache_dir: pathlib.Path,
+    batch_size: int = 32,
+    label: str = "",
+) -> Extracted:
+    """Encodes inputs, by way of the cache.
+
+    Interrupting it loses at most SHARD_SIZE items: the next call goes on where this one stopped.
+
+    Args:
+        encoder: fitted, if it needs to be.
+        inputs: texts, encoded pictures, or paths of pictures, which are read batch by batch.
+        cache_dir: folder of the cache, common to all encoders.
+        batch_size: inputs a forward pass.
+        label: what the inputs are, for the progress bar and the log ("pictures").
+
+    Returns:
+        Features and failures. Equal inputs fail or succeed together.
+    """
+    spec = encoder.feature_spec
+    cache = FeatureCache(cache_dir / encoder.fingerprint, spec.shape, spec.dtype)
+    failed: dict[int, str] = {}
+    places: dict[str, list[int]] = {}  # Key -> the indices of the inputs that are equal.
+    for index, item in enumerate(inputs):
+        try:
+            places.setdefault(hashlib.sha256(_read(item)).hexdigest(), []).append(index)
+        except OSError as error:
+            failed[index] = f"cannot be read: {error}"
+    missing = {key: inputs[indices[0]] for key, indices in places.items() if key not in cache}
+    logging.info(
+        "%s: %d inputs, %d distinct, %d to encode with %s",
+        label or "features", len(inputs), len(places), len(missing), encoder.spec,
+    )  # fmt: skip
+    for key, reason in _encode(encoder, missing, cache, batch_size, label).items():
+        failed.update(dict.fromkeys(places[key], reason))
+    features = np.full(
+        (len(inputs), *spec.shape), -1 if spec.vocabulary_size else np.nan, spec.dtype
+    )
+    for key, indices in places.items():
+        if key in cache:
+            features[indices] = cache[key]
+    return Extracted(features, dict(sorted(failed.items())))
+
+
+def _read(item: Input) -> bytes:
+    if isinstance(item, pathlib.Path):
+        return item.read_bytes()
+    return item.encode() if isinstance(item, str) else item
+
+
+def _encode(
+    encoder: Encoder, missing: dict[str, Input], cache: FeatureCache, batch_size: int, label: str
+) -> dict[str, str]:
+    """Fills the cache; returns the reason for each key that could not be encoded."""
+    if not missing:
+        return {}
+    function = tf.function(encoder, input_signature=[tf.TensorSpec([None], tf.string)])
+    failed: dict[str, str] = {}
+    keys: list[str] = []
+    rows: list[np.ndarray] = []
+
+    def flush() -> None:
+        if keys:
+            cache.append(keys, np.stack(rows))
+            keys.clear()
+            rows.clear()
+
+    try:
+        # disable=None: no bar where stderr is no terminal.
+        with tqdm(total=len(missing), desc=label, unit="", disable=None) as progress:
+            for batch in _batches(missing, batch_size):
+                for key, row in _encode_batch(function, batch, failed):
+                    keys.append(key)
+                    rows.append(row)
+                if len(keys) >= SHARD_SIZE:
+                    flush()
+                progress.update(len(batch))
+    finally:
+        flush()
+    return failed
+
+
+def _batches(missing: dict[str, Input], batch_size: int) -> Iterator[list[tuple[str, Input]]]:
+    """Batches of (key, input); texts of like length together, the longest first.
+
+    A batch of texts is padded to its longest. The longest first, because if anything exhausts the
+    memory, they do.
+    """
+    items = list(missing.items())
+    items.sort(key=lambda item: len(item[1]) if isinstance(item[1], str) else 0, reverse=True)
+    for start in range(0, len(items), batch_size):
+        yield items[start : start + batch_size]
+
+
+def _encode_batch(
+    function: Callable[[tf.Tensor], tf.Tensor],
+    batch: list[tuple[str, Input]],
+    failed: dict[str, str],
+) -> list[tuple[str, np.ndarray]]:
+    """(key, features) of what can be encoded; the rest goes into `failed`.
+
+    A batch fails as a whole, so it is then tried one by one.
+    """
+    try:
+        features = function(tf.constant([_read(item) for _, item in batch])).numpy()
+        return list(zip((key for key, _ in batch), features, strict=True))
+    except (tf.errors.InvalidArgumentError, OSError) as error:
+        if len(batch) == 1:
+            failed[batch[0][0]] = _reason(error)
+            return []
+    return [pair for item in batch for pair in _encode_batch(function, [item], failed)]
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the names that TensorFlow gives to the nodes of its graph."""
+    message = error.message if isinstance(error, tf.errors.OpError) else str(error)
+    line = re.sub(r"\{\{.*?\}\}\s*", "", message.strip()).partition("\n")[0]
+    return line.removeprefix("assertion failed: [").removesuffix("]")

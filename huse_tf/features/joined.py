@@ -1,0 +1,54 @@
+"""Several text encoders as one: their features stand in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from huse_tf.errors import UserError
+from huse_tf.features.encoder import Encoder
+from huse_tf.methods.base import FeatureSpec
+
+
+class Joined(Encoder):
+    """Texts -> [batch, sum of the parts' dims] float32."""
+
+    takes_argument = True
+
+    def __init__(self, spec: str, parts: Sequence[Encoder]) -> None:
+        super().__init__(spec)
+        for part in parts:
+            if not part.gives_floats:
+                raise UserError(
+                    f"{part.spec!r} gives word ids, which cannot be joined with other features. "
+                    f"Expected encoders of float features on both sides of '+'. Received: {spec!r}."
+                )
+        self._parts = list(parts)
+
+    @property
+    def feature_spec(self) -> FeatureSpec:
+        return FeatureSpec((sum(part.feature_spec.shape[0] for part in self._parts),))
+
+    def _identity(self) -> tuple[str, ...]:
+        return tuple(part.fingerprint for part in self._parts)
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.concat([part(inputs) for part in self._parts], axis=1)
+
+    def fit(self, texts: Sequence[str]) -> None:
+        for part in self._parts:
+            part.fit(texts)
+
+    def state(self) -> dict[str, Any]:
+        return {"parts": [part.state() for part in self._parts]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        if len(state.get("parts", ())) != len(self._parts):
+            raise UserError(
+                f"The fitted state does not belong to {self.spec!r}. Received: state with the keys "
+                f"{', '.join(sorted(state))}. Use the text encoder that the run was trained with."
+            )
+        for part, part_state in zip(self._parts, state["parts"], strict=True):
+            part.restore(part_state)

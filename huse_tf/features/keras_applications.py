@@ -1,0 +1,114 @@
+"""The image networks of keras.applications, each with its own size and preprocessing."""
+
+from __future__ import annotations
+
+import inspect
+import pathlib
+from types import ModuleType
+
+import keras
+import tensorflow as tf
+
+from huse_tf.errors import UserError, unknown_name
+from huse_tf.features import pictures
+from huse_tf.features.encoder import Encoder
+from huse_tf.features.weights import seed_weights, weights_sha256
+from huse_tf.methods.base import FeatureSpec
+
+# Height and width that a network's weights were trained with, where it is not DEFAULT_SIZE. Keras
+# knows them only for networks with their top, which can be as large as all the rest.
+DEFAULT_SIZE = 224
+SIZES = {
+    "EfficientNetB1": 240,
+    "EfficientNetB2": 260,
+    "EfficientNetB3": 300,
+    "EfficientNetB4": 380,
+    "EfficientNetB5": 456,
+    "EfficientNetB6": 528,
+    "EfficientNetB7": 600,
+    "EfficientNetV2B1": 240,
+    "EfficientNetV2B2": 260,
+    "EfficientNetV2B3": 300,
+    "EfficientNetV2S": 384,
+    "EfficientNetV2M": 480,
+    "EfficientNetV2L": 480,
+    "InceptionResNetV2": 299,
+    "InceptionV3": 299,
+    "NASNetLarge": 331,
+    "Xception": 299,
+}
+
+
+class KerasApplication(Encoder):
+    """Encoded pictures -> [batch, dim] float32: the network's global average pool.
+
+    `keras_applications:NAME@WEIGHTS` with a NAME such as VGG16, ResNet50 or EfficientNetB0. WEIGHTS
+    is imagenet (the default; downloaded the first time), random (with a fixed seed), or the path of
+    a file with the weights of the network without its top.
+    """
+
+    takes_argument = True
+
+    def __init__(self, spec: str) -> None:
+        super().__init__(spec)
+        name, _, weights = self.argument.partition("@")
+        modules = _modules()
+        if name not in modules:
+            raise unknown_name("network of keras.applications", name, modules)
+        self._preprocess = modules[name].preprocess_input
+        self._size = SIZES.get(name, DEFAULT_SIZE)
+        self._model = _load(name, self._size, weights or "imagenet")
+        self._sha256 = weights_sha256(self._model)
+
+    @property
+    def feature_spec(self) -> FeatureSpec:
+        return FeatureSpec((self._model.output.shape[-1],))
+
+    def _identity(self) -> tuple[str, ...]:
+        return (self._sha256, self._model.name, pictures.VERSION, "keras_applications 1")
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        pixels = pictures.decode(inputs, (self._size, self._size))
+        return self._model(self._preprocess(pixels), training=False)
+
+
+def _modules() -> dict[str, ModuleType]:
+    """Name of each network -> the module of its family, which holds its preprocessing."""
+    families = [
+        module
+        for module in vars(keras.applications).values()
+        if inspect.ismodule(module) and hasattr(module, "preprocess_input")
+    ]
+    return {
+        name: module
+        for module in families
+        for name in vars(module)
+        if callable(getattr(keras.applications, name, None))
+    }
+
+
+def _load(name: str, size: int, weights: str) -> keras.Model:
+    if weights not in ("imagenet", "random") and not pathlib.Path(weights).is_file():
+        raise UserError(
+            f"Unknown weights of {name}. Expected imagenet, random, or the path of a weights file. "
+            f"Received: {weights!r}, which is no file."
+        )
+    try:
+        model = getattr(keras.applications, name)(
+            include_top=False,
+            weights=None if weights == "random" else weights,
+            input_shape=(size, size, 3),
+            pooling="avg",
+        )
+    # A download fails with a bare Exception, a file of another network with several kinds.
+    except Exception as error:
+        raise UserError(
+            f"Cannot load the weights {weights!r} of {name}. The weights imagenet are downloaded "
+            "the first time, which needs a network; a file must hold the weights of the network "
+            "without its top. Elsewhere, use @random, @PATH, or the image encoder "
+            f"efficientnet_lite0. Received: {type(error).__name__}: {error}"
+        ) from error
+    if weights == "random":
+        seed_weights(model)
+    model.trainable = False
+    return model

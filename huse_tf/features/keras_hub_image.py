@@ -1,0 +1,49 @@
+"""Image backbones of keras-hub, such as ResNet, EfficientNet and ViT."""
+
+from __future__ import annotations
+
+import keras_hub
+import tensorflow as tf
+
+from huse_tf.errors import UserError
+from huse_tf.features import pictures
+from huse_tf.features.encoder import Encoder
+from huse_tf.features.keras_hub_preset import from_preset, load_backbone
+from huse_tf.features.weights import weights_sha256
+from huse_tf.files import sha256
+from huse_tf.methods.base import FeatureSpec
+
+
+class KerasHubImage(Encoder):
+    """Encoded pictures -> [batch, dim] float32: mean of the backbone's output over all places.
+
+    `keras_hub:PRESET` with the name of a preset (resnet_50_imagenet) or the path of its folder;
+    `@random` behind it leaves the weights untrained. Size and range of the pixels are those of the
+    preset's image converter.
+    """
+
+    takes_argument = True
+
+    def __init__(self, spec: str) -> None:
+        super().__init__(spec)
+        self._backbone, preset = load_backbone(self.argument)
+        self._converter = from_preset(keras_hub.layers.ImageConverter.from_preset, preset)
+        if isinstance(self._backbone.output, dict) or self._converter.image_size is None:
+            raise UserError(
+                "Expected a preset of an image backbone with one output, and an image converter "
+                f"with a size. Received: {spec!r}, a {type(self._backbone).__name__}."
+            )
+        self._size = tuple(self._converter.image_size)
+        self._sha256 = sha256(weights_sha256(self._backbone), str(self._converter.get_config()))
+
+    @property
+    def feature_spec(self) -> FeatureSpec:
+        return FeatureSpec((self._backbone.output.shape[-1],))
+
+    def _identity(self) -> tuple[str, ...]:
+        return (self._sha256, pictures.VERSION, "keras_hub_image 1")
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        pixels = self._converter(pictures.decode(inputs, self._size))
+        outputs = self._backbone(pixels, training=False)
+        return tf.reduce_mean(outputs, axis=list(range(1, len(outputs.shape) - 1)))

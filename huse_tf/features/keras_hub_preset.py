@@ -1,0 +1,56 @@
+"""Loading keras-hub presets: by name (downloaded once), or from a local folder."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import keras_hub
+
+from huse_tf.errors import UserError
+from huse_tf.features.weights import seed_weights
+
+
+def load_backbone(argument: str) -> tuple[keras_hub.models.Backbone, str]:
+    """The frozen backbone that `PRESET` or `PRESET@random` names, and the preset.
+
+    With `@random`, its weights are drawn with a fixed seed instead of loaded.
+
+    Raises:
+        UserError: there is no such preset, or it cannot be fetched.
+    """
+    preset, _, weights = argument.partition("@")
+    if weights not in ("", "random"):
+        raise UserError(
+            f"Expected keras_hub:PRESET or keras_hub:PRESET@random. Received: {argument!r}."
+        )
+    backbone = from_preset(keras_hub.models.Backbone.from_preset, preset, load_weights=not weights)
+    if weights:
+        seed_weights(backbone)
+    backbone.trainable = False
+    return backbone, preset
+
+
+def from_preset(load: Callable[..., Any], preset: str, **settings: Any) -> keras.Layer:
+    """`load(preset, **settings)`, a `from_preset` of keras-hub.
+
+    Raises:
+        UserError: whatever went wrong, with what to do about it.
+    """
+    if not preset:
+        raise UserError(
+            "keras_hub needs a preset. Expected keras_hub:PRESET, the name of a preset of "
+            "keras-hub or the path of a preset's folder."
+        )
+    try:
+        return load(preset, **settings)
+    # The download alone can fail in the ways of Kaggle's, Hugging Face's and the network's clients.
+    except Exception as error:
+        place = "this folder" if pathlib.Path(preset).is_dir() else "a preset of this name"
+        raise UserError(
+            f"Cannot load {preset!r} with keras-hub. Expected the name of a preset (downloaded the "
+            "first time, which needs a network) or the path of a folder that `save_to_preset` "
+            f"wrote. Received, for {place}: {type(error).__name__}: {error}"
+        ) from error

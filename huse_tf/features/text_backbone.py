@@ -1,0 +1,101 @@
+"""A keras-hub transformer with its tokenizer: texts -> one vector per token, all in the graph."""
+
+from __future__ import annotations
+
+import keras
+import keras_hub
+import tensorflow as tf
+
+from huse_tf.errors import UserError
+
+INPUTS = {"token_ids", "padding_mask", "segment_ids"}
+
+
+class TextBackbone(tf.Module):
+    """Tokenizes, packs and runs a transformer.
+
+    Texts are padded to the longest of their batch, so that short texts cost little.
+
+    Attributes:
+        tokenizer: the keras_hub tokenizer.
+        dim: size of a token's output vector.
+        max_pieces: word pieces that fit beside the two special tokens.
+        sha256: hex digest of the weights and the vocabulary.
+    """
+
+    def __init__(
+        self,
+        backbone: keras_hub.models.Backbone,
+        tokenizer: keras_hub.tokenizers.Tokenizer,
+        sha256: str,
+        layers: int = 1,
+    ) -> None:
+        """Freezes and wraps a backbone.
+
+        Args:
+            backbone: a text backbone of keras_hub, of the kind of BERT.
+            tokenizer: the one that belongs to it.
+            sha256: hex digest of the weights and the vocabulary.
+            layers: how many of the last transformer layers' outputs stand in a token's vector.
+
+        Raises:
+            UserError: the backbone is of another kind, or has too few layers.
+        """
+        super().__init__()
+        inputs = backbone.input
+        limit = getattr(backbone, "max_sequence_length", None)
+        if not isinstance(inputs, dict) or not set(inputs) <= INPUTS or limit is None:
+            raise UserError(
+                "Expected a text backbone of the kind of BERT: token_ids, padding_mask and perhaps "
+                f"segment_ids in, max_sequence_length known. Received: {type(backbone).__name__}."
+            )
+        backbone.trainable = False
+        self.tokenizer = tokenizer
+        # Outside of a graph, keras-hub tokenizes in Python, and by slightly other rules.
+        self._tokenize = tf.function(
+            lambda texts: tokenizer(texts), input_signature=[tf.TensorSpec([None], tf.string)]
+        )
+        self._model = keras.Model(inputs, _last_outputs(backbone, layers))
+        self._input_names = tuple(inputs)
+        self.dim = self._model.output.shape[-1]
+        self.max_pieces = limit - 2
+        self.sha256 = sha256
+
+    def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """[batch] string -> [batch, (pieces)] int32 ids, without special tokens."""
+        return self._tokenize(texts)
+
+    def mean_output(self, pieces: tf.RaggedTensor) -> tf.Tensor:
+        """The mean of a text's token vectors; the two special tokens count, padding does not.
+
+        Args:
+            pieces: [batch, (pieces)] int32 ids, at most `max_pieces` a text.
+
+        Returns:
+            [batch, dim] float32.
+        """
+        one = tf.ones([pieces.nrows(), 1], tf.int32)
+        start, end = self.tokenizer.start_token_id, self.tokenizer.end_token_id
+        ids = tf.concat([one * start, pieces, one * end], axis=1)
+        mask = tf.sequence_mask(ids.row_lengths(), dtype=tf.int32)
+        dense = ids.to_tensor(self.tokenizer.pad_token_id)
+        inputs = {"token_ids": dense, "padding_mask": mask, "segment_ids": tf.zeros_like(dense)}
+        outputs = self._model({name: inputs[name] for name in self._input_names}, training=False)
+        weights = tf.cast(mask, tf.float32)[:, :, tf.newaxis]
+        return tf.reduce_sum(outputs * weights, axis=1) / tf.reduce_sum(weights, axis=1)
+
+
+def _last_outputs(backbone: keras_hub.models.Backbone, layers: int) -> keras.KerasTensor:
+    """[batch, tokens, layers * hidden], the last layer's output at the end."""
+    if layers == 1:
+        output = backbone.output
+        return output["sequence_output"] if isinstance(output, dict) else output
+    blocks = [
+        layer for layer in backbone.layers if isinstance(layer, keras_hub.layers.TransformerEncoder)
+    ]
+    if len(blocks) < layers:
+        raise UserError(
+            f"Expected a text backbone with at least {layers} transformer layers, such as BERT. "
+            f"Received: {backbone.name!r} with {len(blocks)}."
+        )
+    return keras.layers.Concatenate()([block.output for block in blocks[-layers:]])

@@ -1,0 +1,62 @@
+"""Texts as sequences of word ids, for a text tower that learns its own word embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from huse_tf.features import words
+from huse_tf.features.encoder import Encoder
+from huse_tf.methods.base import FeatureSpec
+
+MAX_WORDS = 20_000
+
+
+class WordIds(Encoder):
+    """Texts -> [batch, tokens] int32: ids of the first words; 0 is padding, 1 an unknown word.
+
+    `word_cnn:TOKENS` sets how many words of a text are read, 64 by default. The vocabulary holds
+    the 20,000 most frequent words of the training texts.
+    """
+
+    takes_argument = True
+    gives_floats = False
+
+    def __init__(self, spec: str = "word_cnn") -> None:
+        super().__init__(spec)
+        self._tokens = words.count_argument(self, default=64)
+        self._layer: keras.layers.TextVectorization | None = None
+
+    def fit(self, texts: Sequence[str]) -> None:
+        vocabulary = words.most_frequent(chain.from_iterable(words.split(texts)), MAX_WORDS)
+        self.restore({"words": vocabulary})
+
+    def state(self) -> dict[str, Any]:
+        """Key: words, a list; the word at index i has the id i + 2."""
+        return {"words": self._fitted().get_vocabulary(include_special_tokens=False)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._layer = keras.layers.TextVectorization(
+            standardize=None,
+            output_sequence_length=self._tokens,
+            vocabulary=list(state["words"]),
+        )
+
+    @property
+    def feature_spec(self) -> FeatureSpec:
+        return FeatureSpec((self._tokens,), vocabulary_size=self._fitted().vocabulary_size())
+
+    def _identity(self) -> tuple[str, ...]:
+        return (words.VERSION, "word_cnn 1", str(self._tokens))
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self._fitted()(words.standardize(inputs)), tf.int32)
+
+    def _fitted(self) -> keras.layers.TextVectorization:
+        if self._layer is None:
+            raise words.not_fitted(self)
+        return self._layer

@@ -1,0 +1,87 @@
+"""HUSE: hierarchical universal semantic embeddings (Narayana et al. 2019, arXiv 1911.05978)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from huse_tf.methods.base import DataSpec, Method, setting
+
+if TYPE_CHECKING:
+    import keras
+
+    from huse_tf.training.objective import Objective
+
+
+@dataclasses.dataclass(frozen=True)
+class Huse(Method):
+    """Two towers, one shared classifier, three losses (paper, eq. 5), settings for small catalogues."""
+
+    name: ClassVar[str] = "huse"
+
+    embedding_dim: int = setting(512, "D, the size of the embedding.")
+    image_layers: tuple[int, ...] = setting(
+        (512,) * 5, "Widths of the image tower's hidden layers."
+    )
+    text_layers: tuple[int, ...] = setting((512,) * 2, "Widths of the text tower's hidden layers.")
+    dropout: float = setting(0.15, "Dropout between the towers' layers.")
+    last_activation: Literal["linear", "relu"] = setting(
+        "linear",
+        "Activation of the last layer, before L2; relu confines cosine distances to [0, 1].",
+    )
+    classification_weight: float = setting(1.0, "alpha, weight of the class-level cross-entropy.")
+    graph_weight: float = setting(1.0, "beta, weight of the semantic graph loss.")
+    gap_weight: float = setting(1.0, "gamma, weight of the cross-modal gap.")
+    margin: float = setting(0.7, "zeta, the margin below which pairs take part in the graph loss.")
+    margin_rule: Literal["equation", "prose"] = setting(
+        "equation", "Margin of the graph loss: eq. (10) of the paper, or what its prose describes."
+    )
+
+    def build_model(self, spec: DataSpec) -> keras.Model:
+        from huse_tf.models.two_tower import two_tower
+
+        return two_tower(
+            spec,
+            embedding_dim=self.embedding_dim,
+            image_layers=self.image_layers,
+            text_layers=self.text_layers,
+            dropout=self.dropout,
+            last_activation=self.last_activation,
+        )
+
+    def build_objective(self, spec: DataSpec) -> Objective:
+        from huse_tf.losses.cross_entropy import CrossEntropy
+        from huse_tf.losses.cross_modal_gap import CrossModalGap
+        from huse_tf.losses.semantic_graph import SemanticGraph
+        from huse_tf.training.objective import Objective
+
+        return Objective(
+            terms={
+                "classification": CrossEntropy(),
+                "semantic_graph": SemanticGraph(
+                    spec.class_distances, self.margin, self.margin_rule
+                ),
+                "cross_modal_gap": CrossModalGap(),
+            },
+            weights={
+                "classification": self.classification_weight,
+                "semantic_graph": self.graph_weight,
+                "cross_modal_gap": self.gap_weight,
+            },
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class HusePaper(Huse):
+    """The paper's training settings. Its loss weights and margin were never published."""
+
+    name: ClassVar[str] = "huse_paper"
+    preset: ClassVar[Mapping[str, Any]] = {
+        "optimizer": "rmsprop",
+        "learning_rate": 1.6192e-5,
+        "momentum": 0.9,
+        "batch_size": 1024,
+        "max_steps": 250_000,
+        "patience": 0,
+    }

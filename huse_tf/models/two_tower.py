@@ -1,0 +1,61 @@
+"""Two towers under one shared classifier (HUSE, figure 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+from huse_tf import keys
+from huse_tf.methods.base import DataSpec
+from huse_tf.towers.mlp import mlp_tower
+
+IMAGE_TOWER = "image_tower"
+TEXT_TOWER = "text_tower"
+CLASSIFIER = "classifier"
+
+
+def two_tower(
+    spec: DataSpec,
+    *,
+    embedding_dim: int,
+    image_layers: Sequence[int],
+    text_layers: Sequence[int],
+    dropout: float,
+    last_activation: str = "linear",
+) -> keras.Model:
+    """A model with the sub-models `image_tower` and `text_tower` and the layer `classifier`.
+
+    The classifier is one dense layer with bias, applied to both embeddings: the same kernel scores
+    the classes of images and of texts (eq. 6).
+
+    Returns:
+        A model from {image_features [batch, image_dim], text_features [batch, text_dim]} to
+        {image_embedding, text_embedding [batch, D], image_logits, text_logits [batch, K]}.
+    """
+    common = {
+        "embedding_dim": embedding_dim,
+        "dropout": dropout,
+        "last_activation": last_activation,
+    }
+    image_tower = mlp_tower(IMAGE_TOWER, spec.image, hidden=image_layers, **common)
+    text_tower = mlp_tower(TEXT_TOWER, spec.text, hidden=text_layers, **common)
+    classifier = keras.layers.Dense(spec.num_classes, name=CLASSIFIER)
+
+    inputs = {
+        keys.IMAGE_FEATURES: keras.Input(
+            spec.image.shape, dtype=spec.image.dtype, name=keys.IMAGE_FEATURES
+        ),
+        keys.TEXT_FEATURES: keras.Input(
+            spec.text.shape, dtype=spec.text.dtype, name=keys.TEXT_FEATURES
+        ),
+    }
+    image_embedding = image_tower(inputs[keys.IMAGE_FEATURES])
+    text_embedding = text_tower(inputs[keys.TEXT_FEATURES])
+    outputs = {
+        keys.IMAGE_EMBEDDING: image_embedding,
+        keys.TEXT_EMBEDDING: text_embedding,
+        keys.IMAGE_LOGITS: classifier(image_embedding),
+        keys.TEXT_LOGITS: classifier(text_embedding),
+    }
+    return keras.Model(inputs, outputs, name="two_tower")

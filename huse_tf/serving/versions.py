@@ -1,0 +1,61 @@
+"""Version folders NAME/1, NAME/2 …, the way TF Serving watches them: whole or not there at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+
+from huse_tf.errors import UserError
+
+_VERSION = re.compile(r"[1-9][0-9]*", re.ASCII)
+
+
+def next_version(folder: pathlib.Path) -> int:
+    """One more than the highest version under `folder`; 1 where there is none."""
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return 1 + max((int(name) for name in names if _VERSION.fullmatch(name)), default=0)
+
+
+@contextlib.contextmanager
+def new_version(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A temporary folder to fill; it becomes `folder` when the block ends well, and goes otherwise.
+
+    TF Serving takes no notice of the temporary one: its name is not a number.
+
+    Args:
+        folder: NAME/VERSION, not there yet.
+
+    Raises:
+        UserError: VERSION is no positive whole number, or the version exists.
+    """
+    if not _VERSION.fullmatch(folder.name):
+        raise UserError(
+            "A version is a whole number from 1, without leading zeros. "
+            f"Received: {folder.name!r}, in {str(folder)!r}."
+        )
+    _refuse_existing(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield temporary
+        # mkdtemp makes folders private, but the server often runs as another user.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        _refuse_existing(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _refuse_existing(folder: pathlib.Path) -> None:
+    if folder.exists() or folder.is_symlink():
+        raise UserError(
+            f"Version {folder.name} exists already: {str(folder)!r}. A version that may be in use "
+            f"is never overwritten; the next free one is {next_version(folder.parent)}."
+        )

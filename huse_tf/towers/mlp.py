@@ -1,0 +1,46 @@
+"""The towers of HUSE: dense layers with dropout, then L2 normalisation (paper, section on the model)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+from huse_tf.methods.base import FeatureSpec
+from huse_tf.towers.word_cnn import word_cnn
+
+
+def mlp_tower(
+    name: str,
+    features: FeatureSpec,
+    *,
+    hidden: Sequence[int],
+    embedding_dim: int,
+    dropout: float,
+    last_activation: str = "linear",
+) -> keras.Model:
+    """Hidden ReLU layers with dropout after each, a last layer of `embedding_dim` units, unit norm.
+
+    Only stock Keras layers, so that the saved tower loads without this package.
+
+    Args:
+        name: of the model, and prefix of its layers.
+        features: what comes in; word ids pass through a trained embedding and convolution first.
+        hidden: widths of the hidden layers.
+        embedding_dim: D.
+        dropout: share of units dropped, in [0, 1).
+        last_activation: of the last layer, before normalisation.
+
+    Returns:
+        A model from [batch, *features.shape] to [batch, D], rows of unit norm.
+    """
+    inputs = keras.Input(features.shape, dtype=features.dtype, name=f"{name}_features")
+    x = inputs
+    if features.vocabulary_size is not None:
+        x = word_cnn(x, features.vocabulary_size, prefix=name)
+    for index, width in enumerate(hidden):
+        x = keras.layers.Dense(width, activation="relu", name=f"{name}_hidden_{index}")(x)
+        x = keras.layers.Dropout(dropout, name=f"{name}_dropout_{index}")(x)
+    x = keras.layers.Dense(embedding_dim, activation=last_activation, name=f"{name}_projection")(x)
+    x = keras.layers.UnitNormalization(name=f"{name}_normalization")(x)
+    return keras.Model(inputs, x, name=name)

@@ -1,0 +1,1 @@
+"""Training: objective, trainer, loop, checkpoints. Knows no method."""

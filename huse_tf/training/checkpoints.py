@@ -1,0 +1,67 @@
+"""Everything that a killed run needs to go on to the same result."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+
+import keras
+import tensorflow as tf
+
+
+@dataclasses.dataclass
+class Progress(tf.train.experimental.PythonState):
+    """Where training stands; saved inside the checkpoint, so that both are of one moment.
+
+    Attributes:
+        epoch: the epoch under way, from 0.
+        step: optimizer steps done in all.
+        step_in_epoch: steps done in this epoch.
+        sums: sums over this epoch's steps of each loss.
+        best: best value of the monitored metric so far, None before the first validation.
+        best_epoch: the epoch that gave it.
+        finished: whether training has come to its end.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    step_in_epoch: int = 0
+    sums: dict[str, float] = dataclasses.field(default_factory=dict)
+    best: float | None = None
+    best_epoch: int = 0
+    finished: bool = False
+
+    def serialize(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    def deserialize(self, string_value: str) -> None:
+        for name, value in json.loads(string_value).items():
+            setattr(self, name, value)
+
+
+class Checkpoints:
+    """The two newest checkpoints of a trainer: weights, optimizer slots, dropout's seeds, progress."""
+
+    def __init__(self, folder: pathlib.Path, trainer: keras.Model, progress: Progress) -> None:
+        # Slots are made with the first step otherwise, too late to be restored into.
+        trainer.optimizer.build(trainer.trainable_variables)
+        # What is a variable but no weight: the seeds of dropout, which TensorFlow does not track.
+        weights = {id(variable) for variable in trainer.model.weights}
+        seeds = [v.value for v in trainer.model.variables if id(v) not in weights]
+        checkpoint = tf.train.Checkpoint(
+            model=trainer.model, optimizer=trainer.optimizer, seeds=seeds, progress=progress
+        )
+        self._checkpoint = checkpoint
+        self._manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
+        self._progress = progress
+
+    def restore(self) -> bool:
+        """Restores the newest checkpoint; False if there is none."""
+        if self._manager.latest_checkpoint is None:
+            return False
+        self._checkpoint.restore(self._manager.latest_checkpoint).assert_consumed()
+        return True
+
+    def save(self) -> None:
+        self._manager.save(checkpoint_number=self._progress.step)

@@ -1,0 +1,188 @@
+"""The training loop: one for every strategy, resumable at any step.
+
+Keras 3's `fit` fails under several workers (keras #20585) and restarts the epoch when resumed, so
+the loop is ours; the step is `Trainer.train_step`.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from huse_tf import distribute, files
+from huse_tf.config import TrainingConfig
+from huse_tf.data.pipeline import epoch_order, steps_per_epoch, training_batches
+from huse_tf.errors import UserError, unknown_name
+from huse_tf.training.checkpoints import Checkpoints, Progress
+from huse_tf.training.interrupt import stop_requests
+from huse_tf.training.optimizers import make_optimizer
+from huse_tf.training.progress_bar import ProgressBar
+from huse_tf.training.trainer import Trainer
+
+
+class Stopped(UserError):
+    """Training was asked to stop, and has saved where it stood."""
+
+
+def fit(
+    build: Callable[[], Trainer],
+    features: Mapping[str, np.ndarray],
+    validate: Callable[[keras.Model], Mapping[str, float]],
+    config: TrainingConfig,
+    folder: pathlib.Path,
+) -> keras.Model:
+    """Trains to the end, from wherever the run in `folder` stands.
+
+    Args:
+        build: makes the trainer; called once, under the strategy.
+        features: the training items, arrays of equal length by key (keys.py), the label included.
+        validate: metrics of the validation items, by name, for a model.
+        config: the settings of training.
+        folder: of the run; receives `checkpoints/`, `history.jsonl`, `tensorboard/`, `model.keras`.
+
+    Returns:
+        The model of the best epoch by the monitored metric.
+
+    Raises:
+        Stopped: after SIGINT or SIGTERM; the same call goes on from there.
+    """
+    keras.utils.set_random_seed(config.seed)
+    strategy = distribute.make_strategy(config.strategy)
+    with strategy.scope():
+        trainer = build()
+        trainer.compile(optimizer=make_optimizer(config))
+    run = _Loop(trainer, strategy, features, validate, config, folder)
+    run.go()
+    return keras.models.load_model(folder / "model.keras", compile=False)
+
+
+class _Loop:
+    """One call of `fit`; holds what its parts share."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        strategy: tf.distribute.Strategy,
+        features: Mapping[str, np.ndarray],
+        validate: Callable[[keras.Model], Mapping[str, float]],
+        config: TrainingConfig,
+        folder: pathlib.Path,
+    ) -> None:
+        self.trainer, self.strategy, self.features = trainer, strategy, features
+        self.validate, self.config, self.folder = validate, config, folder
+        self.count = len(next(iter(features.values())))
+        replicas = strategy.num_replicas_in_sync
+        # Fewer items than a batch: one step takes them all, as far as replicas share them evenly.
+        self.batch_size = min(config.batch_size, self.count // replicas * replicas)
+        if self.batch_size % replicas:
+            raise UserError(
+                f"--batch_size must be a multiple of the {replicas} replicas. Received: {self.batch_size}."
+            )
+        self.steps_per_epoch = steps_per_epoch(self.count, self.batch_size)
+        self.total_steps = config.max_steps or config.epochs * self.steps_per_epoch
+        self.progress = Progress()
+        with strategy.scope():
+            self.checkpoints = Checkpoints(folder / "checkpoints", trainer, self.progress)
+        self.step = distribute.step_function(strategy, trainer.train_step)
+        self.sums: dict[str, Any] = {}
+
+    def go(self) -> None:
+        progress = self.progress
+        if self.checkpoints.restore():
+            logging.info("Goes on at epoch %d, step %d.", progress.epoch + 1, progress.step)
+        history = History(self.folder / "history.jsonl", keep=progress.epoch)
+        if progress.finished:
+            logging.info("This run is trained to its end; best epoch: %d.", progress.best_epoch + 1)
+            return
+        writer = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
+        bar = ProgressBar(self.total_steps, self.batch_size, done=progress.step)
+        with stop_requests() as stop_requested, writer.as_default(), bar:
+            while not progress.finished:
+                self.epoch(bar, stop_requested)
+                self.end_epoch(bar, history)
+                self.checkpoints.save()
+
+    def epoch(self, bar: ProgressBar, stop_requested: Callable[[], bool]) -> None:
+        """The steps of this epoch that are still to do."""
+        progress = self.progress
+        self.sums = dict(progress.sums)
+        order = epoch_order(self.count, self.config.seed, progress.epoch)
+        batches = training_batches(self.features, order, self.batch_size, progress.step_in_epoch)
+        for batch in distribute.distribute_batches(self.strategy, batches):
+            # Sums stay on the device: reading them each step would make the device wait for us.
+            for name, loss in self.step(batch).items():
+                self.sums[name] = self.sums.get(name, 0.0) + loss
+            progress.step += 1
+            progress.step_in_epoch += 1
+            bar.advance(self.mean_losses)
+            if progress.step >= self.total_steps:
+                break
+            every = self.config.checkpoint_every_steps
+            if stop_requested() or (every and progress.step % every == 0):
+                progress.sums = {name: float(value) for name, value in self.sums.items()}
+                self.checkpoints.save()
+            if stop_requested():
+                raise Stopped(
+                    f"Stopped after step {progress.step} (epoch {progress.epoch + 1}); everything is "
+                    f"saved in {str(self.folder)!r}. The same command goes on from there."
+                )
+
+    def mean_losses(self) -> dict[str, float]:
+        return {name: float(v) / self.progress.step_in_epoch for name, v in self.sums.items()}
+
+    def end_epoch(self, bar: ProgressBar, history: History) -> None:
+        """Validates, keeps the model if it is the best so far, decides whether to go on."""
+        progress, config = self.progress, self.config
+        losses = self.mean_losses()
+        for name, value in losses.items():
+            if not np.isfinite(value):
+                raise UserError(
+                    f"{name} became {value} in epoch {progress.epoch + 1}. Lower --learning_rate "
+                    f"(now {config.learning_rate}) and start again in another --run_dir."
+                )
+        metrics = dict(self.validate(self.trainer.model))
+        if config.monitor not in metrics:
+            raise unknown_name("validation metric for --monitor", config.monitor, metrics)
+        if progress.best is None or metrics[config.monitor] > progress.best:
+            progress.best, progress.best_epoch = metrics[config.monitor], progress.epoch
+            with files.replacing(self.folder / "model.keras") as path:
+                self.trainer.model.save(path)
+        history.add({"epoch": progress.epoch + 1, "step": progress.step, **losses, **metrics})
+        for name, value in {**losses, **{f"validation/{k}": v for k, v in metrics.items()}}.items():
+            tf.summary.scalar(name, value, step=progress.step)
+        bar.epoch_line(progress.epoch + 1, losses, config.monitor, metrics[config.monitor])
+        waited = progress.epoch - progress.best_epoch
+        progress.finished = progress.step >= self.total_steps or 0 < config.patience <= waited
+        progress.epoch += 1
+        progress.step_in_epoch = 0
+        progress.sums = {}
+
+
+class History:
+    """`history.jsonl`: one line of losses and validation metrics an epoch.
+
+    Args:
+        path: of the file.
+        keep: epochs that the checkpoint knows of; later lines, written before a kill, are dropped,
+            for their epochs are run again.
+    """
+
+    def __init__(self, path: pathlib.Path, keep: int) -> None:
+        self.path = path
+        self.lines = path.read_text(encoding="utf-8").splitlines()[:keep] if path.exists() else []
+
+    def add(self, row: Mapping[str, float]) -> None:
+        self.lines.append(json.dumps(row))
+        files.write_text(self.path, "\n".join(self.lines) + "\n")
+
+
+def read_history(path: pathlib.Path) -> list[dict[str, float]]:
+    """The rows of a `history.jsonl`."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,0 +1,78 @@
+"""Progress that a person can read: a bar on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+import tqdm
+from absl import logging
+
+SECONDS_BETWEEN_READINGS = 1.0
+SECONDS_BETWEEN_LOG_LINES = 10.0
+
+
+class ProgressBar:
+    """Items done, items a second, time left and the losses of the epoch.
+
+    Args:
+        total_steps: steps of the whole training.
+        batch_size: items a step.
+        done: steps done before this process began.
+    """
+
+    def __init__(self, total_steps: int, batch_size: int, done: int = 0) -> None:
+        self._batch_size = batch_size
+        self._terminal = sys.stderr.isatty()
+        self._bar = tqdm.tqdm(
+            total=total_steps * batch_size,
+            initial=done * batch_size,
+            unit=" examples",
+            unit_scale=True,
+            disable=not self._terminal,
+            desc="Training",
+            dynamic_ncols=True,
+        )
+        self._total, self._done, self._began = total_steps, done, time.monotonic()
+        self._first = done
+        self._read = self._logged = self._began
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()
+
+    def advance(self, losses: Callable[[], Mapping[str, float]]) -> None:
+        """One step is done; `losses` is asked for at most once a second."""
+        self._done += 1
+        self._bar.update(self._batch_size)
+        now = time.monotonic()
+        if self._terminal and now - self._read > SECONDS_BETWEEN_READINGS:
+            self._read = now
+            self._bar.set_postfix(_short(losses()))
+
+    def epoch_line(
+        self, epoch: int, losses: Mapping[str, float], monitor: str, value: float
+    ) -> None:
+        """A line after an epoch, where no bar shows; not more often than every ten seconds."""
+        now = time.monotonic()
+        if self._terminal or (now - self._logged < SECONDS_BETWEEN_LOG_LINES and epoch > 1):
+            return
+        self._logged = now
+        rate = (self._done - self._first) / (now - self._began)
+        terms = "  ".join(f"{name} {text}" for name, text in _short(losses).items())
+        logging.info(
+            "Epoch %d  %s  %s %.4f  %.0f examples/s  at most %.0f s left",
+            epoch,
+            terms,
+            monitor,
+            value,
+            rate * self._batch_size,
+            (self._total - self._done) / rate,
+        )
+
+
+def _short(losses: Mapping[str, float]) -> dict[str, str]:
+    return {name.removeprefix("loss/"): f"{value:.3f}" for name, value in losses.items()}

@@ -1,0 +1,234 @@
+"""The whole job, step by step: what the commands do, for use from Python."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import pathlib
+import platform
+import time
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+import huse_tf
+from huse_tf import config as configs
+from huse_tf import dataset as datasets
+from huse_tf import files, keys
+from huse_tf.config import Config, ExportConfig
+from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.errors import UserError
+from huse_tf.evaluation.measure import measure, predict
+from huse_tf.evaluation.summary import summary_table
+from huse_tf.evaluation.write import write_evaluation
+from huse_tf.features.encoder import Encoder
+from huse_tf.serving.export import export_model, next_version
+from huse_tf.training.loop import fit
+from huse_tf.training.trainer import Trainer
+
+METRICS = "metrics.json"
+MODEL = "model.keras"
+
+# Settings that may differ when a run goes on: none of them changes its result.
+_FREE = {"run_dir", "cache_dir", "encoder_batch_size", "checkpoint_every_steps"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What came of a run.
+
+    Attributes:
+        metrics: of the test items, by metric path.
+        report: the HTML page.
+        export: folder of the exported model, or None.
+        seconds: how long it took.
+    """
+
+    metrics: Mapping[str, float]
+    report: pathlib.Path
+    export: pathlib.Path | None
+    seconds: float
+
+    def summary(self) -> str:
+        """A short table of results, then where things lie."""
+        lines = [summary_table(self.metrics), "", f"Report  {self.report}"]
+        if self.export is not None:
+            lines.append(f"Export  {self.export}")
+        return "\n".join([*lines, f"Took    {self.seconds:.0f} s"])
+
+
+def train_run(config: Config) -> Result:
+    """Prepares the data, trains, evaluates on the test side, reports and exports.
+
+    A run that lies unfinished in `config.training.run_dir` goes on where it stood.
+
+    Raises:
+        UserError: for whatever the user can mend; `training.loop.Stopped` after an orderly stop.
+    """
+    began = time.monotonic()
+    # Equal seeds give equal weights only with ops that add up in a fixed order.
+    tf.config.experimental.enable_op_determinism()
+    folder = _begin(config)
+    dataset = datasets.prepare(config, folder)
+    _log_data(dataset)
+    validation, validation_features = dataset.side(keys.VALIDATION)
+
+    def build() -> Trainer:
+        method = config.method
+        return Trainer(method.build_model(dataset.spec), method.build_objective(dataset.spec))
+
+    def validate(model: keras.Model) -> dict[str, float]:
+        predictions = predict(model, validation_features)
+        return measure(predictions, validation, dataset.taxonomy, config.evaluation)[0]
+
+    model = fit(build, dataset.side(keys.TRAIN)[1], validate, config.training, folder)
+    metrics = {keys.VALIDATION: validate(model)}
+    result = _evaluate(model, dataset, config, folder, keys.TEST, metrics)
+    export = export_run(folder, config.export)
+    return Result(result.metrics, result.report, export, time.monotonic() - began)
+
+
+def evaluate_run(
+    folder: pathlib.Path,
+    config: Config,
+    *,
+    split: str = keys.TEST,
+    other_catalogue: bool = False,
+    output: pathlib.Path | None = None,
+) -> Result:
+    """Measures the run in `folder`, and writes `metrics.json` and `report.html` into `output`.
+
+    Args:
+        folder: of a trained run.
+        config: its settings, perhaps with other cut-offs or another catalogue.
+        split: which side of the run's own split.
+        other_catalogue: whether `config` names another catalogue, all of which is to be measured.
+        output: where to write. Default: `folder`.
+    """
+    began = time.monotonic()
+    output = output or folder
+    if other_catalogue and output.resolve() == folder.resolve():
+        raise UserError(
+            "The figures of another catalogue would replace the run's own. Expected --output=FOLDER."
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    model = _trained_model(folder)
+    before = files.read_json(folder / METRICS) if (folder / METRICS).exists() else {}
+    if keys.VALIDATION not in before:
+        raise UserError(f"{folder / METRICS} lacks the validation figures. Finish training first.")
+    metrics = {keys.VALIDATION: before[keys.VALIDATION]} if output != folder else before
+    if other_catalogue:
+        dataset = datasets.prepare_other(config, folder, output)
+    else:
+        dataset = datasets.prepare(config, folder)
+    result = _evaluate(model, dataset, config, output, split, metrics)
+    return dataclasses.replace(result, seconds=time.monotonic() - began)
+
+
+def export_run(folder: pathlib.Path, config: ExportConfig) -> pathlib.Path:
+    """Exports the run in `folder`; returns the folder of the new version."""
+    model = _trained_model(folder)
+    run = configs.load(folder)
+    encoders = datasets.Encoders.of_run(run.features, folder)
+    metrics = files.read_json(folder / METRICS)
+    home = pathlib.Path(config.export_dir) / (config.export_name or folder.name)
+    version = config.export_version or next_version(home)
+    return export_model(
+        model,
+        encoders.image if isinstance(encoders.image, Encoder) else None,
+        encoders.text if isinstance(encoders.text, Encoder) else None,
+        Taxonomy.from_json((folder / datasets.TAXONOMY).read_text(encoding="utf-8")),
+        metrics[keys.VALIDATION]["classification/fusion_weight"],
+        home / str(version),
+        {
+            "config": files.read_json(folder / "config.json"),
+            "data": files.read_json(folder / datasets.FINGERPRINT),
+            "metrics": metrics.get(keys.TEST, {}),
+        },
+    )
+
+
+def _begin(config: Config) -> pathlib.Path:
+    """Makes the run's folder, or refuses one that holds a run with other settings."""
+    name = pathlib.Path(config.data.catalogue).resolve().parent.name
+    folder = pathlib.Path(config.training.run_dir or pathlib.Path("runs") / name)
+    if (folder / "config.json").exists():
+        before, now = (
+            {
+                line.partition("=")[0].removeprefix("--"): line
+                for section in (c.data, c.features, c.method, c.training)
+                for line in configs.flag_lines(section)
+            }
+            for c in (configs.load(folder), config)
+        )
+        changed = [n for n in before | now if n not in _FREE and before.get(n) != now.get(n)]
+        if changed:
+            raise UserError(
+                f"{str(folder)!r} holds a run with other settings: "
+                + ", ".join(f"{before.get(n)} there, {now.get(n)} here" for n in changed)
+                + ". Give another --run_dir, or the settings of that run."
+            )
+    configs.save(config, folder)
+    files.write_json(folder / "versions.json", versions())
+    return folder
+
+
+def versions() -> dict[str, str]:
+    """Versions of what results depend on."""
+    packages = ("tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy", "pandas", "pillow")
+    return {
+        "huse_tf": huse_tf.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        **{package: importlib.metadata.version(package) for package in packages},
+    }
+
+
+def _log_data(dataset: datasets.Dataset) -> None:
+    counts = dataset.items["split"].value_counts()
+    logging.info(
+        "%d items of %d products in %d classes; %s.",
+        len(dataset.items),
+        dataset.items["product_id"].nunique(),
+        len(dataset.taxonomy.classes),
+        ", ".join(
+            f"{side} {counts.get(side, 0)}" for side in (keys.TRAIN, keys.VALIDATION, keys.TEST)
+        ),
+    )
+    if dataset.train_only:
+        names = ", ".join(dataset.taxonomy.names[label] for label in dataset.train_only)
+        logging.warning(
+            "Too few separate products to hold any out, so no figure speaks of: %s.", names
+        )
+
+
+def _trained_model(folder: pathlib.Path) -> keras.Model:
+    if not (folder / MODEL).exists():
+        raise UserError(f"{str(folder)!r} has no {MODEL}. Train it first: python -m huse_tf.train.")
+    return keras.models.load_model(folder / MODEL, compile=False)
+
+
+def _evaluate(
+    model: keras.Model,
+    dataset: datasets.Dataset,
+    config: Config,
+    output: pathlib.Path,
+    split: str,
+    metrics: dict[str, dict],
+) -> Result:
+    """Measures one side with the fusion weight of the validation side, and writes all files."""
+    began = time.monotonic()
+    items, features = dataset.side(split)
+    if items.empty:
+        raise UserError(f"There are no {split} items to measure.")
+    predictions = predict(model, features)
+    weight = metrics[keys.VALIDATION]["classification/fusion_weight"]
+    figures, undefined = measure(predictions, items, dataset.taxonomy, config.evaluation, weight)
+    metrics = {**metrics, split: figures, "undefined": undefined}
+    files.write_json(output / METRICS, metrics)
+    report = write_evaluation(
+        output / "report.html", dataset, items, predictions, figures, undefined, config, output
+    )
+    return Result(figures, report, None, time.monotonic() - began)

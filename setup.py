@@ -1,0 +1,47 @@
+"""Packaging of huse_tf; the tool settings live in pyproject.toml."""
+
+import pathlib
+import re
+
+import setuptools
+
+ROOT = pathlib.Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "([^"]+)"', (ROOT / "huse_tf" / "__init__.py").read_text(encoding="utf-8"), re.M
+)
+if VERSION is None:
+    raise RuntimeError("huse_tf/__init__.py must hold a line `__version__ = \"X.Y.Z\"`.")
+
+setuptools.setup(
+    name="huse_tf",
+    version=VERSION[1],
+    description="One embedding space for product images and texts, class hierarchy built in (HUSE), in Keras.",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=setuptools.find_packages(include=["huse_tf", "huse_tf.*"]),
+    package_data={"huse_tf": ["py.typed", "evaluation/*.html"]},
+    install_requires=[
+        "tensorflow>=2.20,<2.22",
+        "tensorflow-text>=2.20,<2.22",
+        "keras>=3.15,<3.16",
+        "keras-hub>=0.32,<0.33",
+        "numpy>=1.26",
+        "pandas>=2.2",
+        "absl-py>=2.1",
+        "pillow>=10.3",
+        "safetensors>=0.4.3",
+        "scikit-learn>=1.4",
+        "matplotlib>=3.8",
+        "jinja2>=3.1",
+        "tensorboard>=2.19",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        # tensorflow-hub imports pkg_resources, which setuptools dropped in 81.
+        "hub": ["tensorflow-hub>=0.16.1", "setuptools<81"],
+        "parquet": ["pyarrow>=15"],
+        "dev": ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "mypy>=1.11", "pandas-stubs"],
+    },
+)

@@ -1,0 +1,97 @@
+"""Batches: each item at most once an epoch, the same after a resume, of one static shape."""
+
+import numpy as np
+import pytest
+
+from huse_tf import keys
+from huse_tf.data.pipeline import epoch_order, steps_per_epoch, training_batches
+from huse_tf.errors import UserError
+
+COUNT, BATCH = 23, 4
+
+
+@pytest.fixture
+def features(rng):
+    return {
+        keys.IMAGE_FEATURES: rng.normal(size=(COUNT, 5)).astype(np.float32),
+        keys.TEXT_FEATURES: rng.integers(0, 9, (COUNT, 3)).astype(np.int32),
+        keys.LABEL: np.arange(COUNT, dtype=np.int32),
+    }
+
+
+def labels_of(batches):
+    return [batch[keys.LABEL].numpy().tolist() for batch in batches]
+
+
+def test_order_is_a_permutation_that_seed_and_epoch_decide():
+    order = epoch_order(50, seed=1, epoch=2)
+    assert order.dtype == np.int64
+    assert sorted(order) == list(range(50))
+    np.testing.assert_array_equal(order, epoch_order(50, 1, 2))
+    others = [epoch_order(50, *pair) for pair in ((1, 3), (2, 2), (2, 1), (0, 12))]
+    assert all((order != other).any() for other in others)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 24])
+def test_a_batch_must_be_fillable(batch_size):
+    with pytest.raises(UserError, match=f"number of training items, 23. Received: {batch_size}"):
+        steps_per_epoch(COUNT, batch_size)
+
+
+def test_batches_are_the_rows_in_order(features):
+    order = epoch_order(COUNT, 0, 0)
+    batches = list(training_batches(features, order, BATCH))
+    assert len(batches) == steps_per_epoch(COUNT, BATCH) == 5
+    for step, batch in enumerate(batches):
+        rows = order[step * BATCH : (step + 1) * BATCH]
+        assert batch.keys() == features.keys()
+        for key, array in features.items():
+            np.testing.assert_array_equal(batch[key], array[rows])
+    met = [label for batch in batches for label in batch[keys.LABEL].numpy().tolist()]
+    assert len(met) == len(set(met)) == 20
+
+
+@pytest.mark.parametrize("first_step", range(6))
+def test_resume_equals_the_tail(features, first_step):
+    order = epoch_order(COUNT, 0, 0)
+    resumed = labels_of(training_batches(features, order, BATCH, first_step))
+    assert resumed == labels_of(training_batches(features, order, BATCH))[first_step:]
+
+
+@pytest.mark.parametrize("first_step", [-1, 6])
+def test_first_step_lies_within_the_epoch(features, first_step):
+    with pytest.raises(ValueError, match=r"\[0, 5\]"):
+        training_batches(features, epoch_order(COUNT, 0, 0), BATCH, first_step)
+
+
+def test_shapes_and_types_are_static(features):
+    spec = training_batches(features, epoch_order(COUNT, 0, 0), BATCH).element_spec
+    assert {key: (tuple(s.shape), s.dtype.name) for key, s in spec.items()} == {
+        keys.IMAGE_FEATURES: ((BATCH, 5), "float32"),
+        keys.TEXT_FEATURES: ((BATCH, 3), "int32"),
+        keys.LABEL: ((BATCH,), "int32"),
+    }
+
+
+def test_memory_mapped_features(features, tmp_path):
+    np.save(tmp_path / "f.npy", features[keys.IMAGE_FEATURES])
+    mapped = features | {keys.IMAGE_FEATURES: np.load(tmp_path / "f.npy", mmap_mode="r")}
+    order = epoch_order(COUNT, 0, 0)
+    pairs = zip(
+        training_batches(mapped, order, BATCH),
+        training_batches(features, order, BATCH),
+        strict=True,
+    )
+    for got, expected in pairs:
+        np.testing.assert_array_equal(got[keys.IMAGE_FEATURES], expected[keys.IMAGE_FEATURES])
+
+
+def test_replicas_get_equal_shares_of_each_batch(features, mirrored):
+    order = epoch_order(COUNT, 0, 0)
+    batches = training_batches(features, order, BATCH, first_step=2)
+    shares = [
+        [share.numpy().tolist() for share in mirrored.experimental_local_results(b[keys.LABEL])]
+        for b in mirrored.experimental_distribute_dataset(batches)
+    ]
+    expected = order[: 5 * BATCH].reshape(5, 2, BATCH // 2)[2:]
+    assert shares == expected.tolist()

@@ -1,0 +1,64 @@
+"""Catalogues of a few tiny pictures, for tests."""
+
+from __future__ import annotations
+
+import csv
+import io
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+import PIL.Image
+
+from huse_tf.config import DataConfig
+
+HEADER = ("product_id", "image", "name", "description", "classes")
+ROWS = (
+    ("p1", "images/a.png", "Oak Chair", "Four legs.", "furniture<seats<chairs"),
+    ("p1", "images/b.jpg", "Oak Chair", "Four legs.", "furniture<seats<chairs"),
+    ("p2", "images/c.gif", "Sofa", "", "furniture<seats<sofas"),
+    ("p3", "images/d.bmp", "Lamp!", "Bright, warm", "lighting"),
+)
+
+
+def picture_bytes(
+    format: str, seed: int = 0, size: tuple[int, int] = (12, 8), mode: str = "RGB", **options
+) -> bytes:
+    """An encoded picture of noise; `size` is width, height."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    return encode(PIL.Image.fromarray(pixels).convert(mode), format, **options)
+
+
+def encode(image: PIL.Image.Image, format: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def write_pictures(folder: pathlib.Path, images: Sequence[str]) -> None:
+    """A picture of its own, in the format that its ending tells, at each of the relative paths."""
+    formats = {".png": "PNG", ".jpg": "JPEG", ".gif": "GIF", ".bmp": "BMP"}
+    for seed, image in enumerate(images):
+        path = folder / image
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(picture_bytes(formats[path.suffix], seed))
+
+
+def write_catalogue(
+    folder: pathlib.Path,
+    rows: Sequence[Sequence[str]] = ROWS,
+    header: Sequence[str] = HEADER,
+    **settings,
+) -> DataConfig:
+    """Writes the rows (no pictures) and gives the settings that read them."""
+    path = folder / "catalogue.csv"
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+    return DataConfig(catalogue=str(path), **settings)
+
+
+def write_text_catalogue(folder: pathlib.Path, text: str | bytes, **settings) -> DataConfig:
+    """The catalogue file byte for byte as given."""
+    path = folder / "catalogue.csv"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return DataConfig(catalogue=str(path), **settings)

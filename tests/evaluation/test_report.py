@@ -1,0 +1,264 @@
+"""The report on made-up data: whole, well-formed, self-contained, and safe against its data."""
+
+from __future__ import annotations
+
+import dataclasses
+import html.parser
+import pathlib
+import re
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from huse_tf.evaluation.classification import classification_metrics
+from huse_tf.evaluation.embedding_map import EmbeddingMap
+from huse_tf.evaluation.report import Card, Example, Report, write_report
+from huse_tf.evaluation.retrieval import Gallery, all_retrieval_metrics, text_gallery
+
+EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>--> $x$ & 日本'
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(html.parser.HTMLParser):
+    """What the tests ask of a page; complains of tags that do not match."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def attributes(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    exponentials = np.exp(logits)
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def made_up(folder: pathlib.Path, class_names=("lamp", "sofa", "chair", "tree")) -> Report:
+    """Twelve products with two pictures each; four classes under two top levels."""
+    rng = np.random.default_rng(0)
+    products = np.repeat(np.arange(12), 2)
+    labels = products % 4
+    embeddings = [
+        (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+        for points in (np.eye(4)[labels] + 0.5 * rng.normal(size=(24, 4)) for _ in range(2))
+    ]
+    probabilities = [softmax(5 * points) for points in embeddings]
+    picture = folder / "picture.png"
+    PIL.Image.new("RGBA", (200, 100), (255, 0, 0, 128)).save(picture)
+    metrics = classification_metrics(*probabilities, labels, 0.4)
+    images = Gallery(embeddings[0], labels, products, np.arange(24))
+    texts = text_gallery(embeddings[1], labels, products, [f"text {p}" for p in products])
+    sets = {2: np.kron(np.eye(2), np.ones((2, 2))).astype(bool)}
+    retrieval, undefined = all_retrieval_metrics(images, texts, sets, (1, 5), chunk=8)
+    cards = [Card(c, f"a {c}", picture, 0.5, same_product=c == 0) for c in (0, 1, 2)]
+    return Report(
+        title="A title",
+        subtitle="huse, 1 January",
+        metrics=metrics | retrieval,
+        undefined=undefined,
+        class_names=class_names,
+        top_levels=("home", "home", "garden", "garden"),
+        labels=labels,
+        predictions={
+            "image": probabilities[0].argmax(axis=1),
+            "text": probabilities[1].argmax(axis=1),
+            "fused": (labels + (products == 3)) % 4,
+        },
+        counts={"rows": 27},
+        rejected={"picture file is missing": 3},
+        protocol=["Split by product."],
+        history=[
+            {
+                "epoch": e,
+                "step": 10 * e,
+                "loss/total": 3.0 / e,
+                "classification/fused/accuracy": 0.5,
+            }
+            for e in (1, 2, 3)
+        ],
+        best_epoch=2,
+        examples={"image_to_image": [Example(Card(0, "the query", picture), cards)]},
+        embedding_map=EmbeddingMap(
+            np.arange(24), rng.normal(size=(24, 2)), rng.normal(size=(24, 2)), total=30
+        ),
+        settings={"data": {"catalogue": "a.csv"}},
+        versions={"keras": "3.15.1"},
+    )
+
+
+def written(folder: pathlib.Path, report: Report) -> str:
+    write_report(folder / "report.html", report)
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def report(tmp_path) -> Report:
+    return made_up(tmp_path)
+
+
+def test_is_one_self_contained_page(tmp_path, report):
+    text = written(tmp_path, report)
+    page = Page(text)
+    assert page.attributes("script") == page.attributes("link") == []
+    sources = [a.get("src") or a.get("href") or a.get("xlink:href") for _, a in page.tags]
+    assert all(s.startswith(("data:", "#")) for s in sources if s)
+    assert not re.search(r"url\((?!#)", text)
+    assert len(text) < 5_000_000
+
+
+def test_can_be_read_without_eyes_or_mouse(tmp_path, report):
+    page = Page(written(tmp_path, report))
+    assert all(image["alt"] for image in page.attributes("img"))
+    assert all(header.get("scope") in ("col", "row") for header in page.attributes("th"))
+    assert all(svg["role"] == "img" and svg["aria-label"] for svg in page.attributes("svg"))
+    assert [a["lang"] for a in page.attributes("html")] == ["en"]
+    scrolling = [a for _, a in page.tags if a.get("class") == "scroll"]
+    assert scrolling
+    assert all(a["tabindex"] == "0" and a["aria-label"] for a in scrolling)
+
+
+def test_ids_are_unique_and_links_lead_to_them(tmp_path, report):
+    page = Page(written(tmp_path, report))
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    links = [
+        value.removeprefix("#")
+        for _, a in page.tags
+        for name, value in a.items()
+        if name in ("href", "xlink:href") and value.startswith("#")
+    ]
+    assert links
+    assert set(links) <= set(ids)
+
+
+def test_shows_the_figures(tmp_path, report):
+    text = Page(written(tmp_path, report)).text
+    fused = report.metrics["classification/fused/accuracy"]
+    row = " ".join(
+        f"{report.metrics[f'text_to_image/item/{name}']:.3f}"
+        for name in ("recall_at_1", "recall_at_5")
+    )
+    assert f"fused {fused:.3f}" in text
+    assert f"Text → image {row}" in text
+    assert f"{report.metrics['image_to_text/hierarchical_precision_at_2']:.3f}" in text
+    assert "text_to_text/item : no query has another text of its product" in text
+    assert "picture file is missing 3" in text
+    assert "Split by product." in text
+    assert "24 of 30 measured items , drawn at random" in text.replace("items,", "items ,")
+    assert "0.40 × the image's softmax + 0.60 × the text's" in text
+
+
+def test_confused_pairs_are_listed(tmp_path, report):
+    """Both pictures of product 3, a tree, were taken for a lamp: 2 of the 6 trees."""
+    assert "tree lamp 2 0.333" in Page(written(tmp_path, report)).text
+
+
+def test_results_are_marked_in_words_and_signs(tmp_path, report):
+    """Query: a lamp. Results: a lamp of the same product, a sofa (home too), a chair (garden)."""
+    page = Page(written(tmp_path, report))
+    cards = [a["class"] for name, a in page.tags if name == "li" and "card" in a.get("class", "")]
+    assert cards == ["card right", "card near", "card wrong"]
+    assert "✓ right class ★ own product" in page.text
+    assert "≈ same top level" in page.text
+    assert "✗ wrong class" in page.text
+
+
+def test_pictures_are_small_jpegs_on_white(tmp_path, report):
+    """200 × 100 becomes 96 × 48; half-transparent red on white is (255, 127, 127)."""
+    import base64
+    import io
+
+    image = Page(written(tmp_path, report)).attributes("img")[0]
+    kind, data = image["src"].split(",")
+    assert kind == "data:image/jpeg;base64"
+    with PIL.Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+        assert picture.size == (96, 48)
+        assert np.abs(np.array(picture.getpixel((40, 20))) - (255, 127, 127)).max() < 6
+
+
+def test_what_comes_from_data_is_escaped(tmp_path):
+    report = made_up(tmp_path, class_names=(EVIL, "sofa", "chair", "tree"))
+    card = Card(0, EVIL, None, 0.5)
+    report = dataclasses.replace(
+        report,
+        title=EVIL,
+        subtitle=EVIL,
+        top_levels=(EVIL, EVIL, "garden", "garden"),
+        undefined=report.undefined | {EVIL: EVIL},
+        rejected={EVIL: 1},
+        counts={EVIL: 1},
+        protocol=[EVIL],
+        examples={"text_to_text": [Example(card, [card])]},
+        history=[{"epoch": 1, f"loss/{EVIL}": 1.0}],
+        settings={EVIL: {EVIL: EVIL}},
+        versions={EVIL: EVIL},
+    )
+    text = written(tmp_path, report)
+    page = Page(text)
+    assert page.attributes("script") == []
+    assert not any("onerror" in a for _, a in page.tags)
+    assert "<script" not in text
+    assert EVIL in " ".join(page.words)
+
+
+@pytest.mark.parametrize(("classes", "figures"), [(80, 2), (81, 1)])
+def test_many_classes_are_drawn_by_top_level_only(tmp_path, report, classes, figures):
+    names = tuple(f"class {c}" for c in range(classes))
+    tops = tuple(f"top {c // 10}" for c in range(classes))
+    report = dataclasses.replace(
+        report, class_names=names, top_levels=tops, history=[], embedding_map=None
+    )
+    page = Page(written(tmp_path, report))
+    assert len(page.attributes("svg")) == figures
+    assert ("too many to draw" in page.text) == (classes > 80)
+
+
+def test_a_flat_tree_has_no_top_level_figures(tmp_path, report):
+    report = dataclasses.replace(
+        report, top_levels=report.class_names, history=[], embedding_map=None, examples={}
+    )
+    page = Page(written(tmp_path, report))
+    assert len(page.attributes("svg")) == 1
+    assert "same top level" not in page.text
+
+
+def test_the_same_report_is_the_same_file(tmp_path, report):
+    assert written(tmp_path, report) == written(tmp_path, report)
+
+
+def test_nothing_rejected_nothing_confused_says_so(tmp_path, report):
+    report = dataclasses.replace(
+        report,
+        rejected={},
+        predictions=dict.fromkeys(("image", "text", "fused"), report.labels),
+        embedding_map=None,
+    )
+    text = Page(written(tmp_path, report)).text
+    assert "No row was rejected." in text
+    assert "No item was confused." in text

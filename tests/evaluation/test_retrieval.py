@@ -1,0 +1,349 @@
+"""Retrieval metrics against a slow independent implementation, hand-derived cases, and promises."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+
+import numpy as np
+import pytest
+
+from huse_tf.evaluation.retrieval import (
+    Gallery,
+    all_retrieval_metrics,
+    hierarchical_precision,
+    retrieval_metrics,
+    text_gallery,
+)
+
+RECALL_AT = (1, 3, 10)
+
+
+def gallery(vectors, labels, products=None, items=None) -> Gallery:
+    n = len(vectors)
+    return Gallery(
+        np.asarray(vectors, dtype=np.float32),
+        np.asarray(labels),
+        np.arange(n) if products is None else np.asarray(products),
+        np.arange(n) if items is None else np.asarray(items),
+    )
+
+
+def on_a_circle(cosines) -> list[list[float]]:
+    """Unit vectors in the plane with the given cosines to (1, 0)."""
+    return [[c, (1.0 - c * c) ** 0.5] for c in cosines]
+
+
+def random_gallery(seed: int, n: int, classes: int, ties: bool) -> Gallery:
+    """With `ties`, vectors of (±.5, ±.5, ±.5, ±.5), whose cosines are multiples of one half."""
+    rng = np.random.default_rng(seed)
+    if ties:
+        vectors = rng.choice([-0.5, 0.5], size=(n, 4))
+    else:
+        vectors = rng.normal(size=(n, 8))
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return gallery(
+        vectors,
+        rng.integers(0, classes, n),
+        products=rng.integers(0, n // 2, n),
+        items=rng.permutation(10 * n)[:n],
+    )
+
+
+def slow_ranking(queries: Gallery, candidates: Gallery, q: int, same_modality: bool, good):
+    """Candidates of query q, best first; plain Python, and irrelevant ones first among equals."""
+    ranked = []
+    for c in range(len(candidates)):
+        if same_modality and queries.items[q] == candidates.items[c]:
+            continue
+        score = sum(
+            float(a) * float(b)
+            for a, b in zip(queries.embeddings[q], candidates.embeddings[c], strict=True)
+        )
+        ranked.append((-round(score, 6), good(q, c), c))
+    return [(right, c) for _, right, c in sorted(ranked)]
+
+
+def slow_metrics(queries, candidates, relevance, same_modality):
+    name = {"class": "labels", "item": "products"}[relevance]
+    firsts, precisions, skipped = [], [], 0
+    for q in range(len(queries)):
+        ranking = slow_ranking(
+            queries,
+            candidates,
+            q,
+            same_modality,
+            lambda q, c: bool(getattr(queries, name)[q] == getattr(candidates, name)[c]),
+        )
+        ranks = [rank for rank, (right, _) in enumerate(ranking, start=1) if right]
+        if not ranks:
+            skipped += 1
+            continue
+        firsts.append(ranks[0])
+        precisions.append(
+            statistics.fmean(found / rank for found, rank in enumerate(ranks, start=1))
+        )
+    expected = {"queries": len(firsts), "queries_without_relevant": skipped}
+    if firsts:
+        for k in RECALL_AT:
+            expected[f"recall_at_{k}"] = sum(rank <= k for rank in firsts) / len(firsts)
+        expected["median_rank"] = statistics.median(firsts)
+        expected["mean_average_precision"] = statistics.fmean(precisions)
+    return expected
+
+
+def slow_hierarchical_precision(queries, candidates, correct_set, k, same_modality):
+    shares = []
+    for q in range(len(queries)):
+        ranking = slow_ranking(
+            queries,
+            candidates,
+            q,
+            same_modality,
+            lambda q, c: bool(correct_set[queries.labels[q]][candidates.labels[c]]),
+        )
+        shares.append(sum(right for right, _ in ranking[:k]) / k)
+    return statistics.fmean(shares)
+
+
+def random_correct_set(seed: int, classes: int, density: float = 0.3) -> np.ndarray:
+    correct = np.random.default_rng(seed).random((classes, classes)) < density
+    return correct | np.eye(classes, dtype=bool)
+
+
+@pytest.mark.parametrize("ties", [True, False])
+@pytest.mark.parametrize("relevance", ["class", "item"])
+@pytest.mark.parametrize("same_modality", [True, False])
+def test_equals_the_slow_implementation(ties, relevance, same_modality):
+    """40 classes for 30 candidates, so that some queries have no relevant candidate."""
+    queries = random_gallery(1, 37, 40, ties)
+    candidates = queries if same_modality else random_gallery(2, 30, 40, ties)
+    expected = slow_metrics(queries, candidates, relevance, same_modality)
+    assert expected["queries_without_relevant"] > 0
+    actual = retrieval_metrics(queries, candidates, relevance, same_modality, RECALL_AT, chunk=8)
+    assert actual == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("ties", [True, False])
+@pytest.mark.parametrize("same_modality", [True, False])
+@pytest.mark.parametrize("k", [1, 2, 5, 100])
+def test_hierarchical_precision_equals_the_slow_implementation(ties, same_modality, k):
+    queries = random_gallery(3, 23, 6, ties)
+    candidates = queries if same_modality else random_gallery(4, 31, 6, ties)
+    correct = random_correct_set(0, 6)
+    expected = slow_hierarchical_precision(queries, candidates, correct, k, same_modality)
+    actual = hierarchical_precision(queries, candidates, correct, k, same_modality, chunk=5)
+    assert actual == pytest.approx(expected, abs=1e-12)
+
+
+def test_one_query_by_hand():
+    """Ranked by cosine the candidates' labels are 1 0 1 0 0; the query's label is 0.
+
+    Relevant ranks are 2, 4, 5: first rank 2, AP = (1/2 + 2/4 + 3/5) / 3 = 8/15.
+    """
+    query = gallery([[1.0, 0.0]], [0])
+    candidates = gallery(on_a_circle([0.9, 0.8, 0.7, 0.6, 0.5]), [1, 0, 1, 0, 0])
+    metrics = retrieval_metrics(query, candidates, "class", False, (1, 2, 5), chunk=1)
+    assert metrics == pytest.approx(
+        {
+            "queries": 1,
+            "queries_without_relevant": 0,
+            "recall_at_1": 0,
+            "recall_at_2": 1,
+            "recall_at_5": 1,
+            "median_rank": 2,
+            "mean_average_precision": 8 / 15,
+        }
+    )
+
+
+def test_median_rank_and_uncounted_queries_by_hand():
+    """Three queries at (1, 0) with labels 0, 1, 9; candidates ranked with labels 0 1.
+
+    First ranks are 1 and 2, median 1.5; label 9 has no relevant candidate and is not averaged in:
+    AP 1 and 1/2, mean 3/4.
+    """
+    queries = gallery([[1.0, 0.0]] * 3, [0, 1, 9])
+    candidates = gallery(on_a_circle([0.9, 0.1]), [0, 1])
+    metrics = retrieval_metrics(queries, candidates, "class", False, (1,), chunk=2)
+    assert metrics == pytest.approx(
+        {
+            "queries": 2,
+            "queries_without_relevant": 1,
+            "recall_at_1": 0.5,
+            "median_rank": 1.5,
+            "mean_average_precision": 0.75,
+        }
+    )
+
+
+def test_equal_scores_rank_irrelevant_candidates_first():
+    """One relevant among three equal candidates, wherever it stands: rank 3, AP 1/3."""
+    query = gallery([[1.0, 0.0]], [0])
+    for labels in itertools.permutations([0, 1, 2]):
+        candidates = gallery([[0.6, 0.8]] * 3, labels)
+        metrics = retrieval_metrics(query, candidates, "class", False, (1, 2), chunk=1)
+        assert metrics["median_rank"] == 3
+        assert metrics["recall_at_2"] == 0
+        assert metrics["mean_average_precision"] == pytest.approx(1 / 3)
+
+
+def test_collapsed_embeddings_never_look_good():
+    """All scores equal but for rounding noise of float32: every query's first hit comes last."""
+    rng = np.random.default_rng(0)
+    vectors = np.tile(rng.normal(size=64), (200, 1))
+    vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = vectors.astype(np.float32) * (1 + rng.choice([-1e-7, 0, 1e-7], (200, 1)))
+    collapsed = gallery(vectors, np.arange(200) % 2)
+    metrics = retrieval_metrics(collapsed, collapsed, "class", True, (10,), chunk=64)
+    assert metrics["recall_at_10"] == 0
+    assert metrics["median_rank"] == 101  # 199 others, 100 of them irrelevant
+    correct = np.eye(2, dtype=bool)
+    assert hierarchical_precision(collapsed, collapsed, correct, 10, True, chunk=64) == 0
+
+
+def test_perfect_embeddings():
+    """One axis a class: all metrics 1. The query itself does not count among its candidates."""
+    labels = np.repeat(np.arange(5), 4)
+    perfect = gallery(np.eye(5)[labels], labels, products=labels)
+    for relevance, same in itertools.product(["class", "item"], [True, False]):
+        metrics = retrieval_metrics(perfect, perfect, relevance, same, (1,), chunk=3)
+        assert metrics["recall_at_1"] == metrics["median_rank"] == 1
+        assert metrics["mean_average_precision"] == pytest.approx(1)
+        assert metrics["queries"] == 20
+    # Three others of the class: the first three are right, and two more are not.
+    correct = np.eye(5, dtype=bool)
+    assert hierarchical_precision(perfect, perfect, correct, 3, True, chunk=3) == 1
+    assert hierarchical_precision(perfect, perfect, correct, 5, True, chunk=3) == 3 / 5
+
+
+def test_the_query_is_left_out_by_identity_not_by_rank():
+    """Items 7 and 8 share an embedding and a class: each finds the other at rank 1.
+
+    The twin stands before the query among the candidates, so dropping "rank 1" might drop the twin.
+    """
+    twins = gallery([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], [0, 0, 1], items=[8, 7, 9])
+    metrics = retrieval_metrics(twins, twins, "class", True, (1,), chunk=4)
+    assert metrics["recall_at_1"] == 1
+    assert metrics["queries"] == 2
+    assert metrics["queries_without_relevant"] == 1
+
+
+@pytest.mark.parametrize("ties", [True, False])
+def test_chunk_size_does_not_matter(ties):
+    images, texts = random_gallery(5, 50, 7, ties), random_gallery(6, 41, 7, ties)
+    sets = {2: random_correct_set(1, 7), 5: random_correct_set(2, 7)}
+    whole, _ = all_retrieval_metrics(images, texts, sets, RECALL_AT, chunk=1000)
+    for chunk in (1, 7, 50):
+        parts, _ = all_retrieval_metrics(images, texts, sets, RECALL_AT, chunk=chunk)
+        assert parts == pytest.approx(whole, abs=1e-12)
+
+
+def test_hierarchical_precision_at_1_of_the_class_alone_is_recall_at_1():
+    """Every class has two candidates or more, so that recall leaves out no query."""
+    images = random_gallery(7, 60, 4, ties=False)
+    recall = retrieval_metrics(images, images, "class", True, (1,), chunk=16)
+    assert recall["queries_without_relevant"] == 0
+    alone = hierarchical_precision(images, images, np.eye(4, dtype=bool), 1, True, chunk=16)
+    assert alone == pytest.approx(recall["recall_at_1"])
+
+
+@pytest.mark.parametrize("k", [2, 5, 10])
+def test_hierarchical_precision_is_at_least_recall_at_1_over_k(k):
+    """The true class is always in the set (methods sheet, note on HUSE's table 2)."""
+    images = random_gallery(8, 60, 4, ties=True)
+    recall = retrieval_metrics(images, images, "class", True, (1,), chunk=16)["recall_at_1"]
+    correct = random_correct_set(3, 4)
+    assert hierarchical_precision(images, images, correct, k, True, chunk=16) >= recall / k
+
+
+def test_hierarchical_precision_of_chance_is_the_mean_set_size_over_classes():
+    """Random labels: a candidate's class is uniform, so it is correct with mean |S| / K.
+
+    2000 queries × 5 places of probability about .35 have a standard error near .005.
+    """
+    rng = np.random.default_rng(9)
+    vectors = rng.normal(size=(2000, 16))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    labels = rng.permutation(np.arange(2000) % 20)
+    images = gallery(vectors, labels)
+    correct = random_correct_set(4, 20)
+    actual = hierarchical_precision(images, images, correct, 5, True, chunk=512)
+    assert actual == pytest.approx(correct.sum(axis=1).mean() / 20, abs=0.03)
+
+
+def test_text_gallery_keeps_one_of_each_text_of_a_product():
+    """Rows 0 and 1 are one text of product 5; product 6 has the same words and keeps its own."""
+    vectors = np.eye(5, dtype=np.float32)
+    texts = text_gallery(
+        vectors,
+        labels=np.array([0, 0, 1, 1, 1]),
+        products=np.array([5, 5, 6, 6, 6]),
+        texts=["lamp", "lamp", "lamp", "red lamp", "lamp"],
+    )
+    assert texts.items.tolist() == [0, 2, 3]
+    assert texts.products.tolist() == [5, 6, 6]
+    assert texts.labels.tolist() == [0, 1, 1]
+    np.testing.assert_array_equal(texts.embeddings, vectors[[0, 2, 3]])
+
+
+def test_all_tasks_have_their_paths_and_equal_the_slow_implementation():
+    galleries = {"image": random_gallery(10, 26, 5, True), "text": random_gallery(11, 19, 5, True)}
+    sets = {k: random_correct_set(k, 5) for k in (2, 5)}
+    metrics, undefined = all_retrieval_metrics(
+        galleries["image"], galleries["text"], sets, RECALL_AT, chunk=6
+    )
+    expected = {}
+    for source, target in itertools.product(galleries, repeat=2):
+        queries, candidates, same = galleries[source], galleries[target], source == target
+        for relevance in ("class", "item"):
+            for name, value in slow_metrics(queries, candidates, relevance, same).items():
+                expected[f"{source}_to_{target}/{relevance}/{name}"] = value
+        for k, correct in sets.items():
+            expected[f"{source}_to_{target}/hierarchical_precision_at_{k}"] = (
+                slow_hierarchical_precision(queries, candidates, correct, k, same)
+            )
+    assert metrics == pytest.approx(expected, abs=1e-12)
+    assert undefined == {}
+
+
+def test_what_cannot_be_measured_is_named_with_its_reason():
+    """One text and two pictures a product: no text has another text of its product."""
+    images = gallery(np.eye(4), [0, 0, 1, 1], products=[0, 0, 1, 1])
+    texts = gallery(np.eye(4)[:2], [0, 1], products=[0, 1])
+    metrics, undefined = all_retrieval_metrics(images, texts, {}, RECALL_AT, chunk=4)
+    assert set(undefined) == {"text_to_text/item", "text_to_text/class"}
+    assert undefined["text_to_text/item"].endswith("text of its product among the candidates")
+    kept = {path for path in metrics if path.startswith("text_to_text/item")}
+    assert kept == {
+        "text_to_text/item/queries",
+        "text_to_text/item/queries_without_relevant",
+    }
+    assert metrics["text_to_text/item/queries_without_relevant"] == 2
+
+
+@pytest.mark.parametrize("norm", [0.0, 0.9, float("nan"), float("inf")])
+def test_embeddings_that_are_not_of_unit_norm_are_refused(norm):
+    with pytest.raises(ValueError, match=r"unit norm.*Received: 1 of 3"):
+        gallery([[1.0, 0.0], [0.0, 1.0], [norm, 0.0]], [0, 0, 0])
+
+
+def test_ids_of_another_length_are_refused():
+    with pytest.raises(ValueError, match="one of products for each of 2"):
+        gallery(np.eye(2), [0, 1], products=[0, 1, 2])
+
+
+def test_hierarchical_precision_that_cannot_fail_is_not_reported():
+    """In a flat tree all classes are two steps apart, so every set from k = 2 on is whole."""
+    images = random_gallery(12, 10, 3, ties=False)
+    sets = {1: np.eye(3, dtype=bool), 2: np.ones((3, 3), dtype=bool)}
+    metrics, undefined = all_retrieval_metrics(images, images, sets, RECALL_AT, chunk=4)
+    assert "image_to_text/hierarchical_precision_at_1" in metrics
+    assert not [path for path in metrics if path.endswith("hierarchical_precision_at_2")]
+    assert "none can be wrong" in undefined["hierarchical_precision_at_2"]
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (4,)])
+def test_a_gallery_is_a_matrix_with_a_row(shape):
+    with pytest.raises(ValueError, match="n at least 1"):
+        Gallery(np.ones(shape), *[np.zeros(shape[0], int)] * 3)

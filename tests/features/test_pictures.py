@@ -1,0 +1,126 @@
+"""Pixels agree with Pillow's, whatever the file's kind."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from huse_tf.features import pictures
+
+HEIGHT, WIDTH = 24, 32
+ROWS, COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]
+RGB = Image.fromarray(
+    np.stack([COLUMNS * 8, ROWS * 10, (ROWS + COLUMNS) * 4], -1).astype(np.uint8)
+)
+RGBA = RGB.copy()
+RGBA.putalpha(Image.fromarray((COLUMNS * 8).astype(np.uint8)))
+GREY = RGB.convert("L")
+PALETTE = RGB.quantize(16)
+
+
+def encode(image, kind, **settings):
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **settings)
+    return buffer.getvalue()
+
+
+KINDS = {
+    "png rgb": encode(RGB, "PNG"),
+    "png rgb, one colour transparent": encode(RGB, "PNG", transparency=(0, 0, 0)),
+    "png rgba": encode(RGBA, "PNG"),
+    "png grey": encode(GREY, "PNG"),
+    "png grey alpha": encode(RGBA.convert("LA"), "PNG"),
+    "png palette": encode(PALETTE, "PNG"),
+    "png palette, one colour transparent": encode(PALETTE, "PNG", transparency=3),
+    "png palette alpha": encode(RGBA.quantize(32), "PNG"),
+    "png 1 bit": encode(GREY.convert("1"), "PNG"),
+    "jpeg rgb": encode(RGB, "JPEG", quality=95),
+    "jpeg progressive": encode(RGB, "JPEG", progressive=True),
+    "jpeg grey": encode(GREY, "JPEG"),
+    "jpeg cmyk": encode(RGB.convert("CMYK"), "JPEG"),
+    "bmp rgb": encode(RGB, "BMP"),
+    "bmp 32 bits": encode(RGBA, "BMP"),
+    "gif": encode(RGB, "GIF"),
+    "gif animated": encode(RGB, "GIF", save_all=True, append_images=[GREY.convert("RGB")]),
+}
+
+
+@pytest.fixture(scope="module")
+def decode():
+    return tf.function(
+        lambda batch: pictures.decode(batch, (HEIGHT, WIDTH)),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+
+
+def by_pillow(data):
+    """[height, width, 3] as a shop shows it: laid on white."""
+    rgba = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"), np.float64)
+    alpha = rgba[..., 3:] / 255
+    return rgba[..., :3] * alpha + 255 * (1 - alpha)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_equals_pillow(decode, kind):
+    [pixels] = decode(tf.constant([KINDS[kind]])).numpy()
+    np.testing.assert_allclose(pixels, by_pillow(KINDS[kind]), atol=1e-3)
+
+
+def test_16_bits_become_8(decode):
+    """65535 -> 255 and 32896 = 128 * 257 -> 128; Pillow alone reads such files as integers."""
+    wide = np.where(COLUMNS < 16, 65535, 32896).astype(np.uint16)
+    [pixels] = decode(tf.constant([encode(Image.fromarray(wide), "PNG")])).numpy()
+    np.testing.assert_array_equal(pixels[..., 0], np.where(COLUMNS < 16, 255, 128))
+
+
+def test_a_batch_mixes_kinds_and_sizes(decode):
+    large = encode(Image.new("RGB", (300, 100), (10, 20, 30)), "JPEG", quality=100)
+    small = encode(Image.new("LA", (1, 1), (99, 0)), "PNG")
+    pixels = decode(tf.constant([large, small])).numpy()
+    assert pixels.shape == (2, HEIGHT, WIDTH, 3) and pixels.dtype == np.float32
+    np.testing.assert_allclose(pixels[0], np.broadcast_to([10, 20, 30], pixels[0].shape), atol=1.5)
+    np.testing.assert_array_equal(pixels[1], 255)  # Wholly transparent: white.
+    assert decode(tf.zeros([0], tf.string)).shape == (0, HEIGHT, WIDTH, 3)
+
+
+def test_shrinking_averages(decode):
+    """A checkerboard of single pixels, halved, is grey; without antialiasing it would be 0 or 255."""
+    rows, columns = np.mgrid[0 : 4 * HEIGHT, 0 : 4 * WIDTH]
+    board = ((rows + columns) % 2 * 255).astype(np.uint8)
+    [pixels] = decode(tf.constant([encode(Image.fromarray(board), "PNG")])).numpy()
+    np.testing.assert_allclose(pixels[2:-2, 2:-2], 127.5, atol=1)
+
+
+def png_of_size(width, height):
+    """A small file that claims to be large."""
+    header = b"IHDR" + struct.pack(">II", width, height) + KINDS["png rgb"][24:29]
+    checksum = struct.pack(">I", zlib.crc32(header))
+    return KINDS["png rgb"][:12] + header + checksum + KINDS["png rgb"][33:]
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"not a picture at all", "Unknown image file format"),
+        (b"\x89PNG", "cut short"),
+        (b"BM", "cut short"),
+        (b"GIF89a", "cut short"),
+        (KINDS["jpeg rgb"][:400], "Invalid JPEG"),
+        (KINDS["png rgb"][:-40], "Invalid PNG"),
+        (encode(GREY, "BMP"), "convert it to PNG"),
+        (encode(PALETTE, "BMP"), "convert it to PNG"),
+        (png_of_size(60_000, 60_000), "larger than 50000000 pixels"),
+        (KINDS["gif"][:6] + b"\xff\xff\xff\xff" + KINDS["gif"][10:], "larger than 50000000 pixels"),
+        (KINDS["jpeg rgb"] + bytes(20_000_000), "larger than 20000000 bytes"),
+    ],
+)
+def test_refuses(decode, data, reason):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=reason):
+        decode(tf.constant([KINDS["png rgb"], data]))

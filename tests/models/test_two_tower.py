@@ -1,0 +1,109 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from huse_tf import keys
+from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.models.two_tower import two_tower
+
+SPEC = DataSpec(FeatureSpec((6,)), FeatureSpec((5,)), 3, np.zeros((3, 3), np.float32))
+WORDS = DataSpec(FeatureSpec((6,)), FeatureSpec((7,), vocabulary_size=11), 3, SPEC.class_distances)
+
+
+def small(spec=SPEC, **settings):
+    keras.utils.set_random_seed(1)
+    defaults = {"embedding_dim": 8, "image_layers": (16, 16), "text_layers": (16,), "dropout": 0.15}
+    return two_tower(spec, **{**defaults, **settings})
+
+
+def features(rng, batch, spec=SPEC):
+    if spec.text.vocabulary_size is None:
+        text = rng.normal(size=(batch, *spec.text.shape)).astype(np.float32)
+    else:
+        text = rng.integers(0, spec.text.vocabulary_size, (batch, *spec.text.shape)).astype(
+            np.int32
+        )
+    return {
+        keys.IMAGE_FEATURES: rng.normal(size=(batch, *spec.image.shape)).astype(np.float32),
+        keys.TEXT_FEATURES: text,
+    }
+
+
+@pytest.mark.parametrize("spec", [SPEC, WORDS], ids=["floats", "words"])
+@pytest.mark.parametrize("batch", [1, 2, 32])
+def test_every_embedding_has_unit_norm(rng, batch, spec):
+    outputs = small(spec)(features(rng, batch, spec))
+    for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING):
+        assert outputs[key].shape == (batch, 8)
+        np.testing.assert_allclose(np.linalg.norm(outputs[key], axis=1), 1, atol=1e-5)
+
+
+def test_both_modalities_share_one_kernel_and_bias(rng):
+    model = small()
+    classifier = model.get_layer("classifier")
+    classifier.bias.assign(rng.normal(size=3))
+    outputs = model(features(rng, 4))
+    for embedding, logits in (
+        (keys.IMAGE_EMBEDDING, keys.IMAGE_LOGITS),
+        (keys.TEXT_EMBEDDING, keys.TEXT_LOGITS),
+    ):
+        expected = outputs[embedding] @ classifier.kernel.numpy() + classifier.bias.numpy()
+        np.testing.assert_allclose(outputs[logits], expected, atol=1e-5)
+    kernels = [w for w in model.trainable_variables if w.shape[-1] == 3 and len(w.shape) == 2]
+    assert len(kernels) == 1
+
+
+def test_an_image_embedding_does_not_depend_on_the_text(rng):
+    model, batch = small(), features(rng, 3)
+    other = {**batch, keys.TEXT_FEATURES: batch[keys.TEXT_FEATURES] + 1}
+    first, second = model(batch), model(other)
+    np.testing.assert_array_equal(first[keys.IMAGE_EMBEDDING], second[keys.IMAGE_EMBEDDING])
+    assert np.abs(first[keys.TEXT_EMBEDDING] - second[keys.TEXT_EMBEDDING]).max() > 1e-3
+
+
+def test_dropout_acts_in_training_only(rng):
+    model, batch = small(), features(rng, 3)
+    key = keys.IMAGE_EMBEDDING
+    np.testing.assert_array_equal(model(batch)[key], model(batch)[key])
+    assert np.abs(model(batch, training=True)[key] - model(batch)[key]).max() > 1e-3
+
+
+def test_sizes_are_free(rng):
+    model = small(image_layers=(4,), text_layers=(), embedding_dim=3)
+    assert [
+        layer.units for layer in model.get_layer("image_tower").layers if hasattr(layer, "units")
+    ] == [4, 3]
+    assert model(features(rng, 2))[keys.TEXT_EMBEDDING].shape == (2, 3)
+
+
+def test_relu_before_normalisation_confines_distances(rng):
+    """The linear default lets cosine distances exceed 1, as distances of class names may."""
+    batch = features(rng, 32)
+    for activation, confined in (("relu", True), ("linear", False)):
+        embedding = small(last_activation=activation)(batch)[keys.IMAGE_EMBEDDING]
+        distances = 1 - tf.matmul(embedding, embedding, transpose_b=True)
+        assert bool(tf.reduce_max(distances) <= 1 + 1e-6) is confined
+
+
+@pytest.mark.parametrize("spec", [SPEC, WORDS], ids=["floats", "words"])
+def test_saved_model_loads_equal_with_stock_keras(rng, tmp_path, spec):
+    model, batch = small(spec), features(rng, 3, spec)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    for key, value in model(batch).items():
+        np.testing.assert_allclose(again(batch)[key], value, atol=1e-6)
+
+
+def test_words_beyond_the_padding_do_not_matter(rng):
+    """Two more zeros of padding leave a text's embedding as it was."""
+    model = small(WORDS)
+    ids = np.array([[3, 4, 5, 0, 0, 0, 0]], np.int32)
+    tower = model.get_layer("text_tower")
+    trained = tower.get_layer("text_tower_words").embeddings
+    trained.assign(trained + 1)  # a padding vector far from zero
+    before = tower(ids)
+    row = trained.numpy()
+    row[0] += 10
+    trained.assign(row)
+    np.testing.assert_allclose(tower(ids), before, atol=1e-6)

@@ -1,0 +1,407 @@
+import base64
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import huse_tf
+from huse_tf import keys
+from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.errors import UserError
+from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.models.two_tower import two_tower
+from huse_tf.serving.export import export_model
+from huse_tf.serving.served_model import ServedModel
+
+WORDS = ["red", "blue", "shirt", "shoe"]
+WEIGHT = 0.3
+TEXTS = ["red shirt", "", "blue shoe blue", "größe ☃"]
+# Twelve classes, more than an answer has, sorted.
+PATHS = tuple(sorted({("clothing", f"{c}-größe") for c in "abcdefghijk"} | {("hats",)}))
+README = pathlib.Path(huse_tf.__file__).parents[1] / "saved_models" / "README.md"
+
+
+class AverageColour(tf.Module):
+    """Encoded pictures -> [batch, 3]: mean colour, times a tracked variable."""
+
+    spec = "average_colour"
+    fingerprint = "0" * 64
+
+    def __init__(self):
+        super().__init__()
+        self.scale = tf.Variable([1 / 255, 1 / 127, 1 / 51])
+
+    def __call__(self, inputs):
+        def colour(picture):
+            pixels = tf.io.decode_image(picture, channels=3, expand_animations=False)
+            return self.scale * tf.reduce_mean(tf.cast(pixels, tf.float32), axis=[0, 1])
+
+        return tf.map_fn(colour, inputs, fn_output_signature=tf.TensorSpec([3], tf.float32))
+
+
+class BagOfWords(tf.Module):
+    """Texts -> [batch, 5]: how often each word of a tracked table occurs, and how many others."""
+
+    spec = "bag_of_words"
+    fingerprint = "1" * 64
+
+    def __init__(self):
+        super().__init__()
+        ids = tf.lookup.KeyValueTensorInitializer(WORDS, list(range(len(WORDS))))
+        self.table = tf.lookup.StaticHashTable(ids, default_value=len(WORDS))
+
+    def __call__(self, inputs):
+        words = tf.strings.split(inputs).to_tensor("")
+        one_hot = tf.one_hot(self.table.lookup(words), len(WORDS) + 1)
+        return tf.reduce_sum(tf.where((words != "")[:, :, tf.newaxis], one_hot, 0.0), axis=1)
+
+
+class FirstWords(BagOfWords):
+    """Texts -> [batch, 2] int32: ids of the first two words, 0 for none or an unknown one."""
+
+    def __call__(self, inputs):
+        words = tf.strings.split(inputs).to_tensor("", shape=[None, 2])
+        return tf.cast((self.table.lookup(words) + 1) % (len(WORDS) + 1), tf.int32)
+
+
+def build(num_classes, text=FeatureSpec((len(WORDS) + 1,))):  # noqa: B008 (frozen)
+    """A model with random weights and biases, compiled as after training."""
+    keras.utils.set_random_seed(3)
+    distances = np.zeros((num_classes, num_classes), np.float32)
+    model = two_tower(
+        DataSpec(FeatureSpec((3,)), text, num_classes, distances),
+        embedding_dim=6,
+        image_layers=(8, 8),
+        text_layers=(8,),
+        dropout=0.5,
+    )
+    for bias in (weight for weight in model.weights if weight.name == "bias"):
+        bias.assign(keras.random.normal(bias.shape, seed=4))
+    model.compile("adam")
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    rng = np.random.default_rng(5)
+    sizes = [(4, 6), (1, 1), (9, 2), (5, 5)]
+    pixels = [rng.integers(0, 256, (*size, 3)).astype(np.uint8) for size in sizes]
+    return [tf.io.encode_png(p).numpy() for p in pixels[:3]] + [
+        tf.io.encode_jpeg(pixels[3]).numpy()
+    ]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return build(len(PATHS))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, model):
+    folder = tmp_path_factory.mktemp("saved_models") / "tiny" / "1"
+    taxonomy = Taxonomy(PATHS)
+    card = {"method": "huse", "metrics": {"accuracy": 0.5}}
+    result = export_model(model, AverageColour(), BagOfWords(), taxonomy, WEIGHT, folder, card)
+    assert result == folder
+    return folder
+
+
+@pytest.fixture(scope="module")
+def signatures(folder):
+    return tf.saved_model.load(folder).signatures
+
+
+@pytest.fixture(scope="module")
+def outputs(model, pictures):
+    """What the model in memory makes of the pictures and texts."""
+    return expected_outputs(
+        model, AverageColour()(tf.constant(pictures)), BagOfWords()(tf.constant(TEXTS))
+    )
+
+
+def expected_outputs(model, image_features, text_features):
+    features = {keys.IMAGE_FEATURES: image_features, keys.TEXT_FEATURES: text_features}
+    outputs = {key: value.numpy() for key, value in model(features, training=False).items()}
+    return {**{key: np.asarray(value) for key, value in features.items()}, **outputs}
+
+
+def softmax(logits):
+    shares = np.exp(logits.astype(np.float64))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def best(probabilities, paths=PATHS):
+    """The oracle of classes and scores: sort all classes of each row, keep ten."""
+    names = ["<".join(path) for path in paths]
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :10]
+    return {
+        "classes": [[names[label] for label in row] for row in order],
+        "scores": np.take_along_axis(probabilities, order, axis=1),
+    }
+
+
+def expected_answers(outputs, paths=PATHS):
+    """What each signature should answer, from the outputs of the model in memory."""
+    image, text = softmax(outputs[keys.IMAGE_LOGITS]), softmax(outputs[keys.TEXT_LOGITS])
+    embeddings = {key: outputs[key] for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)}
+    fused = best(WEIGHT * image + (1 - WEIGHT) * text, paths)
+    return {
+        "embed_image": {"image_embedding": outputs["image_embedding"]},
+        "embed_text": {"text_embedding": outputs["text_embedding"]},
+        "classify_image": best(image, paths),
+        "classify_text": best(text, paths),
+        "classify": fused,
+        "serving_default": {**embeddings, **fused},
+    }
+
+
+def decoded(classes):
+    return [[name.decode() for name in row] for row in classes.numpy()]
+
+
+def assert_same(answers, expected):
+    assert set(answers) == set(expected)
+    for key, value in expected.items():
+        if key == "classes":
+            assert answers[key] == value
+        else:
+            np.testing.assert_allclose(answers[key], value, atol=1e-5, err_msg=key)
+
+
+def ask_in_a_fresh_process(folder, pictures, texts, outputs, scratch, *modules):
+    request = {
+        "image_bytes": [{"b64": base64.b64encode(picture).decode()} for picture in pictures],
+        "text": texts,
+        keys.IMAGE_FEATURES: outputs[keys.IMAGE_FEATURES].tolist(),
+        keys.TEXT_FEATURES: outputs[keys.TEXT_FEATURES].tolist(),
+    }
+    (scratch / "request.json").write_text(json.dumps(request))
+    script = pathlib.Path(__file__).with_name("fresh_process.py")
+    files = [str(folder), str(scratch / "request.json"), str(scratch / "answer.json")]
+    subprocess.run([sys.executable, "-I", str(script), *files, *modules], check=True, cwd=scratch)
+    return json.loads((scratch / "answer.json").read_text())
+
+
+def test_a_fresh_process_without_huse_tf_answers_as_the_model(
+    folder, pictures, outputs, tmp_path_factory
+):
+    scratch = tmp_path_factory.mktemp("fresh")
+    answers = ask_in_a_fresh_process(folder, pictures, TEXTS, outputs, scratch)
+    for name, expected in expected_answers(outputs).items():
+        assert_same(answers.pop(name), expected)
+    # The .keras files.
+    for modality in ("image", "text"):
+        embedding, probabilities = (
+            np.array(answers.pop(key)) for key in (f"{modality}_tower", f"{modality}_probabilities")
+        )
+        np.testing.assert_allclose(embedding, outputs[f"{modality}_embedding"], atol=1e-5)
+        expected = softmax(outputs[f"{modality}_logits"])
+        np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+        np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert not answers
+
+
+def test_names_shapes_and_types_of_all_signatures(signatures):
+    image, text = {"image_bytes": ((None,), tf.string)}, {"text": ((None,), tf.string)}
+    image_embedding = {"image_embedding": ((None, 6), tf.float32)}
+    text_embedding = {"text_embedding": ((None, 6), tf.float32)}
+    classes = {"classes": ((None, 10), tf.string), "scores": ((None, 10), tf.float32)}
+    expected = {
+        "embed_image": (image, image_embedding),
+        "embed_text": (text, text_embedding),
+        "classify_image": (image, classes),
+        "classify_text": (text, classes),
+        "classify": (image | text, classes),
+        "serving_default": (image | text, image_embedding | text_embedding | classes),
+    }
+
+    def plain(tensors):
+        return {name: (tuple(t.shape), t.dtype) for name, t in tensors.items()}
+
+    received = {
+        name: (plain(f.structured_input_signature[1]), plain(f.structured_outputs))
+        for name, f in signatures.items()
+    }
+    assert received == expected
+
+
+@pytest.mark.parametrize("batch", [0, 1, 3])
+def test_the_batch_size_is_free(signatures, pictures, outputs, batch):
+    answer = signatures["serving_default"](
+        image_bytes=tf.constant(pictures[:batch], tf.string, [batch]),
+        text=tf.constant(TEXTS[:batch], tf.string, [batch]),
+    )
+    expected = {k: v[:batch] for k, v in expected_answers(outputs)["serving_default"].items()}
+    assert_same({**answer, "classes": decoded(answer["classes"])}, expected)
+
+
+def test_a_broken_picture_fails_the_whole_batch_and_says_so(signatures, pictures):
+    both = tf.constant([pictures[0], b"no picture"])
+    for name, more in (("embed_image", {}), ("classify", {"text": tf.constant(["red", "blue"])})):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
+            signatures[name](image_bytes=both, **more)
+
+
+@pytest.mark.parametrize(("images", "texts"), [(1, 3), (3, 1), (2, 3)])
+@pytest.mark.parametrize("name", ["classify", "serving_default"])
+def test_unequal_batches_are_refused(signatures, pictures, name, images, texts):
+    """Batches of one above all: they would be broadcast without a word."""
+    with pytest.raises(tf.errors.InvalidArgumentError, match="image_bytes and text must have equa"):
+        signatures[name](
+            image_bytes=tf.constant(pictures[:images]), text=tf.constant(TEXTS[:texts])
+        )
+
+
+def test_an_empty_text_is_a_text_without_words(signatures, outputs):
+    """Nothing of the rest of the batch gets into its embedding, and it has unit norm."""
+    alone = signatures["embed_text"](text=tf.constant([""]))["text_embedding"]
+    np.testing.assert_allclose(alone[0], outputs["text_embedding"][1], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(alone), 1, atol=1e-5)
+
+
+def test_the_vocabulary_lies_in_the_assets(folder):
+    lines = (folder / "assets" / "classes.txt").read_text(encoding="utf-8")
+    assert lines == "".join("<".join(path) + "\n" for path in PATHS)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])
+def test_the_fusion_weight_is_the_share_of_the_picture(model, pictures, outputs, weight):
+    image, text = softmax(outputs[keys.IMAGE_LOGITS]), softmax(outputs[keys.TEXT_LOGITS])
+    names = ["<".join(path) for path in PATHS]
+    served = ServedModel(model, AverageColour(), BagOfWords(), names, weight)
+    answer = served.signatures()["classify"](
+        image_bytes=tf.constant(pictures), text=tf.constant(TEXTS)
+    )
+    expected = best(weight * image + (1 - weight) * text)
+    np.testing.assert_allclose(answer["scores"], expected["scores"], atol=1e-5)
+    assert decoded(answer["classes"]) == expected["classes"]
+
+
+def test_equal_scores_come_in_the_order_of_labels():
+    model = build(3)
+    model.get_layer("classifier").kernel.assign(np.zeros((6, 3)))
+    model.get_layer("classifier").bias.assign(np.zeros(3))
+    served = ServedModel(model, AverageColour(), BagOfWords(), ["a", "b", "c"], 0.5)
+    answer = served.signatures()["classify_text"](text=tf.constant(["red"]))
+    np.testing.assert_array_equal(answer["classes"], [[b"a", b"b", b"c"]])
+
+
+def test_word_ids_go_to_a_tower_that_embeds_them(pictures):
+    model = build(3, text=FeatureSpec((2,), vocabulary_size=len(WORDS) + 1))
+    served = ServedModel(model, AverageColour(), FirstWords(), ["a", "b", "c"], 0.5)
+    answer = served.signatures()["embed_text"](text=tf.constant(TEXTS))
+    ids = np.array([[1, 3], [0, 0], [2, 4], [0, 0]], np.int32)
+    expected = model.get_layer("text_tower")(ids)
+    np.testing.assert_allclose(answer["text_embedding"], expected, atol=1e-6)
+
+
+def test_precomputed_features_come_in_as_they_are(tmp_path, outputs):
+    """And with fewer than ten classes an answer has all of them."""
+    model, paths = build(3), (("a",), ("b", "c"), ("d",))
+    folder = export_model(model, None, None, Taxonomy(paths), WEIGHT, tmp_path / "1", {})
+    features = {key: outputs[key] for key in (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)}
+    loaded = tf.saved_model.load(folder)
+    answer = loaded.signatures["serving_default"](
+        **{key: tf.constant(value) for key, value in features.items()}
+    )
+    expected = expected_answers(expected_outputs(model, *features.values()), paths)
+    answer["classes"] = decoded(answer["classes"])
+    assert_same(answer, expected["serving_default"])
+    spec = loaded.signatures["embed_image"].structured_input_signature[1]["image_features"]
+    assert (tuple(spec.shape), spec.dtype) == ((None, 3), tf.float32)
+    serving = json.loads((folder / "card.json").read_text())["serving"]
+    assert serving["encoders"] == {"image": None, "text": None}
+
+
+def test_only_weights_are_saved_and_each_once(folder, model):
+    """A compiled model has two slots for each weight in Adam; the encoder has one variable."""
+    saved = tf.train.list_variables(str(folder / "variables" / "variables"))
+    shapes = sorted(shape for name, shape in saved if name.endswith("VARIABLE_VALUE"))
+    assert shapes == sorted([list(weight.shape) for weight in model.weights] + [[3]])
+
+
+def test_the_card_tells_the_contract(folder):
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    assert card["method"] == "huse" and card["metrics"] == {"accuracy": 0.5}
+    serving = card["serving"]
+    assert serving["signatures"]["classify"] == {
+        "inputs": {
+            "image_bytes": {"shape": [None], "dtype": "string"},
+            "text": {"shape": [None], "dtype": "string"},
+        },
+        "outputs": {
+            "classes": {"shape": [None, 10], "dtype": "string"},
+            "scores": {"shape": [None, 10], "dtype": "float32"},
+        },
+    }
+    assert serving["encoders"] == {
+        "image": {"spec": "average_colour", "fingerprint": "0" * 64},
+        "text": {"spec": "bag_of_words", "fingerprint": "1" * 64},
+    }
+    assert serving["fusion_weight"] == WEIGHT
+    assert serving["num_classes"] == len(PATHS)
+    assert set(serving["versions"]) == {"huse_tf", "tensorflow", "keras"}
+
+
+def test_the_readme_names_every_signature_and_tensor(folder):
+    readme = README.read_text(encoding="utf-8")
+    signatures = json.loads((folder / "card.json").read_text())["serving"]["signatures"]
+    for name, sides in signatures.items():
+        for word in (name, *sides["inputs"], *sides["outputs"]):
+            assert f"`{word}`" in readme, word
+
+
+def test_an_existing_version_is_refused(folder, model):
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    with pytest.raises(UserError, match=r"exists already.*next free one is 2"):
+        export_model(model, AverageColour(), BagOfWords(), Taxonomy(PATHS), WEIGHT, folder, {})
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+def test_a_failed_export_leaves_nothing_behind(tmp_path):
+    """The card is written last; NaN is no JSON."""
+    model, taxonomy = build(1), Taxonomy((("a",),))
+    with pytest.raises(ValueError, match="JSON"):
+        export_model(model, None, None, taxonomy, 0.5, tmp_path / "1", {"accuracy": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan")])
+def test_a_fusion_weight_is_a_share(model, weight):
+    with pytest.raises(ValueError, match=r"lies in \[0, 1\]"):
+        ServedModel(model, None, None, ["x"] * len(PATHS), weight)
+
+
+def test_the_taxonomy_must_be_the_models_own(model):
+    with pytest.raises(ValueError, match="12 classes, but the taxonomy 2"):
+        ServedModel(model, None, None, ["a", "b"], 0.5)
+
+
+@pytest.mark.slow
+def test_real_encoders_serve_real_bytes(tmp_path, rng):
+    from huse_tf.features.encoders import make_image_encoder, make_text_encoder
+
+    image, text = make_image_encoder("efficientnet_lite0"), make_text_encoder("minilm")
+    paths = (("a",), ("b", "c"), ("d",))
+    spec = DataSpec(image.feature_spec, text.feature_spec, 3, np.zeros((3, 3), np.float32))
+    model = two_tower(spec, embedding_dim=16, image_layers=(32,), text_layers=(32,), dropout=0.1)
+    folder = export_model(model, image, text, Taxonomy(paths), WEIGHT, tmp_path / "1", {})
+
+    noise = rng.integers(0, 256, (2, 50, 70, 3)).astype(np.uint8)
+    pictures = [tf.io.encode_jpeg(noise[0]).numpy(), tf.io.encode_png(noise[1]).numpy()]
+    texts = ["Men's red cotton shirt, größe M", ""]
+    outputs = expected_outputs(model, image(tf.constant(pictures)), text(tf.constant(texts)))
+    answers = ask_in_a_fresh_process(folder, pictures, texts, outputs, tmp_path, "tensorflow_text")
+    for name, expected in expected_answers(outputs, paths).items():
+        assert_same(answers[name], expected)
+
+    signatures = tf.saved_model.load(folder).signatures
+    for bad in (b"no picture", b"", pictures[0][:100]):
+        with pytest.raises(tf.errors.InvalidArgumentError):
+            signatures["embed_image"](image_bytes=tf.constant([pictures[1], bad]))

@@ -1,0 +1,61 @@
+import stat
+
+import pytest
+
+from huse_tf.errors import UserError
+from huse_tf.serving.versions import new_version, next_version
+
+
+def test_the_next_version_follows_the_highest(tmp_path):
+    """By number, not by spelling: after 2 and 10 comes 11. Gaps are not filled."""
+    assert next_version(tmp_path / "not_there") == 1
+    assert next_version(tmp_path) == 1
+    for name in ("2", "10"):
+        (tmp_path / name).mkdir()
+    assert next_version(tmp_path) == 11
+
+
+@pytest.mark.parametrize("name", ["0", "-3", "007", "v9", "9.tmp", ".9-abc", "٩", "²"])
+def test_what_is_no_version_does_not_count(tmp_path, name):
+    (tmp_path / "1").mkdir()
+    (tmp_path / name).mkdir()
+    assert next_version(tmp_path) == 2
+    with (
+        pytest.raises(UserError, match="whole number from 1"),
+        new_version(tmp_path / "x" / name),
+    ):
+        pass
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_version_appears_whole_and_readable(tmp_path):
+    with new_version(tmp_path / "name" / "3") as temporary:
+        (temporary / "file").write_text("content")
+        assert [path.name for path in temporary.parent.iterdir()] == [temporary.name]
+        assert not temporary.name.isdecimal(), "TF Serving would serve it"
+    assert [path.name for path in (tmp_path / "name").iterdir()] == ["3"]
+    assert (tmp_path / "name" / "3" / "file").read_text() == "content"
+    usual = tmp_path / "usual"
+    usual.mkdir()
+    assert stat.S_IMODE((tmp_path / "name" / "3").stat().st_mode) == stat.S_IMODE(
+        usual.stat().st_mode
+    )
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path):
+    with pytest.raises(RuntimeError, match="the disk"), new_version(tmp_path / "1") as temporary:
+        (temporary / "file").write_text("content")
+        raise RuntimeError("the disk burns")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_version_is_refused_before_any_work(tmp_path):
+    (tmp_path / "4").mkdir()
+    with pytest.raises(UserError, match="next free one is 5"), new_version(tmp_path / "4"):
+        pytest.fail("the block was entered")
+
+
+def test_a_version_that_another_process_wrote_meanwhile_is_kept(tmp_path):
+    with pytest.raises(UserError, match="exists already"), new_version(tmp_path / "1"):
+        (tmp_path / "1").mkdir()  # even an empty one, which a rename would replace
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]

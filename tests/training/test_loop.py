@@ -1,0 +1,154 @@
+import json
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+
+from huse_tf import keys
+from huse_tf.config import TrainingConfig
+from huse_tf.errors import UserError
+from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.methods.huse import Huse
+from huse_tf.training.loop import Stopped, fit, read_history
+from huse_tf.training.trainer import Trainer
+
+METHOD = Huse(embedding_dim=8, image_layers=(16,), text_layers=(16,), dropout=0.3)
+SPEC = DataSpec(FeatureSpec((6,)), FeatureSpec((5,)), 3, (1 - np.eye(3)).astype(np.float32) * 0.5)
+CONFIG = TrainingConfig(
+    batch_size=8, epochs=4, learning_rate=1e-2, patience=0, monitor="score", strategy="one"
+)
+
+
+@pytest.fixture
+def features(rng):
+    return {
+        keys.IMAGE_FEATURES: rng.normal(size=(40, 6)).astype(np.float32),
+        keys.TEXT_FEATURES: rng.normal(size=(40, 5)).astype(np.float32),
+        keys.LABEL: (np.arange(40) % 3).astype(np.int32),
+    }
+
+
+def build():
+    return Trainer(METHOD.build_model(SPEC), METHOD.build_objective(SPEC))
+
+
+class Validate:
+    """Scores by epoch; may raise at one, as if the process died, or ask for a stop."""
+
+    def __init__(self, scores=(1, 2, 3, 4, 5, 6), dies_at=None, stops_at=None):
+        self.scores, self.dies_at, self.stops_at = scores, dies_at, stops_at
+        self.calls = 0
+
+    def __call__(self, model):
+        self.calls += 1
+        if self.calls == self.dies_at:
+            raise RuntimeError("killed")
+        if self.calls == self.stops_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        # Depends on the weights, so that a resumed run shows whether they are the same.
+        return {
+            "score": self.scores[self.calls - 1]
+            + 0.1 * float(np.tanh(model.get_weights()[0].sum()))
+        }
+
+
+def train(features, folder, validate=None, **changes):
+    import dataclasses
+
+    return fit(
+        build, features, validate or Validate(), dataclasses.replace(CONFIG, **changes), folder
+    )
+
+
+def assert_equal_models(one, other):
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_killed_between_epochs_gives_the_same_result(features, tmp_path):
+    whole = train(features, tmp_path / "whole")
+    with pytest.raises(RuntimeError, match="killed"):
+        train(features, tmp_path / "cut", Validate(dies_at=3))
+    resumed = train(features, tmp_path / "cut", Validate(scores=(3, 4, 5)))
+    assert_equal_models(whole, resumed)
+    assert read_history(tmp_path / "whole/history.jsonl") == read_history(
+        tmp_path / "cut/history.jsonl"
+    )
+
+
+def test_stopped_inside_an_epoch_gives_the_same_result(features, tmp_path):
+    whole = train(features, tmp_path / "whole")
+    with pytest.raises(Stopped, match=r"step 6 \(epoch 2\).*same command"):
+        train(features, tmp_path / "cut", Validate(stops_at=1))
+    resumed = train(features, tmp_path / "cut", Validate(scores=(2, 3, 4, 5)))
+    assert_equal_models(whole, resumed)
+    assert read_history(tmp_path / "whole/history.jsonl") == read_history(
+        tmp_path / "cut/history.jsonl"
+    )
+
+
+def test_checkpoints_within_an_epoch_do_not_change_the_result(features, tmp_path):
+    assert_equal_models(
+        train(features, tmp_path / "rare"),
+        train(features, tmp_path / "often", checkpoint_every_steps=2),
+    )
+
+
+def test_seed_decides(features, tmp_path):
+    same = [train(features, tmp_path / name, seed=4) for name in "ab"]
+    assert_equal_models(*same)
+    other = train(features, tmp_path / "c", seed=5)
+    assert np.abs(same[0].get_weights()[0] - other.get_weights()[0]).max() > 1e-3
+
+
+def test_best_epoch_is_kept_and_patience_stops(features, tmp_path):
+    best_after_one = train(features, tmp_path / "one", Validate((9,)), epochs=1)
+    patient = train(features, tmp_path / "two", Validate((9, 1, 1, 1, 1, 1)), epochs=6, patience=2)
+    assert_equal_models(best_after_one, patient)
+    assert [row["epoch"] for row in read_history(tmp_path / "two/history.jsonl")] == [1, 2, 3]
+
+
+def test_max_steps_ends_inside_an_epoch(features, tmp_path):
+    train(features, tmp_path, max_steps=7)
+    rows = read_history(tmp_path / "history.jsonl")
+    assert [row["step"] for row in rows] == [5, 7]
+
+
+def test_a_finished_run_is_not_trained_again(features, tmp_path):
+    first = train(features, tmp_path)
+    validate = Validate()
+    assert_equal_models(first, train(features, tmp_path, validate))
+    assert validate.calls == 0
+
+
+def test_losses_fall_and_are_logged(features, tmp_path):
+    train(features, tmp_path, epochs=20, learning_rate=3e-3, validate=Validate(range(20)))
+    rows = read_history(tmp_path / "history.jsonl")
+    assert rows[-1]["loss/total"] < rows[0]["loss/total"]
+    terms = ("loss/classification", "loss/semantic_graph", "loss/cross_modal_gap")
+    assert all(json.dumps(row[name]) for row in rows for name in terms)
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_model_file_loads_with_stock_keras(features, tmp_path):
+    model = train(features, tmp_path)
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert_equal_models(model, again)
+
+
+def test_fewer_items_than_a_batch_are_one_batch(features, tmp_path):
+    train(features, tmp_path, batch_size=1024, epochs=2)
+    assert [row["step"] for row in read_history(tmp_path / "history.jsonl")] == [1, 2]
+
+
+def test_unknown_monitor_is_refused_with_a_suggestion(features, tmp_path):
+    with pytest.raises(UserError, match=r"--monitor.*'scorre'.*'score'"):
+        train(features, tmp_path, monitor="scorre")
+
+
+def test_divergence_is_refused(features, tmp_path):
+    features[keys.IMAGE_FEATURES][3, 2] = np.nan
+    with pytest.raises(UserError, match="became nan"):
+        train(features, tmp_path)
