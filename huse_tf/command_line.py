@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging as python_logging
 import os
 import sys
 from collections.abc import Callable
 
-from absl import app, flags, logging
+from absl import app, flags
 
 from huse_tf import config
 from huse_tf.errors import UserError
+from huse_tf.quiet import quiet_logs
 
 flags.disclaim_key_flags()  # flags belong to the command that asks for them, for its --help
 
@@ -28,8 +28,9 @@ def run(command: Callable[[flags.FlagValues], None], *sections: str, method: boo
     config.define_flags(*sections, method=method)
 
     def main(arguments: list[str]) -> None:
-        _quiet()
+        quiet_logs()
         try:
+            _check_backend()
             if len(arguments) > 1:
                 raise UserError(
                     f"Settings are given as --NAME=VALUE. Received: {' '.join(arguments[1:])!r}."
@@ -42,16 +43,9 @@ def run(command: Callable[[flags.FlagValues], None], *sections: str, method: boo
     app.run(main)
 
 
-def _quiet() -> None:
-    """Our own log lines with the time; of TensorFlow only errors, unless its own switches say more."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+def _check_backend() -> None:
     if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise UserError(
             "huse_tf trains with tf.distribute and needs Keras on TensorFlow. Received: "
             f"KERAS_BACKEND={os.environ['KERAS_BACKEND']!r}. Unset it or set it to tensorflow."
         )
-    python_logging.getLogger("tensorflow").setLevel(python_logging.ERROR)
-    logging.set_verbosity(logging.INFO)
-    logging.use_absl_handler()
-    handler = logging.get_absl_handler()
-    handler.setFormatter(python_logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))

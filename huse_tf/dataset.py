@@ -26,7 +26,7 @@ from huse_tf.features.class_graph import class_distances
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.encoders import make_image_encoder, make_text_encoder
 from huse_tf.features.extract import extract
-from huse_tf.features.precomputed import Precomputed, is_precomputed
+from huse_tf.features.precomputed import Precomputed
 from huse_tf.methods.base import DataSpec
 
 TAXONOMY = "taxonomy.json"
@@ -76,12 +76,12 @@ class Encoders:
     @functools.cached_property
     def image(self) -> Encoder | Precomputed:
         spec = self._config.image_encoder
-        return Precomputed(spec) if is_precomputed(spec) else make_image_encoder(spec)
+        return _precomputed(spec) or make_image_encoder(spec)
 
     @functools.cached_property
     def text(self) -> Encoder | Precomputed:
         spec = self._config.text_encoder
-        return Precomputed(spec) if is_precomputed(spec) else make_text_encoder(spec, self._state)
+        return _precomputed(spec) or make_text_encoder(spec, self._state)
 
     @classmethod
     def of_run(cls, config: FeatureConfig, folder: pathlib.Path) -> Encoders:
@@ -102,6 +102,12 @@ class Encoders:
             label=label,
         )
         return found.features, found.failed
+
+
+def _precomputed(spec: str) -> Precomputed | None:
+    """The features of `precomputed:FILE`; None for the names of encoders."""
+    name, _, file = spec.partition(":")
+    return Precomputed(pathlib.Path(file)) if name == "precomputed" else None
 
 
 def prepare(config: Config, folder: pathlib.Path) -> Dataset:

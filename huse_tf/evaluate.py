@@ -11,6 +11,7 @@ import pathlib
 from absl import flags
 
 from huse_tf import command_line, config
+from huse_tf.quiet import import_tensorflow
 
 flags.DEFINE_string(
     "run_dir", None, "The run: the folder that training named at its end.", required=True
@@ -22,6 +23,7 @@ flags.DEFINE_string("output", "", "Folder of the figures and the report. Default
 def main(values: flags.FlagValues) -> None:
     folder = pathlib.Path(values.run_dir)
     settings = config.from_flags(base=config.load(folder), values=values)
+    import_tensorflow()
     from huse_tf import workflow
 
     result = workflow.evaluate_run(

@@ -10,6 +10,7 @@ import pathlib
 from absl import flags
 
 from huse_tf import command_line, config
+from huse_tf.quiet import import_tensorflow
 
 flags.DEFINE_string(
     "run_dir", None, "The run: the folder that training named at its end.", required=True
@@ -19,6 +20,7 @@ flags.DEFINE_string(
 def main(values: flags.FlagValues) -> None:
     folder = pathlib.Path(values.run_dir)
     settings = config.from_flags(base=config.load(folder), values=values)
+    import_tensorflow()
     from huse_tf import workflow
 
     print(f"Export  {workflow.export_run(folder, settings.export)}")

@@ -8,11 +8,13 @@ from __future__ import annotations
 from absl import flags
 
 from huse_tf import command_line, config
+from huse_tf.quiet import import_tensorflow
 
 
 def main(values: flags.FlagValues) -> None:
     settings = config.from_flags(values=values)
-    from huse_tf import workflow  # brings TensorFlow, which --help and wrong flags do not wait for
+    import_tensorflow()  # only now: neither --help nor a wrong flag waits for it
+    from huse_tf import workflow
 
     print(workflow.train_run(settings).summary())
 

@@ -21,11 +21,13 @@ from huse_tf.config import Config, ExportConfig
 from huse_tf.data.taxonomy import Taxonomy
 from huse_tf.errors import UserError
 from huse_tf.evaluation.measure import measure, predict
+from huse_tf.evaluation.report import write_report
 from huse_tf.evaluation.summary import summary_table
-from huse_tf.evaluation.write import write_evaluation
 from huse_tf.features.encoder import Encoder
-from huse_tf.serving.export import export_model, next_version
-from huse_tf.training.loop import fit
+from huse_tf.reporting import make_report
+from huse_tf.serving.export import export_model
+from huse_tf.serving.versions import next_version
+from huse_tf.training.loop import fit, read_history
 from huse_tf.training.trainer import Trainer
 
 METRICS = "metrics.json"
@@ -68,26 +70,46 @@ def train_run(config: Config) -> Result:
         UserError: for whatever the user can mend; `training.loop.Stopped` after an orderly stop.
     """
     began = time.monotonic()
+    folder, dataset, model = train_model(config)
+    result = _evaluate(model, dataset, config, folder, folder, keys.TEST)
+    export = export_run(folder, config.export)
+    return dataclasses.replace(result, export=export, seconds=time.monotonic() - began)
+
+
+def train_model(config: Config) -> tuple[pathlib.Path, datasets.Dataset, keras.Model]:
+    """Prepares the data and trains; returns the run's folder, the data and the best model."""
     # Equal seeds give equal weights only with ops that add up in a fixed order.
     tf.config.experimental.enable_op_determinism()
-    folder = _begin(config)
+    folder = _run_folder(config)
     dataset = datasets.prepare(config, folder)
+    configs.save(config, folder)
+    files.write_json(folder / "versions.json", versions())
     _log_data(dataset)
-    validation, validation_features = dataset.side(keys.VALIDATION)
 
     def build() -> Trainer:
         method = config.method
         return Trainer(method.build_model(dataset.spec), method.build_objective(dataset.spec))
 
     def validate(model: keras.Model) -> dict[str, float]:
-        predictions = predict(model, validation_features)
-        return measure(predictions, validation, dataset.taxonomy, config.evaluation)[0]
+        return measure_side(model, dataset, config, keys.VALIDATION)[0]
 
     model = fit(build, dataset.side(keys.TRAIN)[1], validate, config.training, folder)
-    metrics = {keys.VALIDATION: validate(model)}
-    result = _evaluate(model, dataset, config, folder, keys.TEST, metrics)
-    export = export_run(folder, config.export)
-    return Result(result.metrics, result.report, export, time.monotonic() - began)
+    figures, _ = measure_side(model, dataset, config, keys.VALIDATION)
+    files.write_json(folder / METRICS, {keys.VALIDATION: figures})
+    return folder, dataset, model
+
+
+def measure_side(
+    model: keras.Model,
+    dataset: datasets.Dataset,
+    config: Config,
+    side: str,
+    fusion_weight: float | None = None,
+) -> tuple[dict[str, float], dict[str, str]]:
+    """The figures of one side of a dataset; see `evaluation.measure.measure`."""
+    items, features = dataset.side(side)
+    predictions = predict(model, features)
+    return measure(predictions, items, dataset.taxonomy, config.evaluation, fusion_weight)
 
 
 def evaluate_run(
@@ -115,15 +137,11 @@ def evaluate_run(
         )
     output.mkdir(parents=True, exist_ok=True)
     model = _trained_model(folder)
-    before = files.read_json(folder / METRICS) if (folder / METRICS).exists() else {}
-    if keys.VALIDATION not in before:
-        raise UserError(f"{folder / METRICS} lacks the validation figures. Finish training first.")
-    metrics = {keys.VALIDATION: before[keys.VALIDATION]} if output != folder else before
     if other_catalogue:
         dataset = datasets.prepare_other(config, folder, output)
     else:
         dataset = datasets.prepare(config, folder)
-    result = _evaluate(model, dataset, config, output, split, metrics)
+    result = _evaluate(model, dataset, config, folder, output, split)
     return dataclasses.replace(result, seconds=time.monotonic() - began)
 
 
@@ -150,8 +168,8 @@ def export_run(folder: pathlib.Path, config: ExportConfig) -> pathlib.Path:
     )
 
 
-def _begin(config: Config) -> pathlib.Path:
-    """Makes the run's folder, or refuses one that holds a run with other settings."""
+def _run_folder(config: Config) -> pathlib.Path:
+    """The run's folder, which need not exist; refused if it holds a run with other settings."""
     name = pathlib.Path(config.data.catalogue).resolve().parent.name
     folder = pathlib.Path(config.training.run_dir or pathlib.Path("runs") / name)
     if (folder / "config.json").exists():
@@ -170,8 +188,6 @@ def _begin(config: Config) -> pathlib.Path:
                 + ", ".join(f"{before.get(n)} there, {now.get(n)} here" for n in changed)
                 + ". Give another --run_dir, or the settings of that run."
             )
-    configs.save(config, folder)
-    files.write_json(folder / "versions.json", versions())
     return folder
 
 
@@ -205,8 +221,12 @@ def _log_data(dataset: datasets.Dataset) -> None:
 
 
 def _trained_model(folder: pathlib.Path) -> keras.Model:
-    if not (folder / MODEL).exists():
-        raise UserError(f"{str(folder)!r} has no {MODEL}. Train it first: python -m huse_tf.train.")
+    for name in (MODEL, METRICS):
+        if not (folder / name).exists():
+            raise UserError(
+                f"The run in {str(folder)!r} is not trained to its end: it has no {name}. Train it "
+                f"first: python -m huse_tf.train --flagfile={folder / 'flags.txt'}"
+            )
     return keras.models.load_model(folder / MODEL, compile=False)
 
 
@@ -214,21 +234,24 @@ def _evaluate(
     model: keras.Model,
     dataset: datasets.Dataset,
     config: Config,
+    folder: pathlib.Path,
     output: pathlib.Path,
     split: str,
-    metrics: dict[str, dict],
 ) -> Result:
     """Measures one side with the fusion weight of the validation side, and writes all files."""
     began = time.monotonic()
     items, features = dataset.side(split)
     if items.empty:
         raise UserError(f"There are no {split} items to measure.")
+    before = files.read_json(folder / METRICS)
+    weight = before[keys.VALIDATION]["classification/fusion_weight"]
     predictions = predict(model, features)
-    weight = metrics[keys.VALIDATION]["classification/fusion_weight"]
     figures, undefined = measure(predictions, items, dataset.taxonomy, config.evaluation, weight)
-    metrics = {**metrics, split: figures, "undefined": undefined}
-    files.write_json(output / METRICS, metrics)
-    report = write_evaluation(
-        output / "report.html", dataset, items, predictions, figures, undefined, config, output
+    kept = before if output == folder else {keys.VALIDATION: before[keys.VALIDATION]}
+    files.write_json(output / METRICS, {**kept, split: figures, "undefined": undefined})
+    history = read_history(folder / "history.jsonl")
+    report = make_report(
+        config, dataset, items, predictions, figures, undefined, history, versions()
     )
-    return Result(figures, report, None, time.monotonic() - began)
+    write_report(output / "report.html", report)
+    return Result(figures, output / "report.html", None, time.monotonic() - began)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import pathlib
 
@@ -228,6 +229,12 @@ def _frame(kind: type, records: list) -> pd.DataFrame:
     return pd.DataFrame({name: [getattr(record, name) for record in records] for name in names})
 
 
+def reason_counts(rejected: pd.DataFrame) -> dict[str, int]:
+    """Kind of fault -> number of rows, most frequent first; of rejected rows as in `Catalogue`."""
+    kinds = collections.Counter(reason.split(": ")[0] for reason in rejected["reason"])
+    return dict(kinds.most_common())
+
+
 def check_rejected_share(catalogue: Catalogue, limit: float, report: pathlib.Path) -> None:
     """Refuses a catalogue of which more than `limit` (a share in [0, 1]) or all was rejected.
 
@@ -239,8 +246,8 @@ def check_rejected_share(catalogue: Catalogue, limit: float, report: pathlib.Pat
     """
     if len(catalogue.items) and catalogue.rejected_share <= limit:
         return
-    reasons = catalogue.rejected["reason"].str.split(": ").str[0].value_counts()
-    top = "\n".join(f"  {count} × {reason}" for reason, count in reasons.head(5).items())
+    reasons = list(reason_counts(catalogue.rejected).items())[:5]
+    top = "\n".join(f"  {count} × {reason}" for reason, count in reasons)
     raise UserError(
         f"{len(catalogue.rejected)} of {catalogue.rows} rows were rejected "
         f"({catalogue.rejected_share:.1%}; at most {limit:.1%} may be, and not all):\n{top}\n"

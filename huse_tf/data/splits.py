@@ -20,8 +20,8 @@ def split(
     """Splits by groups of items that hang together, with each class in every side where it can be.
 
     Items of equal product, equal title (case and white space set aside) or equal picture hang
-    together, also by way of others. In each class the largest group trains, as an unseen class
-    cannot be learnt; a class of a single group has no items held out (`train_only_labels`).
+    together, also by way of others. Each class has training items, as an unseen class cannot
+    be learnt; a class of a single group has no others (`train_only_labels`).
 
     Args:
         items: columns product_id, title, image_digest and label (class id).
@@ -89,11 +89,9 @@ def _stratify(
         shares: [3] share of the items that each side should get.
         generator: draws the order of the classes, and of groups of equal size.
     """
-    # A group with items of several classes is dealt out with the rarest of them.
-    home = np.empty(groups.max() + 1, np.int64)
-    from_frequent = np.argsort(-np.bincount(labels)[labels], kind="stable")
-    home[groups[from_frequent]] = labels[from_frequent]
     sizes = np.bincount(groups)
+    home = np.empty(len(sizes), np.int64)
+    home[groups] = labels  # a group with items of several classes is dealt out with one of them
     sides = np.zeros(len(sizes), np.int64)
     order = generator.permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]
@@ -102,13 +100,13 @@ def _stratify(
     carried, most = np.zeros(3), sizes.mean()
     for label in generator.permutation(labels.max() + 1):
         members = order[home[order] == label]
-        lacking = np.where(shares > 0, shares * sizes[members].sum() + carried, -np.inf)
-        for place, group in enumerate(members):
-            side = lacking.argmax() if place else 0
+        lacking = shares * sizes[members].sum() + carried
+        for group in members:
+            side = lacking.argmax()
             sides[group] = side
             lacking[side] -= sizes[group]
-        carried = np.clip(np.where(shares > 0, lacking, 0), -most, most)
-    # A class may be at home in no group; then the group with most of its items trains as well.
+        carried = np.clip(lacking, -most, most)
+    # A class of few groups may have got no training items; then the group with most of them trains.
     for label in set(labels.tolist()) - set(labels[sides[groups] == 0].tolist()):
         sides[np.bincount(groups[labels == label]).argmax()] = 0
     return sides

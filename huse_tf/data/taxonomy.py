@@ -83,10 +83,7 @@ class Taxonomy:
         while True:
             names = [path_name(p[-n:]) for p, n in zip(self.classes, lengths, strict=True)]
             counts = collections.Counter(names)
-            longer = [
-                min(n + (counts[name] > 1), len(path))
-                for path, n, name in zip(self.classes, lengths, names, strict=True)
-            ]
+            longer = [n + (counts[name] > 1) for n, name in zip(lengths, names, strict=True)]
             if longer == lengths:
                 return tuple(names)
             lengths = longer

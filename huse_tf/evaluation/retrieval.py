@@ -253,7 +253,7 @@ def _rank_figures(relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.divmod(np.flatnonzero(relevant), relevant.shape[1])
     counts = np.bincount(rows, minlength=len(relevant))
     starts = np.cumsum(counts) - counts
-    hits = np.arange(len(rows)) - starts[rows]
+    hits = np.arange(len(rows)) - starts[rows] + 1
     precisions = np.bincount(rows, weights=hits / (columns + 1), minlength=len(relevant))
     found = counts > 0
     return columns[starts[found]] + 1, precisions[found] / counts[found]

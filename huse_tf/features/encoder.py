@@ -72,10 +72,18 @@ class Encoder(tf.Module, abc.ABC):
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Takes over what `state` of an encoder of the same spec returned."""
+        """Takes over what `state` of an encoder of the same spec returned.
+
+        Raises:
+            UserError: it is the state of another encoder.
+        """
         if state:
-            raise UserError(
-                f"Encoder {self.spec!r} has no fitted state. Received: state with the keys "
-                f"{', '.join(sorted(state))}. It belongs to another text encoder; use the one "
-                "that the run was trained with."
-            )
+            raise foreign_state(self, state)
+
+
+def foreign_state(encoder: Encoder, state: dict[str, Any]) -> UserError:
+    """The error for a fitted state that is not one of `encoder`."""
+    return UserError(
+        f"The fitted state does not belong to {encoder.spec!r}. Expected what this encoder learned, "
+        f"from the run that it was trained in. Received: state with the keys {sorted(state)}."
+    )

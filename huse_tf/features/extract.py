@@ -154,7 +154,10 @@ def _encode_batch(
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without the names that TensorFlow gives to the nodes of its graph."""
+    """What went wrong, without TensorFlow's account of where in the graph."""
     message = error.message if isinstance(error, tf.errors.OpError) else str(error)
-    line = re.sub(r"\{\{.*?\}\}\s*", "", message.strip()).partition("\n")[0]
+    # The line before the first node's name: "...\n{{function_node f}} REASON\n\t [[{{node n}}]]".
+    before_node = re.search(r"(.+)\n\s*\[\[", message)
+    line = before_node[1] if before_node else message.strip().partition("\n")[0]
+    line = re.sub(r"\{\{.*?\}\}\s*", "", line)
     return line.removeprefix("assertion failed: [").removesuffix("]")

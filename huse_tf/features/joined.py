@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from huse_tf.errors import UserError
-from huse_tf.features.encoder import Encoder
+from huse_tf.features.encoder import Encoder, foreign_state
 from huse_tf.methods.base import FeatureSpec
 
 
@@ -45,10 +45,7 @@ class Joined(Encoder):
         return {"parts": [part.state() for part in self._parts]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        if len(state.get("parts", ())) != len(self._parts):
-            raise UserError(
-                f"The fitted state does not belong to {self.spec!r}. Received: state with the keys "
-                f"{', '.join(sorted(state))}. Use the text encoder that the run was trained with."
-            )
+        if set(state) != {"parts"} or len(state["parts"]) != len(self._parts):
+            raise foreign_state(self, state)
         for part, part_state in zip(self._parts, state["parts"], strict=True):
             part.restore(part_state)

@@ -50,6 +50,7 @@ def load(layers: int = 1) -> TextBackbone:
     # it lacks; tests/features/test_minilm.py shows that no tensor of the file is left over.
     backbone = keras_hub.models.BertBackbone.from_preset(str(weights.parent))
     tokenizer = keras_hub.tokenizers.BertTokenizer(
-        vocabulary.read_text(encoding="utf-8").splitlines(), lowercase=True, strip_accents=True
+        vocabulary.read_text(encoding="utf-8").splitlines(), strip_accents=True
     )
-    return TextBackbone(backbone, tokenizer, sha256(WEIGHTS_SHA256, VOCABULARY_SHA256), layers)
+    digest = sha256(WEIGHTS_SHA256, VOCABULARY_SHA256)
+    return TextBackbone(backbone, tokenizer, digest, layers, lowercase=True)

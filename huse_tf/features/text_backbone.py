@@ -29,6 +29,7 @@ class TextBackbone(tf.Module):
         tokenizer: keras_hub.tokenizers.Tokenizer,
         sha256: str,
         layers: int = 1,
+        lowercase: bool = False,
     ) -> None:
         """Freezes and wraps a backbone.
 
@@ -37,6 +38,8 @@ class TextBackbone(tf.Module):
             tokenizer: the one that belongs to it.
             sha256: hex digest of the weights and the vocabulary.
             layers: how many of the last transformer layers' outputs stand in a token's vector.
+            lowercase: whether texts go into lower case before the tokenizer. Its own option folds
+                case, which also makes "ss" of "ß" and "2" of "²"; BERT's original does not.
 
         Raises:
             UserError: the backbone is of another kind, or has too few layers.
@@ -53,7 +56,10 @@ class TextBackbone(tf.Module):
         self.tokenizer = tokenizer
         # Outside of a graph, keras-hub tokenizes in Python, and by slightly other rules.
         self._tokenize = tf.function(
-            lambda texts: tokenizer(texts), input_signature=[tf.TensorSpec([None], tf.string)]
+            lambda texts: tokenizer(
+                tf.strings.lower(texts, encoding="utf-8") if lowercase else texts
+            ),
+            input_signature=[tf.TensorSpec([None], tf.string)],
         )
         self._model = keras.Model(inputs, _last_outputs(backbone, layers))
         self._input_names = tuple(inputs)

@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from huse_tf.features import words
-from huse_tf.features.encoder import Encoder
+from huse_tf.features.encoder import Encoder, foreign_state
 from huse_tf.methods.base import FeatureSpec
 
 
@@ -43,6 +43,8 @@ class TfIdf(Encoder):
         return {"words": config["vocabulary"][1:], "idf": config["idf_weights"][1:]}
 
     def restore(self, state: dict[str, Any]) -> None:
+        if set(state) != {"words", "idf"}:
+            raise foreign_state(self, state)
         self._layer = keras.layers.TextVectorization(
             standardize=None,
             output_mode="tf_idf",

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from huse_tf.features import words
-from huse_tf.features.encoder import Encoder
+from huse_tf.features.encoder import Encoder, foreign_state
 from huse_tf.methods.base import FeatureSpec
 
 MAX_WORDS = 20_000
@@ -40,6 +40,8 @@ class WordIds(Encoder):
         return {"words": self._fitted().get_vocabulary(include_special_tokens=False)}
 
     def restore(self, state: dict[str, Any]) -> None:
+        if set(state) != {"words"}:
+            raise foreign_state(self, state)
         self._layer = keras.layers.TextVectorization(
             standardize=None,
             output_sequence_length=self._tokens,

@@ -22,7 +22,7 @@ Tensors = dict[str, tf.Tensor]
 ConcreteFunction: TypeAlias = tf.types.experimental.ConcreteFunction
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Side:
     """One modality, from what a client sends to its embedding.
 
@@ -50,6 +50,7 @@ class Side:
         spec = _input_spec(encoder, tower, keys.TEXT, keys.TEXT_FEATURES)
         return cls(encoder, tower, spec, keys.TEXT_EMBEDDING)
 
+    @tf.function  # traced once, though several signatures call it
     def embed(self, values: tf.Tensor) -> tf.Tensor:
         """[batch, D] float32, rows of unit norm."""
         features = values if self.encoder is None else self.encoder(values)

@@ -227,6 +227,13 @@ def test_what_comes_from_data_is_escaped(tmp_path):
     assert EVIL in " ".join(page.words)
 
 
+def test_names_in_figures_are_letters_not_formulas(tmp_path):
+    """Dollar signs are no formula; matplotlib has no glyph for Japanese, but the browser has."""
+    report = made_up(tmp_path, class_names=("$\\frac$ 日本", "sofa", "chair", "tree"))
+    words = Page(written(tmp_path, report)).words
+    assert words.count("$\\frac$ 日本") >= 2 + 1 + 1  # two axes, the query, the table of classes
+
+
 @pytest.mark.parametrize(("classes", "figures"), [(80, 2), (81, 1)])
 def test_many_classes_are_drawn_by_top_level_only(tmp_path, report, classes, figures):
     names = tuple(f"class {c}" for c in range(classes))

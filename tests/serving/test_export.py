@@ -402,6 +402,6 @@ def test_real_encoders_serve_real_bytes(tmp_path, rng):
         assert_same(answers[name], expected)
 
     signatures = tf.saved_model.load(folder).signatures
-    for bad in (b"no picture", b"", pictures[0][:100]):
+    for bad in (b"no picture", b"", b"\x89PNG\r\n\x1a\n", pictures[0][:100], pictures[1][:100]):
         with pytest.raises(tf.errors.InvalidArgumentError):
             signatures["embed_image"](image_bytes=tf.constant([pictures[1], bad]))

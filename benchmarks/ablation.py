@@ -1,0 +1,146 @@
+"""What each of HUSE's losses buys: trains variants over several seeds and writes one table.
+
+python benchmarks/ablation.py --flagfile=experiments/home_goods.flags --output=experiments/home_goods.results.md
+
+Every seed draws another split, other initial weights and another order. Finished runs are not trained again, so
+a stopped benchmark goes on where it was. Figures are of the test side, mean ± standard deviation.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from absl import flags, logging
+
+from huse_tf import command_line, config, files, keys
+from huse_tf.config import Config
+from huse_tf.quiet import import_tensorflow
+
+flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds, at least three for a claim.")
+flags.DEFINE_string("output", None, "The Markdown file to write.", required=True)
+
+# Row of the table -> changes to the method.
+VARIANTS: dict[str, dict[str, float | str]] = {
+    "HUSE": {},
+    "HUSE, prose margin": {"margin_rule": "prose"},
+    "without semantic graph (β = 0)": {"graph_weight": 0.0},
+    "without gap (γ = 0)": {"gap_weight": 0.0},
+    "classification only (β = γ = 0)": {"graph_weight": 0.0, "gap_weight": 0.0},
+}
+FLOOR = "5-NN on the frozen features"
+COLUMNS = {
+    "image": "classification/image/accuracy",
+    "text": "classification/text/accuracy",
+    "fused": "classification/fused/accuracy",
+    "I→I mAP": "image_to_image/class/mean_average_precision",
+    "I→T mAP": "image_to_text/class/mean_average_precision",
+    "T→I mAP": "text_to_image/class/mean_average_precision",
+    "T→T mAP": "text_to_text/class/mean_average_precision",
+    "T→I product R@10": "text_to_image/item/recall_at_10",
+    "I→T HP@5": "image_to_text/hierarchical_precision_at_5",
+    "T→I HP@5": "text_to_image/hierarchical_precision_at_5",
+}
+
+
+def main(values: flags.FlagValues) -> None:
+    base = config.from_flags(values=values)
+    import_tensorflow()
+    seeds = [int(seed) for seed in values.seeds]
+    home = pathlib.Path(base.training.run_dir + "-ablation")
+    rows: dict[str, list[Mapping[str, float]]] = {FLOOR: [], **{name: [] for name in VARIANTS}}
+    for seed in seeds:
+        for number, (name, changes) in enumerate(VARIANTS.items()):
+            logging.info("%s, seed %d", name, seed)
+            settings = _settings(base, changes, seed, home / f"variant-{number}-seed-{seed}")
+            rows[name].append(_figures(settings))
+        rows[FLOOR].append(_floor(settings))
+    command = shlex.join(["python", *sys.argv])
+    files.write_text(pathlib.Path(values.output), _document(command, rows, seeds))
+    print(_table(rows))
+
+
+def _settings(
+    base: Config, changes: Mapping[str, float | str], seed: int, folder: pathlib.Path
+) -> Config:
+    return dataclasses.replace(
+        base,
+        method=dataclasses.replace(base.method, **changes),
+        data=dataclasses.replace(base.data, split_seed=seed),
+        training=dataclasses.replace(base.training, seed=seed, run_dir=str(folder)),
+    )
+
+
+def _figures(settings: Config) -> Mapping[str, float]:
+    """The test figures of one run, with the fusion weight of its validation side."""
+    from huse_tf import workflow
+
+    folder, dataset, model = workflow.train_model(settings)
+    validation = files.read_json(folder / workflow.METRICS)[keys.VALIDATION]
+    weight = validation["classification/fusion_weight"]
+    return workflow.measure_side(model, dataset, settings, keys.TEST, weight)[0]
+
+
+def _floor(settings: Config) -> Mapping[str, float]:
+    """Accuracy of the five nearest training items, by cosine, on the features as they come."""
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.preprocessing import normalize
+
+    from huse_tf import dataset as datasets
+
+    data = datasets.prepare(settings, pathlib.Path(settings.training.run_dir))
+    (_, train), (_, test) = data.side(keys.TRAIN), data.side(keys.TEST)
+    views = {"image": (keys.IMAGE_FEATURES,), "text": (keys.TEXT_FEATURES,)}
+    views["fused"] = (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)
+    figures = {}
+    for name, parts in views.items():
+        # Each part of unit norm, so that neither modality outweighs the other.
+        known, asked = (np.hstack([normalize(side[p]) for p in parts]) for side in (train, test))
+        nearest = KNeighborsClassifier(5).fit(known, train[keys.LABEL])
+        figures[f"classification/{name}/accuracy"] = nearest.score(asked, test[keys.LABEL])
+    return figures
+
+
+def _table(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """Markdown; the best mean of each column in bold."""
+    means = {
+        name: {
+            column: np.mean([run.get(path, np.nan) for run in runs])
+            for column, path in COLUMNS.items()
+        }
+        for name, runs in rows.items()
+    }
+    best = {column: np.nanmax([means[name][column] for name in rows]) for column in COLUMNS}
+    lines = ["| | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    for name, runs in rows.items():
+        cells = []
+        for column, path in COLUMNS.items():
+            mean = means[name][column]
+            if np.isnan(mean):
+                cells.append("–")
+                continue
+            spread = np.std([run[path] for run in runs], ddof=1) if len(runs) > 1 else 0.0
+            cell = f"{mean:.3f} ± {spread:.3f}"
+            cells.append(f"**{cell}**" if mean == best[column] else cell)
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _document(
+    command: str, rows: Mapping[str, Sequence[Mapping[str, float]]], seeds: Sequence[int]
+) -> str:
+    return (
+        f"<!-- Written by `{command}`; do not edit. -->\n"
+        f"Test items of {len(seeds)} splits (seeds {', '.join(map(str, seeds))}), mean ± standard "
+        "deviation. Accuracy by image, text and both; mAP over all candidates, relevant = same class; "
+        "product R@10 = the product's own picture among the first ten; HP@5 = hierarchical precision.\n\n"
+        f"{_table(rows)}\n"
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main, "data", "features", "training", "evaluation", "export", method=True)

@@ -1,0 +1,156 @@
+"""From a measured dataset to the plain data of the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+import pathlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from huse_tf import keys
+from huse_tf.config import Config
+from huse_tf.data.catalogue import reason_counts
+from huse_tf.dataset import Dataset
+from huse_tf.evaluation.embedding_map import embedding_map
+from huse_tf.evaluation.measure import Predictions, galleries
+from huse_tf.evaluation.report import Card, Example, Report
+from huse_tf.evaluation.retrieval import Gallery
+
+_RESULTS = 6  # shown per query
+
+
+def make_report(
+    config: Config,
+    dataset: Dataset,
+    items: pd.DataFrame,
+    predictions: Predictions,
+    metrics: Mapping[str, float],
+    undefined: Mapping[str, str],
+    history: Sequence[Mapping[str, float]],
+    versions: Mapping[str, str],
+) -> Report:
+    """The report of one side of a dataset.
+
+    Args:
+        config: the run's settings.
+        dataset: all of the data.
+        items: the measured ones.
+        predictions: of these items.
+        metrics, undefined: of these items (`measure`).
+        history: a row an epoch of training.
+        versions: package -> version.
+    """
+    fused = predictions.fused(metrics["classification/fusion_weight"])
+    side = items["split"].iloc[0]
+    settings = json.loads(config.to_json())
+    best = max(history, key=lambda row: row[config.training.monitor])
+    catalogue = pathlib.Path(config.data.catalogue)
+    name = catalogue.parent.name if catalogue.parent.name else catalogue.stem
+    return Report(
+        title=f"{config.method.name} on {name}, {side} items",
+        subtitle=f"{catalogue.name}, {datetime.datetime.now():%Y-%m-%d %H:%M}",
+        metrics=metrics,
+        undefined=undefined,
+        class_names=dataset.taxonomy.names,
+        top_levels=dataset.taxonomy.level(1),
+        labels=items["label"].to_numpy(),
+        predictions={
+            "image": predictions.image_probabilities.argmax(axis=1),
+            "text": predictions.text_probabilities.argmax(axis=1),
+            "fused": fused.argmax(axis=1),
+        },
+        counts=_counts(dataset),
+        rejected=reason_counts(dataset.rejected),
+        protocol=_protocol(config, dataset, side),
+        history=history,
+        best_epoch=int(best["epoch"]),
+        examples=_examples(config, items, predictions),
+        embedding_map=embedding_map(
+            predictions.image_embedding, predictions.text_embedding, config.training.seed
+        )
+        if len(items) > 2
+        else None,
+        settings=settings,
+        versions=versions,
+    )
+
+
+def _counts(dataset: Dataset) -> dict[str, int]:
+    sides = dataset.items["split"].value_counts()
+    return {
+        "Rows in the catalogue": len(dataset.items) + len(dataset.rejected),
+        "Rejected rows": len(dataset.rejected),
+        "Products": int(dataset.items["product_id"].nunique()),
+        "Classes": len(dataset.taxonomy.classes),
+        **{f"Items, {side}": int(sides[side]) for side in sides.index},
+    }
+
+
+def _protocol(config: Config, dataset: Dataset, side: str) -> list[str]:
+    data = config.data
+    sentences = []
+    if len(set(dataset.items["split"])) > 1:
+        sentences.append(
+            "Items were split by groups that share no product, no title and no picture, stratified "
+            f"by class: {data.validation_fraction:.0%} for validation, {data.test_fraction:.0%} for "
+            f"test, seed {data.split_seed}. These are the figures of the {side} side."
+        )
+    else:
+        sentences.append(
+            "All items of this catalogue were measured; none was trained on knowingly."
+        )
+    sentences.append(
+        "The weight of image against text in the fused prediction, and the epoch whose model is "
+        f"measured, were chosen on the validation side, by {config.training.monitor}."
+    )
+    if dataset.train_only:
+        names = ", ".join(dataset.taxonomy.names[label] for label in dataset.train_only)
+        sentences.append(f"Without held-out items, for want of separate products: {names}.")
+    return sentences
+
+
+def _examples(
+    config: Config, items: pd.DataFrame, predictions: Predictions
+) -> dict[str, list[Example]]:
+    """Per task, seeded random queries with their first results."""
+    sides = dict(zip((keys.IMAGE, keys.TEXT), galleries(predictions, items), strict=True))
+    generator = np.random.default_rng(config.training.seed)
+    examples = {}
+    for source, queries in sides.items():
+        count = min(config.evaluation.report_queries, len(queries))
+        chosen = np.sort(generator.choice(len(queries), count, replace=False))
+        for target, candidates in sides.items():
+            examples[f"{source}_to_{target}"] = [
+                _example(items, source, queries, int(row), target, candidates) for row in chosen
+            ]
+    return examples
+
+
+def _example(
+    items: pd.DataFrame, source: str, queries: Gallery, row: int, target: str, candidates: Gallery
+) -> Example:
+    scores = candidates.embeddings @ queries.embeddings[row]
+    if source == target:
+        scores[candidates.items == queries.items[row]] = -np.inf
+    first = np.argsort(-scores, kind="stable")[:_RESULTS]
+    query = _card(items, source, int(queries.items[row]))
+    results = [
+        dataclasses.replace(
+            _card(items, target, int(candidates.items[place])),
+            score=float(scores[place]),
+            same_product=bool(candidates.products[place] == queries.products[row]),
+        )
+        for place in first
+        if np.isfinite(scores[place])
+    ]
+    return Example(query, results)
+
+
+def _card(items: pd.DataFrame, modality: str, row: int) -> Card:
+    item = items.iloc[row]
+    picture = pathlib.Path(item["image_path"]) if modality == keys.IMAGE else None
+    return Card(label=int(item["label"]), text=item["text"], picture=picture)

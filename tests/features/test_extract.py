@@ -1,0 +1,126 @@
+"""Every distinct input is encoded once, failures are named, and nothing that is done is lost."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from huse_tf.features import extract as extract_module
+from huse_tf.features.encoder import Encoder
+from huse_tf.features.extract import extract
+from huse_tf.methods.base import FeatureSpec
+
+
+class Lengths(Encoder):
+    """[length, length^2] of each input; refuses inputs that hold "bad"; counts what it encodes."""
+
+    def __init__(self, spec="lengths", version="1", ids=False):
+        super().__init__(spec)
+        self.version, self.ids = version, ids
+        self.batches = tf.Variable([0], shape=[None])
+
+    @property
+    def feature_spec(self):
+        return FeatureSpec((2,), vocabulary_size=9 if self.ids else None)
+
+    def _identity(self):
+        return (self.version,)
+
+    def __call__(self, inputs):
+        good = ~tf.strings.regex_full_match(inputs, ".*bad.*")
+        check = tf.debugging.Assert(tf.reduce_all(good), ["The input is bad."])
+        with tf.control_dependencies([check]):
+            self.batches.assign(tf.concat([self.batches, [tf.size(inputs)]], 0))
+            lengths = tf.strings.length(inputs)
+            features = tf.stack([lengths, lengths**2], 1)
+        return features if self.ids else tf.cast(features, tf.float32)
+
+    @property
+    def encoded(self):
+        return int(tf.reduce_sum(self.batches))
+
+
+def lengths(texts):
+    return np.array([[len(text), len(text) ** 2] for text in texts], np.float32)
+
+
+def test_features_stand_in_the_order_of_the_inputs(tmp_path):
+    texts = ["ccc", "a", "bb", "eeeee", "dddd"]
+    extracted = extract(Lengths(), texts, cache_dir=tmp_path, batch_size=2)
+    np.testing.assert_array_equal(extracted.features, lengths(texts))
+    assert extracted.features.dtype == np.float32 and extracted.failed == {}
+
+
+def test_equal_inputs_and_known_ones_are_not_encoded_again(tmp_path, caplog):
+    encoder = Lengths()
+    extract(encoder, ["a", "bb", "a", "a"], cache_dir=tmp_path)
+    assert encoder.encoded == 2
+    with caplog.at_level(logging.INFO):
+        extracted = extract(encoder, ["bb", "ccc", "a"], cache_dir=tmp_path, label="texts")
+    assert encoder.encoded == 3
+    assert "texts: 3 inputs, 3 distinct, 1 to encode with lengths" in caplog.text
+    np.testing.assert_array_equal(extracted.features, lengths(["bb", "ccc", "a"]))
+    other = Lengths(version="2")
+    extract(other, ["a"], cache_dir=tmp_path)
+    assert other.encoded == 1
+
+
+def test_texts_bytes_and_files_are_the_same_inputs(tmp_path):
+    file = tmp_path / "picture.png"
+    file.write_bytes("naïve".encode())
+    extracted = extract(Lengths(), [file, "naïve", "naïve".encode()], cache_dir=tmp_path / "cache")
+    np.testing.assert_array_equal(extracted.features, [[6, 36]] * 3)  # ï is two bytes.
+
+
+def test_inputs_that_fail_are_named_and_stand_alone(tmp_path):
+    texts = ["good", "bad one", "fine", "bad two", "bad one"]
+    missing = tmp_path / "missing.png"
+    extracted = extract(Lengths(), [*texts, missing], cache_dir=tmp_path / "cache", batch_size=5)
+    assert list(extracted.failed) == [1, 3, 4, 5]
+    assert extracted.failed[1] == extracted.failed[4] == "The input is bad."
+    assert "missing.png" in extracted.failed[5]
+    np.testing.assert_array_equal(extracted.features[[0, 2]], lengths(["good", "fine"]))
+    assert np.isnan(extracted.features[[1, 3, 4, 5]]).all()
+
+
+def test_failures_of_word_ids_are_marked(tmp_path):
+    extracted = extract(Lengths(ids=True), ["bad", "a"], cache_dir=tmp_path)
+    assert (
+        extracted.features.tolist() == [[-1, -1], [1, 1]] and extracted.features.dtype == np.int32
+    )
+
+
+def test_an_interruption_keeps_what_is_done(tmp_path, monkeypatch):
+    """Batches of two, the longest first; the third batch is interrupted."""
+    done = []
+
+    def interrupted(function, batch, failed):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(batch)
+        return original(function, batch, failed)
+
+    original = extract_module._encode_batch
+    monkeypatch.setattr(extract_module, "_encode_batch", interrupted)
+    texts = ["a" * n for n in range(1, 8)]
+    with pytest.raises(KeyboardInterrupt):
+        extract(Lengths(), texts, cache_dir=tmp_path, batch_size=2)
+    monkeypatch.undo()
+    encoder = Lengths()
+    extracted = extract(encoder, texts, cache_dir=tmp_path, batch_size=2)
+    assert encoder.encoded == len(texts) - 4
+    np.testing.assert_array_equal(extracted.features, lengths(texts))
+
+
+def test_shards_are_written_on_the_way(tmp_path, monkeypatch):
+    monkeypatch.setattr(extract_module, "SHARD_SIZE", 3)
+    extract(Lengths(), [str(n) for n in range(10)], cache_dir=tmp_path, batch_size=2)
+    assert len(list(tmp_path.glob("*/*.npy"))) == 3  # 4, 4 and 2 items.
+
+
+def test_no_inputs(tmp_path):
+    extracted = extract(Lengths(), [], cache_dir=tmp_path)
+    assert extracted.features.shape == (0, 2) and extracted.failed == {}

@@ -1,0 +1,108 @@
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+from absl import flags
+
+from huse_tf import config
+from huse_tf.config import Config
+from huse_tf.errors import UserError
+from huse_tf.methods import METHODS
+
+
+@pytest.fixture
+def parse(monkeypatch):
+    """Parses arguments as the train command does, in flags of its own."""
+
+    def run(*arguments, base=None):
+        values = flags.FlagValues()
+        for name in ("string", "integer", "float", "bool", "list", "enum"):
+            define = getattr(flags, f"DEFINE_{name}")
+            monkeypatch.setattr(
+                flags,
+                f"DEFINE_{name}",
+                lambda *a, define=define, **k: define(*a, **{**k, "flag_values": values}),
+            )
+        config.define_flags(*config.SECTIONS, method=True)
+        monkeypatch.undo()
+        values(["train", *arguments])
+        return config.from_flags(base, values)
+
+    return run
+
+
+def test_no_flags_give_the_defaults(parse):
+    assert parse() == Config()
+
+
+def test_flags_win_over_the_preset_and_the_preset_over_defaults(parse):
+    settings = parse("--method=huse_paper", "--batch_size=64")
+    assert settings.training.batch_size == 64
+    assert settings.training.learning_rate == pytest.approx(1.6192e-5)
+    assert settings.training.momentum == 0.9
+    assert settings.training.optimizer == "rmsprop"
+    assert settings.training.max_steps == 250_000
+    assert METHODS["huse_paper"].preset["batch_size"] == 1024
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_a_flagfile_gives_the_settings_back(parse, tmp_path, name):
+    method = dataclasses.replace(METHODS[name](), margin=0.25, image_layers=(7, 8))
+    settings = dataclasses.replace(
+        Config.from_preset(METHODS[name]),
+        method=method,
+        evaluation=config.EvaluationConfig(recall_at=(3,)),
+    )
+    (tmp_path / "run.flags").write_text(settings.to_flagfile(), encoding="utf-8")
+    assert parse(f"--flagfile={tmp_path / 'run.flags'}") == settings
+    assert Config.from_json(settings.to_json()) == settings
+
+
+def test_a_run_gives_what_no_flag_says(parse):
+    base = dataclasses.replace(Config(), method=METHODS["huse"](margin=0.1))
+    settings = parse("--seed=5", base=base)
+    assert settings.training.seed == 5
+
+
+def test_every_setting_has_help_and_one_name():
+    names = []
+    for kind in (*config.SECTIONS.values(), METHODS["huse"]):
+        for field in dataclasses.fields(kind):
+            assert field.metadata["help"].endswith((".", "]."))
+            names.append(field.name)
+    assert len(names) == len(set(names))
+
+
+def test_bad_list_item_is_refused(parse):
+    with pytest.raises(UserError, match="recall_at takes a comma-separated list of int"):
+        parse("--recall_at=1,x")
+
+
+def test_unknown_setting_in_json_is_refused():
+    with pytest.raises(UserError, match="Did you mean 'epochs'"):
+        Config.from_json(Config().to_json().replace('"epochs"', '"epoch"'))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epoch=3"], "Did you mean: epochs"),
+        (["--epochs=many"], "invalid literal"),
+        (["--method=hose"], "huse"),
+        (["stray"], "Settings are given as --NAME=VALUE"),
+        ([], "No catalogue is given"),
+    ],
+)
+def test_wrong_command_lines_end_with_a_sentence(arguments, message, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "huse_tf.train", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())  # nothing is left behind by a command that did nothing

@@ -1,0 +1,33 @@
+import pytest
+
+from huse_tf import files
+
+
+def test_a_file_is_whole_or_not_there(tmp_path):
+    path = tmp_path / "folder" / "a.txt"
+    files.write_text(path, "old")
+    with pytest.raises(RuntimeError), files.replacing(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
+
+
+def test_json_round_trip_keeps_umlauts_and_refuses_nan(tmp_path):
+    files.write_json(tmp_path / "a.json", {"Möbel": [1, 2.5]})
+    assert files.read_json(tmp_path / "a.json") == {"Möbel": [1, 2.5]}
+    assert "Möbel" in (tmp_path / "a.json").read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="JSON"):
+        files.write_json(tmp_path / "b.json", {"x": float("nan")})
+    assert not (tmp_path / "b.json").exists()
+
+
+def test_digest_knows_where_parts_end():
+    assert files.sha256("ab", "c") != files.sha256("a", "bc")
+
+
+def test_file_digest_is_that_of_its_bytes(tmp_path):
+    """sha256 of the empty string, from the standard (FIPS 180-4 example)."""
+    (tmp_path / "empty").write_bytes(b"")
+    expected = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert files.sha256_file(tmp_path / "empty") == expected
