@@ -21,7 +21,7 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=setuptools.find_packages(include=["huse_tf", "huse_tf.*"]),
-    package_data={"huse_tf": ["py.typed", "evaluation/*.html"]},
+    package_data={"huse_tf": ["py.typed", "evaluation/*.html", "evaluation/*.css"]},
     install_requires=[
         "tensorflow>=2.20,<2.22",
         "tensorflow-text>=2.20,<2.22",
@@ -33,6 +33,7 @@ setuptools.setup(
         "pillow>=10.3",
         "safetensors>=0.4.3",
         "scikit-learn>=1.4",
+        "scipy>=1.11",
         "matplotlib>=3.8",
         "jinja2>=3.1",
         "tensorboard>=2.19",

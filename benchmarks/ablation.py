@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from absl import flags, logging
 
-from huse_tf import command_line, config, files, keys
+from huse_tf import command_line, config_flags, files, keys
 from huse_tf.config import Config
 from huse_tf.quiet import import_tensorflow
 
@@ -48,7 +48,7 @@ COLUMNS = {
 
 
 def main(values: flags.FlagValues) -> None:
-    base = config.from_flags(values=values)
+    base = config_flags.from_flags(values=values)
     import_tensorflow()
     seeds = [int(seed) for seed in values.seeds]
     home = pathlib.Path(base.training.run_dir + "-ablation")

@@ -11,12 +11,13 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Config": "huse_tf.config",
-    "train": "huse_tf.training.run",
-    "evaluate_run": "huse_tf.evaluation.run",
-    "export_run": "huse_tf.serving.export",
-    "read_catalogue": "huse_tf.data.catalogue",
-    "Taxonomy": "huse_tf.data.taxonomy",
     "METHODS": "huse_tf.methods",
+    "Taxonomy": "huse_tf.data.taxonomy",
+    "UserError": "huse_tf.errors",
+    "evaluate_run": "huse_tf.workflow",
+    "export_run": "huse_tf.workflow",
+    "read_catalogue": "huse_tf.data.catalogue",
+    "train_run": "huse_tf.workflow",
 }
 
 __all__ = ["__version__", *_PUBLIC]

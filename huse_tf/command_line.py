@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from absl import app, flags
 
-from huse_tf import config
+from huse_tf import config_flags
 from huse_tf.errors import UserError
 from huse_tf.quiet import quiet_logs
 
@@ -25,7 +25,7 @@ def run(command: Callable[[flags.FlagValues], None], *sections: str, method: boo
         sections: names of settings sections (config.SECTIONS) whose fields are flags.
         method: whether the methods' fields are flags too.
     """
-    config.define_flags(*sections, method=method)
+    config_flags.define_flags(*sections, method=method)
 
     def main(arguments: list[str]) -> None:
         quiet_logs()

@@ -10,7 +10,7 @@ import pathlib
 
 from absl import flags
 
-from huse_tf import command_line, config
+from huse_tf import command_line, config, config_flags
 from huse_tf.quiet import import_tensorflow
 
 flags.DEFINE_string(
@@ -22,7 +22,7 @@ flags.DEFINE_string("output", "", "Folder of the figures and the report. Default
 
 def main(values: flags.FlagValues) -> None:
     folder = pathlib.Path(values.run_dir)
-    settings = config.from_flags(base=config.load(folder), values=values)
+    settings = config_flags.from_flags(base=config.load(folder), values=values)
     import_tensorflow()
     from huse_tf import workflow
 
@@ -30,7 +30,7 @@ def main(values: flags.FlagValues) -> None:
         folder,
         settings,
         split=values.split,
-        other_catalogue=values["catalogue"].present,
+        other_catalogue=bool(values["catalogue"].present),
         output=pathlib.Path(values.output or folder),
     )
     print(result.summary())

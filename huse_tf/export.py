@@ -9,7 +9,7 @@ import pathlib
 
 from absl import flags
 
-from huse_tf import command_line, config
+from huse_tf import command_line, config, config_flags
 from huse_tf.quiet import import_tensorflow
 
 flags.DEFINE_string(
@@ -19,7 +19,7 @@ flags.DEFINE_string(
 
 def main(values: flags.FlagValues) -> None:
     folder = pathlib.Path(values.run_dir)
-    settings = config.from_flags(base=config.load(folder), values=values)
+    settings = config_flags.from_flags(base=config.load(folder), values=values)
     import_tensorflow()
     from huse_tf import workflow
 

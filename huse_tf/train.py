@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from absl import flags
 
-from huse_tf import command_line, config
+from huse_tf import command_line, config_flags
 from huse_tf.quiet import import_tensorflow
 
 
 def main(values: flags.FlagValues) -> None:
-    settings = config.from_flags(values=values)
+    settings = config_flags.from_flags(values=values)
     import_tensorflow()  # only now: neither --help nor a wrong flag waits for it
     from huse_tf import workflow
 

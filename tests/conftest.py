@@ -8,6 +8,8 @@ import os
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# t-SNE's OpenMP threads spin when test processes share few cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import numpy as np

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "evaluation": {"evaluation", "data.taxonomy"},
     "serving": {"serving", "models", "features.encoder", "data.taxonomy"},
 }
-FREE = {"keys", "errors", "files", "config", "distribute"}
+FREE = {"keys", "errors", "files", "config", "distribute", "settings"}
 
 
 def imports(path):

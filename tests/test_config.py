@@ -5,7 +5,7 @@ import sys
 import pytest
 from absl import flags
 
-from huse_tf import config
+from huse_tf import config, config_flags
 from huse_tf.config import Config
 from huse_tf.errors import UserError
 from huse_tf.methods import METHODS
@@ -24,10 +24,10 @@ def parse(monkeypatch):
                 f"DEFINE_{name}",
                 lambda *a, define=define, **k: define(*a, **{**k, "flag_values": values}),
             )
-        config.define_flags(*config.SECTIONS, method=True)
+        config_flags.define_flags(*config.SECTIONS, method=True)
         monkeypatch.undo()
         values(["train", *arguments])
-        return config.from_flags(base, values)
+        return config_flags.from_flags(base, values)
 
     return run
 

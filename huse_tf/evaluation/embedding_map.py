@@ -27,7 +27,7 @@ class EmbeddingMap:
 def embedding_map(
     image_embeddings: np.ndarray, text_embeddings: np.ndarray, seed: int, max_points: int = 1500
 ) -> EmbeddingMap:
-    """Lays out images and texts of the same items together; the same seed gives the same map.
+    """Lays out images and texts of the same items together; repeatable on one machine.
 
     Args:
         image_embeddings, text_embeddings: [n, D], n >= 2, D >= 2; row i of both is one item.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import pathlib
-from types import ModuleType
+import sys
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -52,12 +53,13 @@ class KerasApplication(Encoder):
     def __init__(self, spec: str) -> None:
         super().__init__(spec)
         name, _, weights = self.argument.partition("@")
-        modules = _modules()
-        if name not in modules:
-            raise unknown_name("network of keras.applications", name, modules)
-        self._preprocess = modules[name].preprocess_input
+        networks = {n: v for n, v in vars(keras.applications).items() if inspect.isfunction(v)}
+        if name not in networks:
+            raise unknown_name("network of keras.applications", name, networks)
+        # Each family of networks is a module, with the preprocessing that belongs to it.
+        self._preprocess = sys.modules[networks[name].__module__].preprocess_input
         self._size = SIZES.get(name, DEFAULT_SIZE)
-        self._model = _load(name, self._size, weights or "imagenet")
+        self._model = _load(networks[name], self._size, weights or "imagenet")
         self._sha256 = weights_sha256(self._model)
 
     @property
@@ -72,29 +74,14 @@ class KerasApplication(Encoder):
         return self._model(self._preprocess(pixels), training=False)
 
 
-def _modules() -> dict[str, ModuleType]:
-    """Name of each network -> the module of its family, which holds its preprocessing."""
-    families = [
-        module
-        for module in vars(keras.applications).values()
-        if inspect.ismodule(module) and hasattr(module, "preprocess_input")
-    ]
-    return {
-        name: module
-        for module in families
-        for name in vars(module)
-        if callable(getattr(keras.applications, name, None))
-    }
-
-
-def _load(name: str, size: int, weights: str) -> keras.Model:
+def _load(network: Callable[..., keras.Model], size: int, weights: str) -> keras.Model:
     if weights not in ("imagenet", "random") and not pathlib.Path(weights).is_file():
         raise UserError(
-            f"Unknown weights of {name}. Expected imagenet, random, or the path of a weights file. "
+            f"Unknown weights of {network.__name__}. Expected imagenet, random, or the path of a weights file. "
             f"Received: {weights!r}, which is no file."
         )
     try:
-        model = getattr(keras.applications, name)(
+        model = network(
             include_top=False,
             weights=None if weights == "random" else weights,
             input_shape=(size, size, 3),
@@ -103,7 +90,7 @@ def _load(name: str, size: int, weights: str) -> keras.Model:
     # A download fails with a bare Exception, a file of another network with several kinds.
     except Exception as error:
         raise UserError(
-            f"Cannot load the weights {weights!r} of {name}. The weights imagenet are downloaded "
+            f"Cannot load the weights {weights!r} of {network.__name__}. The weights imagenet are downloaded "
             "the first time, which needs a network; a file must hold the weights of the network "
             "without its top. Elsewhere, use @random, @PATH, or the image encoder "
             f"efficientnet_lite0. Received: {type(error).__name__}: {error}"

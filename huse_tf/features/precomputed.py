@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from huse_tf.errors import UserError
+from huse_tf.methods.base import FeatureSpec
 
 LAYOUTS = (
     "Expected a .npz file with the arrays ids [n] and features [n, dim], a .npy file of [n, dim] "
@@ -19,7 +20,7 @@ class Precomputed:
     """Features by item id.
 
     Attributes:
-        dim: size of a feature vector.
+        feature_spec: shape of one item's features.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
@@ -38,7 +39,7 @@ class Precomputed:
         self._rows = {id: row for row, id in enumerate(ids)}
         if len(self._rows) < len(ids):
             raise UserError(f"{str(path)!r} holds {len(ids) - len(self._rows)} ids twice.")
-        self.dim = self._features.shape[1]
+        self.feature_spec = FeatureSpec((self._features.shape[1],))
 
     def lookup(self, ids: Sequence[str]) -> np.ndarray:
         """The features of items.

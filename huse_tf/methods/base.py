@@ -11,16 +11,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from huse_tf.settings import Settings
+
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
     from huse_tf.training.objective import Objective
-
-
-def setting(default: Any, help: str) -> Any:
-    """A dataclass field with the text that `--help` shows for it."""
-    return dataclasses.field(default=default, metadata={"help": help})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +55,7 @@ class DataSpec:
 
 
 @dataclasses.dataclass(frozen=True)
-class Method(abc.ABC):
+class Method(Settings, abc.ABC):
     """A dataclass whose fields are hyper-parameters; subclasses are listed in `METHODS`."""
 
     name: ClassVar[str]

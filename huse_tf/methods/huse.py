@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from huse_tf.methods.base import DataSpec, Method, setting
+from huse_tf.methods.base import DataSpec, Method
+from huse_tf.settings import setting
 
 if TYPE_CHECKING:
     import keras
@@ -20,20 +21,26 @@ class Huse(Method):
 
     name: ClassVar[str] = "huse"
 
-    embedding_dim: int = setting(512, "D, the size of the embedding.")
+    embedding_dim: int = setting(512, "D, the size of the embedding.", minimum=1)
     image_layers: tuple[int, ...] = setting(
-        (512,) * 5, "Widths of the image tower's hidden layers."
+        (512,) * 5, "Widths of the image tower's hidden layers.", minimum=1
     )
-    text_layers: tuple[int, ...] = setting((512,) * 2, "Widths of the text tower's hidden layers.")
-    dropout: float = setting(0.15, "Dropout between the towers' layers.")
+    text_layers: tuple[int, ...] = setting(
+        (512,) * 2, "Widths of the text tower's hidden layers.", minimum=1
+    )
+    dropout: float = setting(0.15, "Dropout between the towers' layers.", minimum=0, maximum=0.95)
     last_activation: Literal["linear", "relu"] = setting(
         "linear",
         "Activation of the last layer, before L2; relu confines cosine distances to [0, 1].",
     )
-    classification_weight: float = setting(1.0, "alpha, weight of the class-level cross-entropy.")
-    graph_weight: float = setting(1.0, "beta, weight of the semantic graph loss.")
-    gap_weight: float = setting(1.0, "gamma, weight of the cross-modal gap.")
-    margin: float = setting(0.7, "zeta, the margin below which pairs take part in the graph loss.")
+    classification_weight: float = setting(
+        1.0, "alpha, weight of the class-level cross-entropy.", minimum=0
+    )
+    graph_weight: float = setting(1.0, "beta, weight of the semantic graph loss.", minimum=0)
+    gap_weight: float = setting(1.0, "gamma, weight of the cross-modal gap.", minimum=0)
+    margin: float = setting(
+        0.7, "zeta, the margin below which pairs take part in the graph loss.", minimum=0
+    )
     margin_rule: Literal["equation", "prose"] = setting(
         "equation", "Margin of the graph loss: eq. (10) of the paper, or what its prose describes."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -33,13 +34,11 @@ def two_tower(
         A model from {image_features [batch, image_dim], text_features [batch, text_dim]} to
         {image_embedding, text_embedding [batch, D], image_logits, text_logits [batch, K]}.
     """
-    common = {
-        "embedding_dim": embedding_dim,
-        "dropout": dropout,
-        "last_activation": last_activation,
-    }
-    image_tower = mlp_tower(IMAGE_TOWER, spec.image, hidden=image_layers, **common)
-    text_tower = mlp_tower(TEXT_TOWER, spec.text, hidden=text_layers, **common)
+    tower = functools.partial(
+        mlp_tower, embedding_dim=embedding_dim, dropout=dropout, last_activation=last_activation
+    )
+    image_tower = tower(IMAGE_TOWER, spec.image, hidden=image_layers)
+    text_tower = tower(TEXT_TOWER, spec.text, hidden=text_layers)
     classifier = keras.layers.Dense(spec.num_classes, name=CLASSIFIER)
 
     inputs = {

@@ -77,7 +77,9 @@ def test_rows_swallowed_by_two_stray_quotes_are_refused(read, content):
 
 
 def test_a_text_of_several_lines_is_no_stray_quote(read):
-    table = read('image,name,classes\na.jpg,"Shirt, warm,\nof wool, red, see b.jpg for\nx",y\n')
+    table = read(
+        'image,name,classes\na.jpg,"Shirt, warm,\nof wool, red, see b.jpg for\nc.jpg\nx",y\n'
+    )
     assert len(table.rows) == 1
 
 

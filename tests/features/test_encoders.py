@@ -56,7 +56,7 @@ def test_names_are_known_without_tensorflow():
             r"Expected bert_last4:minilm or .*'bert_last4:bert'",
         ),
         (make_image_encoder, "keras_hub", "keras_hub needs a preset"),
-        (make_image_encoder, "keras_applications:VGG15", r"Unknown network.*'VGG16'\?"),
+        (make_image_encoder, "keras_applications:VGG15", r"Unknown network.*'VGG19'\?"),
     ],
 )
 def test_errors_teach(make, spec, message):

@@ -58,7 +58,7 @@ def test_equal_inputs_and_known_ones_are_not_encoded_again(tmp_path, caplog):
     encoder = Lengths()
     extract(encoder, ["a", "bb", "a", "a"], cache_dir=tmp_path)
     assert encoder.encoded == 2
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="absl"):
         extracted = extract(encoder, ["bb", "ccc", "a"], cache_dir=tmp_path, label="texts")
     assert encoder.encoded == 3
     assert "texts: 3 inputs, 3 distinct, 1 to encode with lengths" in caplog.text

@@ -35,7 +35,7 @@ def write_parquet(folder):
 @pytest.mark.parametrize("write", [write_npz, write_npy, write_parquet])
 def test_lookup_by_id(tmp_path, write):
     features = Precomputed(write(tmp_path))
-    assert features.dim == 2
+    assert features.feature_spec.shape[0] == 2
     found = features.lookup(["7", "b.jpg", "b.jpg"])
     np.testing.assert_array_equal(found, [[4, 5], [0, 1], [0, 1]])
     assert found.dtype == np.float32
@@ -58,7 +58,7 @@ def test_refuses_other_layouts(tmp_path):
         {"ids": np.array(IDS, dtype=object), "features": FEATURES},  # Would need a pickle.
     ):
         np.savez(path, **arrays)
-        with pytest.raises(UserError, match="Expected a .npz file with the arrays ids"):
+        with pytest.raises(UserError, match=r"Expected a \.npz file with the arrays ids"):
             Precomputed(path)
     np.savez(path, ids=np.array(["a", "a", "b"]), features=FEATURES)
     with pytest.raises(UserError, match="1 ids twice"):

@@ -116,7 +116,7 @@ def test_refuses_to_call_anything_else(torch, tmp_path, place, function):
 def test_refuses_storages_of_other_kinds(torch, tmp_path):
     half = Storage(torch.HalfStorage, "a", np.zeros(2, np.float16))
     data = legacy_file(collections.OrderedDict(w=Tensor(half, 0, (2,), (1,))), [half])
-    with pytest.raises(UserError, match="Received: torch.HalfStorage"):
+    with pytest.raises(UserError, match=r"Received: torch\.HalfStorage"):
         read_tensors(save(tmp_path, data))
 
 

@@ -4,102 +4,32 @@ import pathlib
 import subprocess
 import sys
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_models import (
+    PATHS,
+    TEXTS,
+    WEIGHT,
+    AverageColour,
+    BagOfWords,
+    assert_same,
+    build,
+    decoded,
+    expected_answers,
+    expected_outputs,
+    softmax,
+)
 
 import huse_tf
 from huse_tf import keys
 from huse_tf.data.taxonomy import Taxonomy
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.methods.base import DataSpec
 from huse_tf.models.two_tower import two_tower
 from huse_tf.serving.export import export_model
-from huse_tf.serving.served_model import ServedModel
 
-WORDS = ["red", "blue", "shirt", "shoe"]
-WEIGHT = 0.3
-TEXTS = ["red shirt", "", "blue shoe blue", "größe ☃"]
-# Twelve classes, more than an answer has, sorted.
-PATHS = tuple(sorted({("clothing", f"{c}-größe") for c in "abcdefghijk"} | {("hats",)}))
 README = pathlib.Path(huse_tf.__file__).parents[1] / "saved_models" / "README.md"
-
-
-class AverageColour(tf.Module):
-    """Encoded pictures -> [batch, 3]: mean colour, times a tracked variable."""
-
-    spec = "average_colour"
-    fingerprint = "0" * 64
-
-    def __init__(self):
-        super().__init__()
-        self.scale = tf.Variable([1 / 255, 1 / 127, 1 / 51])
-
-    def __call__(self, inputs):
-        def colour(picture):
-            pixels = tf.io.decode_image(picture, channels=3, expand_animations=False)
-            return self.scale * tf.reduce_mean(tf.cast(pixels, tf.float32), axis=[0, 1])
-
-        return tf.map_fn(colour, inputs, fn_output_signature=tf.TensorSpec([3], tf.float32))
-
-
-class BagOfWords(tf.Module):
-    """Texts -> [batch, 5]: how often each word of a tracked table occurs, and how many others."""
-
-    spec = "bag_of_words"
-    fingerprint = "1" * 64
-
-    def __init__(self):
-        super().__init__()
-        ids = tf.lookup.KeyValueTensorInitializer(WORDS, list(range(len(WORDS))))
-        self.table = tf.lookup.StaticHashTable(ids, default_value=len(WORDS))
-
-    def __call__(self, inputs):
-        words = tf.strings.split(inputs).to_tensor("")
-        one_hot = tf.one_hot(self.table.lookup(words), len(WORDS) + 1)
-        return tf.reduce_sum(tf.where((words != "")[:, :, tf.newaxis], one_hot, 0.0), axis=1)
-
-
-class FirstWords(BagOfWords):
-    """Texts -> [batch, 2] int32: ids of the first two words, 0 for none or an unknown one."""
-
-    def __call__(self, inputs):
-        words = tf.strings.split(inputs).to_tensor("", shape=[None, 2])
-        return tf.cast((self.table.lookup(words) + 1) % (len(WORDS) + 1), tf.int32)
-
-
-def build(num_classes, text=FeatureSpec((len(WORDS) + 1,))):  # noqa: B008 (frozen)
-    """A model with random weights and biases, compiled as after training."""
-    keras.utils.set_random_seed(3)
-    distances = np.zeros((num_classes, num_classes), np.float32)
-    model = two_tower(
-        DataSpec(FeatureSpec((3,)), text, num_classes, distances),
-        embedding_dim=6,
-        image_layers=(8, 8),
-        text_layers=(8,),
-        dropout=0.5,
-    )
-    for bias in (weight for weight in model.weights if weight.name == "bias"):
-        bias.assign(keras.random.normal(bias.shape, seed=4))
-    model.compile("adam")
-    model.optimizer.build(model.trainable_variables)
-    return model
-
-
-@pytest.fixture(scope="module")
-def pictures():
-    rng = np.random.default_rng(5)
-    sizes = [(4, 6), (1, 1), (9, 2), (5, 5)]
-    pixels = [rng.integers(0, 256, (*size, 3)).astype(np.uint8) for size in sizes]
-    return [tf.io.encode_png(p).numpy() for p in pixels[:3]] + [
-        tf.io.encode_jpeg(pixels[3]).numpy()
-    ]
-
-
-@pytest.fixture(scope="module")
-def model():
-    return build(len(PATHS))
 
 
 @pytest.fixture(scope="module")
@@ -115,63 +45,6 @@ def folder(tmp_path_factory, model):
 @pytest.fixture(scope="module")
 def signatures(folder):
     return tf.saved_model.load(folder).signatures
-
-
-@pytest.fixture(scope="module")
-def outputs(model, pictures):
-    """What the model in memory makes of the pictures and texts."""
-    return expected_outputs(
-        model, AverageColour()(tf.constant(pictures)), BagOfWords()(tf.constant(TEXTS))
-    )
-
-
-def expected_outputs(model, image_features, text_features):
-    features = {keys.IMAGE_FEATURES: image_features, keys.TEXT_FEATURES: text_features}
-    outputs = {key: value.numpy() for key, value in model(features, training=False).items()}
-    return {**{key: np.asarray(value) for key, value in features.items()}, **outputs}
-
-
-def softmax(logits):
-    shares = np.exp(logits.astype(np.float64))
-    return shares / shares.sum(axis=1, keepdims=True)
-
-
-def best(probabilities, paths=PATHS):
-    """The oracle of classes and scores: sort all classes of each row, keep ten."""
-    names = ["<".join(path) for path in paths]
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :10]
-    return {
-        "classes": [[names[label] for label in row] for row in order],
-        "scores": np.take_along_axis(probabilities, order, axis=1),
-    }
-
-
-def expected_answers(outputs, paths=PATHS):
-    """What each signature should answer, from the outputs of the model in memory."""
-    image, text = softmax(outputs[keys.IMAGE_LOGITS]), softmax(outputs[keys.TEXT_LOGITS])
-    embeddings = {key: outputs[key] for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)}
-    fused = best(WEIGHT * image + (1 - WEIGHT) * text, paths)
-    return {
-        "embed_image": {"image_embedding": outputs["image_embedding"]},
-        "embed_text": {"text_embedding": outputs["text_embedding"]},
-        "classify_image": best(image, paths),
-        "classify_text": best(text, paths),
-        "classify": fused,
-        "serving_default": {**embeddings, **fused},
-    }
-
-
-def decoded(classes):
-    return [[name.decode() for name in row] for row in classes.numpy()]
-
-
-def assert_same(answers, expected):
-    assert set(answers) == set(expected)
-    for key, value in expected.items():
-        if key == "classes":
-            assert answers[key] == value
-        else:
-            np.testing.assert_allclose(answers[key], value, atol=1e-5, err_msg=key)
 
 
 def ask_in_a_fresh_process(folder, pictures, texts, outputs, scratch, *modules):
@@ -270,37 +143,6 @@ def test_the_vocabulary_lies_in_the_assets(folder):
     assert lines == "".join("<".join(path) + "\n" for path in PATHS)
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])
-def test_the_fusion_weight_is_the_share_of_the_picture(model, pictures, outputs, weight):
-    image, text = softmax(outputs[keys.IMAGE_LOGITS]), softmax(outputs[keys.TEXT_LOGITS])
-    names = ["<".join(path) for path in PATHS]
-    served = ServedModel(model, AverageColour(), BagOfWords(), names, weight)
-    answer = served.signatures()["classify"](
-        image_bytes=tf.constant(pictures), text=tf.constant(TEXTS)
-    )
-    expected = best(weight * image + (1 - weight) * text)
-    np.testing.assert_allclose(answer["scores"], expected["scores"], atol=1e-5)
-    assert decoded(answer["classes"]) == expected["classes"]
-
-
-def test_equal_scores_come_in_the_order_of_labels():
-    model = build(3)
-    model.get_layer("classifier").kernel.assign(np.zeros((6, 3)))
-    model.get_layer("classifier").bias.assign(np.zeros(3))
-    served = ServedModel(model, AverageColour(), BagOfWords(), ["a", "b", "c"], 0.5)
-    answer = served.signatures()["classify_text"](text=tf.constant(["red"]))
-    np.testing.assert_array_equal(answer["classes"], [[b"a", b"b", b"c"]])
-
-
-def test_word_ids_go_to_a_tower_that_embeds_them(pictures):
-    model = build(3, text=FeatureSpec((2,), vocabulary_size=len(WORDS) + 1))
-    served = ServedModel(model, AverageColour(), FirstWords(), ["a", "b", "c"], 0.5)
-    answer = served.signatures()["embed_text"](text=tf.constant(TEXTS))
-    ids = np.array([[1, 3], [0, 0], [2, 4], [0, 0]], np.int32)
-    expected = model.get_layer("text_tower")(ids)
-    np.testing.assert_allclose(answer["text_embedding"], expected, atol=1e-6)
-
-
 def test_precomputed_features_come_in_as_they_are(tmp_path, outputs):
     """And with fewer than ten classes an answer has all of them."""
     model, paths = build(3), (("a",), ("b", "c"), ("d",))
@@ -370,17 +212,6 @@ def test_a_failed_export_leaves_nothing_behind(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         export_model(model, None, None, taxonomy, 0.5, tmp_path / "1", {"accuracy": float("nan")})
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan")])
-def test_a_fusion_weight_is_a_share(model, weight):
-    with pytest.raises(ValueError, match=r"lies in \[0, 1\]"):
-        ServedModel(model, None, None, ["x"] * len(PATHS), weight)
-
-
-def test_the_taxonomy_must_be_the_models_own(model):
-    with pytest.raises(ValueError, match="12 classes, but the taxonomy 2"):
-        ServedModel(model, None, None, ["a", "b"], 0.5)
 
 
 @pytest.mark.slow

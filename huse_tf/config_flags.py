@@ -1,0 +1,109 @@
+"""Settings from the command line: every field of a section, and of every method, is one flag.
+
+What a flag says wins over what a method's preset says, which wins over the defaults.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable
+from typing import Any, Literal
+
+from absl import flags
+
+from huse_tf.config import SECTIONS, Config
+from huse_tf.errors import UserError
+from huse_tf.methods import METHODS
+
+flags.disclaim_key_flags()  # flags belong to the command that asks for them, for its --help
+
+
+def define_flags(*sections: str, method: bool = False) -> None:
+    """Defines the flags of the named sections, and those of all methods if `method`."""
+    for section in sections:
+        for field in dataclasses.fields(SECTIONS[section]):
+            _define(SECTIONS[section], field, f"[{section}] {field.metadata['help']}")
+    if not method:
+        return
+    flags.DEFINE_enum("method", "huse", sorted(METHODS), "The method, or a preset of one.")
+    for name, help in _method_fields().items():
+        owner = next(m for m in METHODS.values() if name in {f.name for f in dataclasses.fields(m)})
+        _define(owner, {f.name: f for f in dataclasses.fields(owner)}[name], help)
+
+
+def _method_fields() -> dict[str, str]:
+    """Each method field's help, with the methods that have it."""
+    owners: dict[str, list[str]] = {}
+    helps: dict[str, str] = {}
+    for method in METHODS.values():
+        for field in dataclasses.fields(method):
+            owners.setdefault(field.name, []).append(method.name)
+            helps[field.name] = field.metadata["help"]
+    return {name: f"[{', '.join(owners[name])}] {helps[name]}" for name in helps}
+
+
+def _define(kind: type, field: dataclasses.Field, help: str) -> None:
+    hint = typing.get_type_hints(kind)[field.name]
+    default: Any = field.default
+    define: dict[type, Callable[..., Any]] = {
+        bool: flags.DEFINE_bool,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
+    if typing.get_origin(hint) is Literal:
+        flags.DEFINE_enum(field.name, default, list(typing.get_args(hint)), help)
+    elif typing.get_origin(hint) is tuple:
+        flags.DEFINE_list(field.name, [str(value) for value in default], help)
+    else:
+        define[hint](field.name, default, help)
+
+
+def from_flags(base: Config | None = None, values: flags.FlagValues = flags.FLAGS) -> Config:
+    """The settings that the parsed flags describe.
+
+    Args:
+        base: where settings come from that no flag gives (the config of a finished run). Without
+            it: the defaults, under the method's preset.
+        values: absl's parsed flags.
+    """
+    method_kind = (
+        METHODS[str(values["method"].value)]
+        if "method" in values
+        else type((base or Config()).method)
+    )
+    base = base or Config.from_preset(method_kind)
+    sections = {name: _override(getattr(base, name), values) for name in SECTIONS}
+    strangers = [
+        name
+        for name in _method_fields()
+        if name in values
+        and values[name].present
+        and name not in {f.name for f in dataclasses.fields(method_kind)}
+    ]
+    if strangers:
+        known = ", ".join(f.name for f in dataclasses.fields(method_kind))
+        raise UserError(
+            f"--{strangers[0]} is not a setting of method {method_kind.name!r}. Expected one of: {known}."
+        )
+    method = _override(base.method if type(base.method) is method_kind else method_kind(), values)
+    return Config(method=method, **sections)
+
+
+def _override(section: Any, values: flags.FlagValues) -> Any:
+    hints = typing.get_type_hints(type(section))
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(section):
+        if field.name in values and values[field.name].present:
+            value: Any = values[field.name].value
+            if typing.get_origin(hints[field.name]) is tuple:
+                item = typing.get_args(hints[field.name])[0]
+                try:
+                    value = tuple(item(v) for v in value)
+                except ValueError as error:
+                    raise UserError(
+                        f"--{field.name} takes a comma-separated list of {item.__name__}. Received: {value}."
+                    ) from error
+            changes[field.name] = value
+    return dataclasses.replace(section, **changes)

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_models import (
+    PATHS,
+    TEXTS,
+    WORDS,
+    AverageColour,
+    BagOfWords,
+    FirstWords,
+    best,
+    build,
+    decoded,
+    softmax,
+)
+
+from huse_tf import keys
+from huse_tf.methods.base import FeatureSpec
+from huse_tf.serving.served_model import ServedModel
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])
+def test_the_fusion_weight_is_the_share_of_the_picture(model, pictures, outputs, weight):
+    image, text = softmax(outputs[keys.IMAGE_LOGITS]), softmax(outputs[keys.TEXT_LOGITS])
+    names = ["<".join(path) for path in PATHS]
+    served = ServedModel(model, AverageColour(), BagOfWords(), names, weight)
+    answer = served.signatures()["classify"](
+        image_bytes=tf.constant(pictures), text=tf.constant(TEXTS)
+    )
+    expected = best(weight * image + (1 - weight) * text)
+    np.testing.assert_allclose(answer["scores"], expected["scores"], atol=1e-5)
+    assert decoded(answer["classes"]) == expected["classes"]
+
+
+def test_equal_scores_come_in_the_order_of_labels():
+    model = build(3)
+    model.get_layer("classifier").kernel.assign(np.zeros((6, 3)))
+    model.get_layer("classifier").bias.assign(np.zeros(3))
+    served = ServedModel(model, AverageColour(), BagOfWords(), ["a", "b", "c"], 0.5)
+    answer = served.signatures()["classify_text"](text=tf.constant(["red"]))
+    np.testing.assert_array_equal(answer["classes"], [[b"a", b"b", b"c"]])
+
+
+def test_word_ids_go_to_a_tower_that_embeds_them(pictures):
+    model = build(3, text=FeatureSpec((2,), vocabulary_size=len(WORDS) + 1))
+    served = ServedModel(model, AverageColour(), FirstWords(), ["a", "b", "c"], 0.5)
+    answer = served.signatures()["embed_text"](text=tf.constant(TEXTS))
+    ids = np.array([[1, 3], [0, 0], [2, 4], [0, 0]], np.int32)
+    expected = model.get_layer("text_tower")(ids)
+    np.testing.assert_allclose(answer["text_embedding"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.1, float("nan")])
+def test_a_fusion_weight_is_a_share(model, weight):
+    with pytest.raises(ValueError, match=r"lies in \[0, 1\]"):
+        ServedModel(model, None, None, ["x"] * len(PATHS), weight)
+
+
+def test_the_taxonomy_must_be_the_models_own(model):
+    with pytest.raises(ValueError, match="12 classes, but the taxonomy 2"):
+        ServedModel(model, None, None, ["a", "b"], 0.5)

@@ -1,0 +1,125 @@
+"""Encoders and a model small enough for tests, and what a served model should answer."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from huse_tf import keys
+from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.models.two_tower import two_tower
+
+WORDS = ["red", "blue", "shirt", "shoe"]
+WEIGHT = 0.3
+TEXTS = ["red shirt", "", "blue shoe blue", "größe ☃"]
+# Twelve classes, more than an answer has, sorted.
+PATHS = tuple(sorted({("clothing", f"{c}-größe") for c in "abcdefghijk"} | {("hats",)}))
+
+
+class AverageColour(tf.Module):
+    """Encoded pictures -> [batch, 3]: mean colour, times a tracked variable."""
+
+    spec = "average_colour"
+    fingerprint = "0" * 64
+
+    def __init__(self):
+        super().__init__()
+        self.scale = tf.Variable([1 / 255, 1 / 127, 1 / 51])
+
+    def __call__(self, inputs):
+        def colour(picture):
+            pixels = tf.io.decode_image(picture, channels=3, expand_animations=False)
+            return self.scale * tf.reduce_mean(tf.cast(pixels, tf.float32), axis=[0, 1])
+
+        return tf.map_fn(colour, inputs, fn_output_signature=tf.TensorSpec([3], tf.float32))
+
+
+class BagOfWords(tf.Module):
+    """Texts -> [batch, 5]: how often each word of a tracked table occurs, and how many others."""
+
+    spec = "bag_of_words"
+    fingerprint = "1" * 64
+
+    def __init__(self):
+        super().__init__()
+        ids = tf.lookup.KeyValueTensorInitializer(WORDS, list(range(len(WORDS))))
+        self.table = tf.lookup.StaticHashTable(ids, default_value=len(WORDS))
+
+    def __call__(self, inputs):
+        words = tf.strings.split(inputs).to_tensor("")
+        one_hot = tf.one_hot(self.table.lookup(words), len(WORDS) + 1)
+        return tf.reduce_sum(tf.where((words != "")[:, :, tf.newaxis], one_hot, 0.0), axis=1)
+
+
+class FirstWords(BagOfWords):
+    """Texts -> [batch, 2] int32: ids of the first two words, 0 for none or an unknown one."""
+
+    def __call__(self, inputs):
+        words = tf.strings.split(inputs).to_tensor("", shape=[None, 2])
+        return tf.cast((self.table.lookup(words) + 1) % (len(WORDS) + 1), tf.int32)
+
+
+def build(num_classes, text=FeatureSpec((len(WORDS) + 1,))):  # noqa: B008 (frozen)
+    """A model with random weights and biases, compiled as after training."""
+    keras.utils.set_random_seed(3)
+    distances = np.zeros((num_classes, num_classes), np.float32)
+    model = two_tower(
+        DataSpec(FeatureSpec((3,)), text, num_classes, distances),
+        embedding_dim=6,
+        image_layers=(8, 8),
+        text_layers=(8,),
+        dropout=0.5,
+    )
+    for bias in (weight for weight in model.weights if weight.name == "bias"):
+        bias.assign(keras.random.normal(bias.shape, seed=4))
+    model.compile("adam")
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def expected_outputs(model, image_features, text_features):
+    features = {keys.IMAGE_FEATURES: image_features, keys.TEXT_FEATURES: text_features}
+    outputs = {key: value.numpy() for key, value in model(features, training=False).items()}
+    return {**{key: np.asarray(value) for key, value in features.items()}, **outputs}
+
+
+def softmax(logits):
+    shares = np.exp(logits.astype(np.float64))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def best(probabilities, paths=PATHS):
+    """The oracle of classes and scores: sort all classes of each row, keep ten."""
+    names = ["<".join(path) for path in paths]
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :10]
+    return {
+        "classes": [[names[label] for label in row] for row in order],
+        "scores": np.take_along_axis(probabilities, order, axis=1),
+    }
+
+
+def expected_answers(outputs, paths=PATHS):
+    """What each signature should answer, from the outputs of the model in memory."""
+    image, text = softmax(outputs[keys.IMAGE_LOGITS]), softmax(outputs[keys.TEXT_LOGITS])
+    embeddings = {key: outputs[key] for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)}
+    fused = best(WEIGHT * image + (1 - WEIGHT) * text, paths)
+    return {
+        "embed_image": {"image_embedding": outputs["image_embedding"]},
+        "embed_text": {"text_embedding": outputs["text_embedding"]},
+        "classify_image": best(image, paths),
+        "classify_text": best(text, paths),
+        "classify": fused,
+        "serving_default": {**embeddings, **fused},
+    }
+
+
+def decoded(classes):
+    return [[name.decode() for name in row] for row in classes.numpy()]
+
+
+def assert_same(answers, expected):
+    assert set(answers) == set(expected)
+    for key, value in expected.items():
+        if key == "classes":
+            assert answers[key] == value
+        else:
+            np.testing.assert_allclose(answers[key], value, atol=1e-5, err_msg=key)
