@@ -33,6 +33,11 @@ class Huse(Method):
         "linear",
         "Activation of the last layer, before L2; relu confines cosine distances to [0, 1].",
     )
+    classifier_norm: float = setting(
+        16.0,
+        "Length of the shared classifier's class vectors at the start; long ones learn fast.",
+        minimum=0,
+    )
     classification_weight: float = setting(
         1.0, "alpha, weight of the class-level cross-entropy.", minimum=0
     )
@@ -54,6 +59,7 @@ class Huse(Method):
             image_layers=self.image_layers,
             text_layers=self.text_layers,
             dropout=self.dropout,
+            classifier_norm=self.classifier_norm,
             last_activation=self.last_activation,
         )
 
@@ -84,6 +90,10 @@ class HusePaper(Huse):
     """The paper's training settings. Its loss weights and margin were never published."""
 
     name: ClassVar[str] = "huse_paper"
+    # What Keras's usual initialisation gives for D = 512 and the paper's 101 classes.
+    classifier_norm: float = setting(
+        1.3, "Length of the shared classifier's class vectors at the start.", minimum=0
+    )
     preset: ClassVar[Mapping[str, Any]] = {
         "optimizer": "rmsprop",
         "learning_rate": 1.6192e-5,

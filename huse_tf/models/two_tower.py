@@ -23,12 +23,21 @@ def two_tower(
     image_layers: Sequence[int],
     text_layers: Sequence[int],
     dropout: float,
+    classifier_norm: float,
     last_activation: str = "linear",
 ) -> keras.Model:
     """A model with the sub-models `image_tower` and `text_tower` and the layer `classifier`.
 
     The classifier is one dense layer with bias, applied to both embeddings: the same kernel scores
     the classes of images and of texts (eq. 6).
+
+    Args:
+        spec: of the data.
+        embedding_dim: D.
+        image_layers, text_layers: widths of the towers' hidden layers.
+        dropout: share of hidden units dropped while training.
+        classifier_norm: expected length of a class vector of the classifier before training.
+        last_activation: of the towers' last layer, before L2.
 
     Returns:
         A model from {image_features [batch, image_dim], text_features [batch, text_dim]} to
@@ -39,7 +48,12 @@ def two_tower(
     )
     image_tower = tower(IMAGE_TOWER, spec.image, hidden=image_layers)
     text_tower = tower(TEXT_TOWER, spec.text, hidden=text_layers)
-    classifier = keras.layers.Dense(spec.num_classes, name=CLASSIFIER)
+    # Scores of unit-norm embeddings are at most as large as the class vectors are long, and vectors
+    # of Keras's usual length leave the softmax nearly flat for a long time.
+    initializer = keras.initializers.RandomNormal(stddev=classifier_norm / embedding_dim**0.5)
+    classifier = keras.layers.Dense(
+        spec.num_classes, kernel_initializer=initializer, name=CLASSIFIER
+    )
 
     inputs = {
         keys.IMAGE_FEATURES: keras.Input(

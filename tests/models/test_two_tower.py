@@ -13,7 +13,13 @@ WORDS = DataSpec(FeatureSpec((6,)), FeatureSpec((7,), vocabulary_size=11), 3, SP
 
 def small(spec=SPEC, **settings):
     keras.utils.set_random_seed(1)
-    defaults = {"embedding_dim": 8, "image_layers": (16, 16), "text_layers": (16,), "dropout": 0.15}
+    defaults = {
+        "embedding_dim": 8,
+        "image_layers": (16, 16),
+        "text_layers": (16,),
+        "dropout": 0.15,
+        "classifier_norm": 1.0,
+    }
     return two_tower(spec, **{**defaults, **settings})
 
 
@@ -107,3 +113,9 @@ def test_words_beyond_the_padding_do_not_matter(rng):
     row[0] += 10
     trained.assign(row)
     np.testing.assert_allclose(tower(ids), before, atol=1e-6)
+
+
+def test_class_vectors_start_with_the_norm_asked_for():
+    """512 normal draws of variance (n / sqrt(512))^2 have norm n within a few per cent."""
+    kernel = small(embedding_dim=512, classifier_norm=16.0).get_layer("classifier").kernel
+    np.testing.assert_allclose(np.linalg.norm(kernel, axis=0), 16, rtol=0.15)
