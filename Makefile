@@ -1,38 +1,45 @@
 # Everything a newcomer needs; CI calls the same targets.
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
 # Tests use at most this many processes; TensorFlow takes about a gigabyte in each.
 JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: train test test-slow lint format clean
+.DEFAULT_GOAL := help
+.PHONY: help train test test-slow lint format clean
 
-train: $(VENV)/installed
+help:  ## show this list
+	@echo "Targets; the first that needs it installs into $(VENV). Another Python: make PYTHON=python3.12 test"
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+train: $(VENV)/installed  ## the whole job on the bundled catalogue, into runs/home_goods
 	$(BIN)/python -m huse_tf.train --flagfile=experiments/home_goods.flags
 
-test: $(VENV)/installed
+test: $(VENV)/installed  ## the default tests
 	$(BIN)/python -m pytest -n $(JOBS)
 
-test-slow: $(VENV)/installed
+test-slow: $(VENV)/installed  ## the tests that take longer
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
 
-lint: $(VENV)/installed
+lint: $(VENV)/installed  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(VENV)/installed
+format: $(VENV)/installed  ## mend style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+clean:  ## remove the environment and the caches; keeps runs/ and saved_models/
+	rm -rf $(VENV) .cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
 # The encoders' packages name dependencies that bring PyTorch along; only their weights are wanted.
 $(VENV)/installed: requirements.txt requirements-encoders.txt setup.py
-	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "huse_tf needs Python 3.11, 3.12 or 3.13; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -r requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps -r requirements-encoders.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
-	touch $@
-
-clean:
-	rm -rf $(VENV) .cache runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("huse_tf needs Python 3.11, 3.12 or 3.13; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...")'
+	@echo "Installing into $(VENV): about 3 GB, a few minutes."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps -r requirements-encoders.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@

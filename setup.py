@@ -6,11 +6,10 @@ import re
 import setuptools
 
 ROOT = pathlib.Path(__file__).parent
-VERSION = re.search(
-    r'^__version__ = "([^"]+)"', (ROOT / "huse_tf" / "__init__.py").read_text(encoding="utf-8"), re.M
-)
+INIT = (ROOT / "huse_tf" / "__init__.py").read_text(encoding="utf-8")
+VERSION = re.search(r'^__version__ = "([^"]+)"', INIT, re.MULTILINE)
 if VERSION is None:
-    raise RuntimeError("huse_tf/__init__.py must hold a line `__version__ = \"X.Y.Z\"`.")
+    raise RuntimeError('huse_tf/__init__.py must hold a line `__version__ = "X.Y.Z"`.')
 
 setuptools.setup(
     name="huse_tf",
@@ -23,20 +22,21 @@ setuptools.setup(
     packages=setuptools.find_packages(include=["huse_tf", "huse_tf.*"]),
     package_data={"huse_tf": ["py.typed", "evaluation/*.html", "evaluation/*.css"]},
     install_requires=[
-        "tensorflow>=2.20,<2.22",
-        "tensorflow-text>=2.20,<2.22",
+        "absl-py>=2.1",
+        "jinja2>=3.1",
         "keras>=3.15,<3.16",
         "keras-hub>=0.32,<0.33",
+        "markupsafe>=2.1",
+        "matplotlib>=3.8",
         "numpy>=1.26",
         "pandas>=2.2",
-        "absl-py>=2.1",
         "pillow>=10.3",
-        "safetensors>=0.4.3",
+        "safetensors>=0.4.3",  # keras-hub reads weights with it but does not require it
         "scikit-learn>=1.4",
         "scipy>=1.11",
-        "matplotlib>=3.8",
-        "jinja2>=3.1",
-        "tensorboard>=2.19",
+        "tensorboard>=2.20",  # tf.summary.scalar lives there; TensorFlow 2.21 does not require it
+        "tensorflow>=2.20,<2.22",
+        "tensorflow-text>=2.20.1,<2.22",
         "tqdm>=4.66",
     ],
     extras_require={

@@ -1,6 +1,6 @@
 """What each of HUSE's losses buys: trains variants over several seeds and writes one table.
 
-python benchmarks/ablation.py --flagfile=experiments/home_goods.flags --output=experiments/home_goods.results.md
+python benchmarks/ablation.py --flagfile=experiments/home_goods.flags --output=README.md
 
 Every seed draws another split, other initial weights and another order. Finished runs are not trained again, so
 a stopped benchmark goes on where it was. Figures are of the test side, mean ± standard deviation.
@@ -19,15 +19,16 @@ from absl import flags, logging
 
 from huse_tf import command_line, config_flags, files, keys
 from huse_tf.config import Config
+from huse_tf.errors import UserError
 from huse_tf.quiet import import_tensorflow
 
 flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds, at least three for a claim.")
-flags.DEFINE_string("output", None, "The Markdown file to write.", required=True)
+flags.DEFINE_string("output", None, "The Markdown file with the two marks.", required=True)
 
+BEGIN, END = "<!-- ablation -->", "<!-- end of ablation -->"
 # Row of the table -> changes to the method.
 VARIANTS: dict[str, dict[str, float | str]] = {
     "HUSE": {},
-    "HUSE, prose margin": {"margin_rule": "prose"},
     "without semantic graph (β = 0)": {"graph_weight": 0.0},
     "without gap (γ = 0)": {"gap_weight": 0.0},
     "classification only (β = γ = 0)": {"graph_weight": 0.0, "gap_weight": 0.0},
@@ -60,8 +61,18 @@ def main(values: flags.FlagValues) -> None:
             rows[name].append(_figures(settings))
         rows[FLOOR].append(_floor(settings))
     command = shlex.join(["python", *sys.argv])
-    files.write_text(pathlib.Path(values.output), _document(command, rows, seeds))
+    path = pathlib.Path(values.output)
+    files.write_text(path, _between_marks(path, _document(command, rows, seeds)))
     print(_table(rows))
+
+
+def _between_marks(path: pathlib.Path, table: str) -> str:
+    """The file's text, with what stands between the two marks replaced."""
+    head, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not (begin and end):
+        raise UserError(f"{path} must hold the marks {BEGIN} and {END}, each on its own line.")
+    return f"{head}{begin}\n{table}{end}{tail}"
 
 
 def _settings(
@@ -134,7 +145,7 @@ def _document(
     command: str, rows: Mapping[str, Sequence[Mapping[str, float]]], seeds: Sequence[int]
 ) -> str:
     return (
-        f"<!-- Written by `{command}`; do not edit. -->\n"
+        f"Written by `{command}`:\n"
         f"Test items of {len(seeds)} splits (seeds {', '.join(map(str, seeds))}), mean ± standard "
         "deviation. Accuracy by image, text and both; mAP over all candidates, relevant = same class; "
         "product R@10 = the product's own picture among the first ten; HP@5 = hierarchical precision.\n\n"

@@ -101,7 +101,7 @@ class TrainingConfig(Settings):
     )
     learning_rate: float = setting(3e-4, "Learning rate.", minimum=0)
     momentum: float = setting(0.0, "Momentum, for rmsprop and sgd.", minimum=0, maximum=1)
-    batch_size: int = setting(256, "Items a step, over all replicas together.", minimum=1)
+    batch_size: int = setting(128, "Items a step, over all replicas together.", minimum=1)
     epochs: int = setting(60, "Passes over the training items at most.", minimum=1)
     max_steps: int = setting(
         0, "Steps at most; 0 leaves it to --epochs, otherwise --epochs is ignored.", minimum=0
@@ -224,9 +224,9 @@ def save(config: Config, folder: pathlib.Path) -> None:
     files.write_text(folder / "flags.txt", config.to_flagfile())
 
 
-def load(folder: pathlib.Path) -> Config:
+def load(folder: pathlib.Path | str) -> Config:
     """The settings of the run that lies in `folder`."""
-    path = folder / "config.json"
+    path = pathlib.Path(folder) / "config.json"
     if not path.is_file():
         raise UserError(
             f"No run lies in {str(folder)!r}: it has no config.json. Expected the folder that "

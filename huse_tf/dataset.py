@@ -137,19 +137,25 @@ def prepare(config: Config, folder: pathlib.Path) -> Dataset:
     found = leaks(items, sides)
     if found:
         raise RuntimeError(f"The split leaks; this is a defect of huse_tf. {found[0]}")
-    _check_unchanged(items, folder)
+    fingerprint = _fingerprint(items)
+    _check_unchanged(fingerprint, folder)
     training_texts = items["text"][items["split"] == keys.TRAIN].tolist()
+    state: dict[str, Any] = {}
     if isinstance(encoders.text, Encoder):
         encoders.text.fit(training_texts)
-        files.write_json(folder / TEXT_ENCODER, encoders.text.state())
-    else:
-        files.write_json(folder / TEXT_ENCODER, {})
+        state = encoders.text.state()
     distances = _class_distances(config.features, taxonomy, encoders, training_texts)
+    dataset = _dataset(catalogue, items, image, taxonomy, distances, encoders)
+    # Only now: settings that were refused have not begun a run.
+    files.write_json(folder / TEXT_ENCODER, state)
     files.write_text(folder / TAXONOMY, taxonomy.to_json())
     with files.replacing(folder / CLASS_DISTANCES) as path:
         np.save(path, distances)
-    _write_items(items, folder / "items.csv")
-    return _dataset(catalogue, items, image, taxonomy, distances, encoders)
+    table = items.drop(columns=["image_path"]).assign(class_path=items["class_path"].map(path_name))
+    with files.replacing(folder / "items.csv") as path:
+        table.to_csv(path, index=False, encoding="utf-8")
+    files.write_json(folder / FINGERPRINT, fingerprint)
+    return dataset
 
 
 def prepare_other(config: Config, folder: pathlib.Path, output: pathlib.Path) -> Dataset:
@@ -200,9 +206,8 @@ def _without(catalogue: Catalogue, failed: Mapping[int, str], column: str) -> Ca
     if not failed:
         return catalogue
     items = catalogue.items.iloc[list(failed)]
-    moved = items[["row", "product_id", "image"]].assign(
-        column=column, reason=list(failed.values())
-    )
+    reasons = list(failed.values())
+    moved = items[["row", "product_id", "image"]].assign(column=column, reason=reasons)
     return dataclasses.replace(
         catalogue,
         items=catalogue.items.drop(items.index).reset_index(drop=True),
@@ -217,25 +222,28 @@ def _report_rejected(catalogue: Catalogue, config: Config, path: pathlib.Path) -
     check_rejected_share(catalogue, config.data.max_rejected_share, path)
 
 
-def _check_unchanged(items: pd.DataFrame, folder: pathlib.Path) -> None:
-    """Writes the data's fingerprint into a new run; compares it with that of one begun before."""
+def _fingerprint(items: pd.DataFrame) -> dict[str, Any]:
+    """What tells these items, their classes and their split from others, and counts to read."""
     content = items.drop(columns=["image_path", "row"]).to_csv(index=False)
-    now = {
+    return {
         "fingerprint": files.sha256(content),
         "items": len(items),
         "products": int(items["product_id"].nunique()),
         "classes": int(items["label"].nunique()),
         **{side: int(count) for side, count in items["split"].value_counts().items()},
     }
+
+
+def _check_unchanged(now: Mapping[str, Any], folder: pathlib.Path) -> None:
+    """Compares the data's fingerprint with that of a run begun before, if there is one."""
     path = folder / FINGERPRINT
     before = files.read_json(path) if path.exists() else now
     if before != now:
         raise UserError(
             f"The catalogue has changed since the run in {str(folder)!r} began: it had "
             f"{before['items']} items of {before['products']} products, and has {now['items']} of "
-            f"{now['products']} (or other texts, pictures or classes). Give another --run_dir."
+            f"{now['products']} (or other texts, pictures, classes or sides). Give another --run_dir."
         )
-    files.write_json(path, now)
 
 
 def _class_distances(
@@ -251,7 +259,14 @@ def _class_distances(
                 "--class_encoder must give vectors of fixed meaning, to measure how far apart class "
                 f"names are. Received: {config.class_encoder!r}, which gives word ids."
             )
-        return encoders.encode(encoder, names, names, "Class names")[0]
+        vectors = encoders.encode(encoder, names, names, "Class names")[0]
+        empty = [name for name, vector in zip(names, vectors, strict=True) if not vector.any()]
+        if empty:
+            raise UserError(
+                f"--class_encoder={config.class_encoder} knows no word of the class names "
+                f"{', '.join(empty)}. Expected another one, or --class_graph=tree."
+            )
+        return vectors
 
     return class_distances(taxonomy.classes, config.class_graph, encode)
 
@@ -283,9 +298,3 @@ def _dataset(
     }
     train_only = train_only_labels(items, items["split"].to_numpy())
     return Dataset(items, features, taxonomy, spec, catalogue.rejected, train_only)
-
-
-def _write_items(items: pd.DataFrame, path: pathlib.Path) -> None:
-    table = items.drop(columns=["image_path"]).assign(class_path=items["class_path"].map(path_name))
-    with files.replacing(path) as temporary:
-        table.to_csv(temporary, index=False, encoding="utf-8")

@@ -17,7 +17,7 @@ import huse_tf
 from huse_tf import config as configs
 from huse_tf import dataset as datasets
 from huse_tf import files, keys
-from huse_tf.config import Config, ExportConfig
+from huse_tf.config import Config, DataConfig, ExportConfig
 from huse_tf.data.taxonomy import Taxonomy
 from huse_tf.errors import UserError
 from huse_tf.evaluation.measure import measure, predict
@@ -33,8 +33,9 @@ from huse_tf.training.trainer import Trainer
 METRICS = "metrics.json"
 MODEL = "model.keras"
 
-# Settings that may differ when a run goes on: none of them changes its result.
+# Settings that may differ when a run goes on: none of them changes the model.
 _FREE = {"run_dir", "cache_dir", "encoder_batch_size", "checkpoint_every_steps"}
+_UNBOUND = ("evaluation", "export")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +81,7 @@ def train_model(config: Config) -> tuple[pathlib.Path, datasets.Dataset, keras.M
     """Prepares the data and trains; returns the run's folder, the data and the best model."""
     # Equal seeds give equal weights only with ops that add up in a fixed order.
     tf.config.experimental.enable_op_determinism()
+    _check_sides(config.data)
     folder = _run_folder(config)
     dataset = datasets.prepare(config, folder)
     configs.save(config, folder)
@@ -113,12 +115,12 @@ def measure_side(
 
 
 def evaluate_run(
-    folder: pathlib.Path,
+    folder: pathlib.Path | str,
     config: Config,
     *,
     split: str = keys.TEST,
     other_catalogue: bool = False,
-    output: pathlib.Path | None = None,
+    output: pathlib.Path | str | None = None,
 ) -> Result:
     """Measures the run in `folder`, and writes `metrics.json` and `report.html` into `output`.
 
@@ -130,12 +132,12 @@ def evaluate_run(
         output: where to write. Default: `folder`.
     """
     began = time.monotonic()
-    output = output or folder
+    folder = pathlib.Path(folder)
+    output = pathlib.Path(output or folder)
     if other_catalogue and output.resolve() == folder.resolve():
         raise UserError(
             "The figures of another catalogue would replace the run's own. Expected --output=FOLDER."
         )
-    output.mkdir(parents=True, exist_ok=True)
     model = _trained_model(folder)
     if other_catalogue:
         dataset = datasets.prepare_other(config, folder, output)
@@ -145,13 +147,14 @@ def evaluate_run(
     return dataclasses.replace(result, seconds=time.monotonic() - began)
 
 
-def export_run(folder: pathlib.Path, config: ExportConfig) -> pathlib.Path:
+def export_run(folder: pathlib.Path | str, config: ExportConfig) -> pathlib.Path:
     """Exports the run in `folder`; returns the folder of the new version."""
+    folder = pathlib.Path(folder)
     model = _trained_model(folder)
     run = configs.load(folder)
     encoders = datasets.Encoders.of_run(run.features, folder)
     metrics = files.read_json(folder / METRICS)
-    home = pathlib.Path(config.export_dir) / (config.export_name or folder.name)
+    home = pathlib.Path(config.export_dir) / (config.export_name or folder.resolve().name)
     version = config.export_version or next_version(home)
     return export_model(
         model,
@@ -168,27 +171,47 @@ def export_run(folder: pathlib.Path, config: ExportConfig) -> pathlib.Path:
     )
 
 
+def _check_sides(config: DataConfig) -> None:
+    for name, use in (
+        ("validation_fraction", "pick the best epoch"),
+        ("test_fraction", "measure that model"),
+    ):
+        if not getattr(config, name):
+            raise UserError(
+                f"Training needs held-out items to {use}. Expected --{name} above 0. Received: 0."
+            )
+
+
 def _run_folder(config: Config) -> pathlib.Path:
-    """The run's folder, which need not exist; refused if it holds a run with other settings."""
+    """The run's folder, which need not exist; refused if it holds a run with other settings.
+
+    A run holds on to its settings from its first checkpoint on: before, nothing would be lost.
+    """
     name = pathlib.Path(config.data.catalogue).resolve().parent.name
     folder = pathlib.Path(config.training.run_dir or pathlib.Path("runs") / name)
-    if (folder / "config.json").exists():
-        before, now = (
-            {
-                line.partition("=")[0].removeprefix("--"): line
-                for section in (c.data, c.features, c.method, c.training)
-                for line in configs.flag_lines(section)
-            }
-            for c in (configs.load(folder), config)
-        )
-        changed = [n for n in before | now if n not in _FREE and before.get(n) != now.get(n)]
+    if tf.train.latest_checkpoint(str(folder / "checkpoints")):
+        before, now = _binding(configs.load(folder)), _binding(config)
+        changed = [name for name in before | now if before.get(name) != now.get(name)]
         if changed:
             raise UserError(
                 f"{str(folder)!r} holds a run with other settings: "
-                + ", ".join(f"{before.get(n)} there, {now.get(n)} here" for n in changed)
+                + ", ".join(
+                    f"{before.get(n, 'none')} there, {now.get(n, 'none')} here" for n in changed
+                )
                 + ". Give another --run_dir, or the settings of that run."
             )
     return folder
+
+
+def _binding(config: Config) -> dict[str, str]:
+    """Flag -> line of the flag file, of all settings that a run's result depends on."""
+    sections = {f.name for part in _UNBOUND for f in dataclasses.fields(getattr(config, part))}
+    lines = {line.partition("=")[0]: line for line in config.to_flagfile().splitlines()}
+    return {
+        flag: line
+        for flag, line in lines.items()
+        if flag.removeprefix("--") not in sections | _FREE
+    }
 
 
 def versions() -> dict[str, str]:
@@ -247,7 +270,11 @@ def _evaluate(
     weight = before[keys.VALIDATION]["classification/fusion_weight"]
     predictions = predict(model, features)
     figures, undefined = measure(predictions, items, dataset.taxonomy, config.evaluation, weight)
-    kept = before if output == folder else {keys.VALIDATION: before[keys.VALIDATION]}
+    kept = (
+        before
+        if output.resolve() == folder.resolve()
+        else {keys.VALIDATION: before[keys.VALIDATION]}
+    )
     files.write_json(output / METRICS, {**kept, split: figures, "undefined": undefined})
     history = read_history(folder / "history.jsonl")
     report = make_report(

@@ -44,7 +44,8 @@ def predict(model: keras.Model, features: Mapping[str, np.ndarray]) -> Predictio
     for start in range(0, count, _ITEMS_A_BATCH):
         rows = slice(start, start + _ITEMS_A_BATCH)
         batch = {key: features[key][rows] for key in (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)}
-        batches.append(model.predict_on_batch(batch))
+        # Not `predict`: a model of several replicas would answer once for each.
+        batches.append(model(batch, training=False))
     outputs = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
     return Predictions(
         outputs[keys.IMAGE_EMBEDDING],

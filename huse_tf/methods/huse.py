@@ -29,6 +29,12 @@ class Huse(Method):
         (512,) * 2, "Widths of the text tower's hidden layers.", minimum=1
     )
     dropout: float = setting(0.15, "Dropout between the towers' layers.", minimum=0, maximum=0.95)
+    input_dropout: float = setting(
+        0.3,
+        "Dropout of the towers' features; keeps small catalogues from being learnt by heart.",
+        minimum=0,
+        maximum=0.95,
+    )
     last_activation: Literal["linear", "relu"] = setting(
         "linear",
         "Activation of the last layer, before L2; relu confines cosine distances to [0, 1].",
@@ -59,6 +65,7 @@ class Huse(Method):
             image_layers=self.image_layers,
             text_layers=self.text_layers,
             dropout=self.dropout,
+            input_dropout=self.input_dropout,
             classifier_norm=self.classifier_norm,
             last_activation=self.last_activation,
         )
@@ -90,6 +97,9 @@ class HusePaper(Huse):
     """The paper's training settings. Its loss weights and margin were never published."""
 
     name: ClassVar[str] = "huse_paper"
+    input_dropout: float = setting(
+        0.0, "Dropout of the towers' features; the paper names none.", minimum=0, maximum=0.95
+    )
     # What Keras's usual initialisation gives for D = 512 and the paper's 101 classes.
     classifier_norm: float = setting(
         1.3, "Length of the shared classifier's class vectors at the start.", minimum=0

@@ -23,6 +23,7 @@ def two_tower(
     image_layers: Sequence[int],
     text_layers: Sequence[int],
     dropout: float,
+    input_dropout: float = 0.0,
     classifier_norm: float,
     last_activation: str = "linear",
 ) -> keras.Model:
@@ -36,6 +37,7 @@ def two_tower(
         embedding_dim: D.
         image_layers, text_layers: widths of the towers' hidden layers.
         dropout: share of hidden units dropped while training.
+        input_dropout: share of features dropped while training.
         classifier_norm: expected length of a class vector of the classifier before training.
         last_activation: of the towers' last layer, before L2.
 
@@ -44,7 +46,11 @@ def two_tower(
         {image_embedding, text_embedding [batch, D], image_logits, text_logits [batch, K]}.
     """
     tower = functools.partial(
-        mlp_tower, embedding_dim=embedding_dim, dropout=dropout, last_activation=last_activation
+        mlp_tower,
+        embedding_dim=embedding_dim,
+        dropout=dropout,
+        input_dropout=input_dropout,
+        last_activation=last_activation,
     )
     image_tower = tower(IMAGE_TOWER, spec.image, hidden=image_layers)
     text_tower = tower(TEXT_TOWER, spec.text, hidden=text_layers)

@@ -17,6 +17,7 @@ def mlp_tower(
     hidden: Sequence[int],
     embedding_dim: int,
     dropout: float,
+    input_dropout: float = 0.0,
     last_activation: str = "linear",
 ) -> keras.Model:
     """Hidden ReLU layers with dropout after each, a last layer of `embedding_dim` units, unit norm.
@@ -28,7 +29,8 @@ def mlp_tower(
         features: what comes in; word ids pass through a trained embedding and convolution first.
         hidden: widths of the hidden layers.
         embedding_dim: D.
-        dropout: share of units dropped, in [0, 1).
+        dropout: share of hidden units dropped, in [0, 1).
+        input_dropout: share of features dropped, in [0, 1).
         last_activation: of the last layer, before normalisation.
 
     Returns:
@@ -38,6 +40,8 @@ def mlp_tower(
     x = inputs
     if features.vocabulary_size is not None:
         x = word_cnn(x, features.vocabulary_size, prefix=name)
+    if input_dropout:
+        x = keras.layers.Dropout(input_dropout, name=f"{name}_input_dropout")(x)
     for index, width in enumerate(hidden):
         x = keras.layers.Dense(width, activation="relu", name=f"{name}_hidden_{index}")(x)
         x = keras.layers.Dropout(dropout, name=f"{name}_dropout_{index}")(x)

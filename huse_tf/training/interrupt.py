@@ -18,14 +18,17 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
         return
     before: dict[int, Any] = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
 
-    def ask(number: int, _frame: object) -> None:
+    def put_back() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(_number: int, _frame: object) -> None:
         asked.set()
-        signal.signal(number, before[number])
+        put_back()
 
     for number in before:
         signal.signal(number, ask)
     try:
         yield asked.is_set
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        put_back()

@@ -58,10 +58,12 @@ class ProgressBar:
     ) -> None:
         """A line after an epoch, where no bar shows; not more often than every ten seconds."""
         now = time.monotonic()
-        if self._terminal or (now - self._logged < SECONDS_BETWEEN_LOG_LINES and epoch > 1):
+        early = now - self._logged < SECONDS_BETWEEN_LOG_LINES and epoch > 1
+        done = self._done - self._first  # none, if an epoch's last step was the last before a stop
+        if self._terminal or early or not done:
             return
         self._logged = now
-        rate = (self._done - self._first) / (now - self._began)
+        rate = done / (now - self._began)
         terms = "  ".join(f"{name} {text}" for name, text in _short(losses).items())
         logging.info(
             "Epoch %d  %s  %s %.4f  %.0f examples/s  at most %.0f s left",

@@ -221,7 +221,14 @@ def test_real_encoders_serve_real_bytes(tmp_path, rng):
     image, text = make_image_encoder("efficientnet_lite0"), make_text_encoder("minilm")
     paths = (("a",), ("b", "c"), ("d",))
     spec = DataSpec(image.feature_spec, text.feature_spec, 3, np.zeros((3, 3), np.float32))
-    model = two_tower(spec, embedding_dim=16, image_layers=(32,), text_layers=(32,), dropout=0.1)
+    model = two_tower(
+        spec,
+        embedding_dim=16,
+        image_layers=(32,),
+        text_layers=(32,),
+        dropout=0.1,
+        classifier_norm=1.0,
+    )
     folder = export_model(model, image, text, Taxonomy(paths), WEIGHT, tmp_path / "1", {})
 
     noise = rng.integers(0, 256, (2, 50, 70, 3)).astype(np.uint8)

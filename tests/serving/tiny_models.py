@@ -68,6 +68,7 @@ def build(num_classes, text=FeatureSpec((len(WORDS) + 1,))):  # noqa: B008 (froz
         image_layers=(8, 8),
         text_layers=(8,),
         dropout=0.5,
+        classifier_norm=1.0,
     )
     for bias in (weight for weight in model.weights if weight.name == "bias"):
         bias.assign(keras.random.normal(bias.shape, seed=4))

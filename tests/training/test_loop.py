@@ -89,6 +89,18 @@ def test_stopped_inside_an_epoch_gives_the_same_result(features, tmp_path):
     )
 
 
+def test_killed_after_the_last_step_of_an_epoch_gives_the_same_result(features, tmp_path):
+    """Five steps an epoch: the checkpoint of step 5 has an epoch to validate, and no step to do."""
+    whole = train(features, tmp_path / "whole")
+    with pytest.raises(RuntimeError, match="killed"):
+        train(features, tmp_path / "cut", Validate(dies_at=1), checkpoint_every_steps=5)
+    resumed = train(features, tmp_path / "cut", checkpoint_every_steps=5)
+    assert_equal_models(whole, resumed)
+    assert read_history(tmp_path / "whole/history.jsonl") == read_history(
+        tmp_path / "cut/history.jsonl"
+    )
+
+
 def test_checkpoints_within_an_epoch_do_not_change_the_result(features, tmp_path):
     assert_equal_models(
         train(features, tmp_path / "rare"),

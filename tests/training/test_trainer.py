@@ -11,7 +11,13 @@ from huse_tf.methods.huse import Huse
 from huse_tf.training.trainer import Trainer
 
 CLASSES = 4
-SMALL = {"embedding_dim": 8, "image_layers": (16, 16), "text_layers": (16,), "dropout": 0.0}
+SMALL = {
+    "embedding_dim": 8,
+    "image_layers": (16, 16),
+    "text_layers": (16,),
+    "dropout": 0.0,
+    "input_dropout": 0.0,
+}
 
 
 def make_spec():

@@ -1,0 +1,257 @@
+"""What every method of the table must keep; a new row of METHODS is tested by being there."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from huse_tf import config as configs
+from huse_tf import distribute, keys
+from huse_tf.config import Config
+from huse_tf.methods import METHODS
+from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.training.trainer import Trainer
+
+SMALL = {
+    "embedding_dim": 8,
+    "image_layers": (16, 16),
+    "text_layers": (16,),
+    "dropout": 0.0,
+    "input_dropout": 0.0,
+}
+TEXTS = {"floats": FeatureSpec((5,)), "words": FeatureSpec((7,), vocabulary_size=11)}
+
+every_method = pytest.mark.parametrize("name", sorted(METHODS))
+every_text = pytest.mark.parametrize("text", sorted(TEXTS))
+
+
+def make_spec(text="floats", classes=4):
+    distances = np.random.default_rng(5).uniform(0.2, 1.0, (classes, classes)).astype(np.float32)
+    distances = (distances + distances.T) / 2
+    np.fill_diagonal(distances, 0)
+    return DataSpec(FeatureSpec((6,)), TEXTS[text], classes, distances)
+
+
+def make_method(name, **settings):
+    """The method with small layers, where it has these settings."""
+    fields = {field.name for field in dataclasses.fields(METHODS[name])}
+    return METHODS[name](**{k: v for k, v in {**SMALL, **settings}.items() if k in fields})
+
+
+def make_batch(spec, count=12, seed=0):
+    rng = np.random.default_rng(seed)
+    text = rng.normal(size=(count, *spec.text.shape)).astype(np.float32)
+    if spec.text.vocabulary_size:
+        text = rng.integers(0, spec.text.vocabulary_size, (count, *spec.text.shape), np.int32)
+    return {
+        keys.IMAGE_FEATURES: rng.normal(size=(count, *spec.image.shape)).astype(np.float32),
+        keys.TEXT_FEATURES: text,
+        keys.LABEL: (np.arange(count) % spec.num_classes).astype(np.int32),
+    }
+
+
+def build(name, spec, **settings):
+    keras.utils.set_random_seed(3)
+    return make_method(name, **settings).build_model(spec)
+
+
+def inputs(batch):
+    return {key: batch[key] for key in (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)}
+
+
+def as_tensors(batch):
+    return {key: tf.constant(value) for key, value in batch.items()}
+
+
+def test_the_table_is_complete():
+    """Every class that is a method is in the table, under its own name."""
+
+    def below(kind):
+        return {kind}.union(*map(below, kind.__subclasses__()))
+
+    methods = {kind for kind in below(configs.Method) if "name" in vars(kind)}
+    assert {kind for kind in methods if kind.__module__.startswith("huse_tf")} == set(
+        METHODS.values()
+    )
+    assert all(name == kind.name for name, kind in METHODS.items())
+    assert "huse" in METHODS
+
+
+@every_method
+def test_settings_survive_json(name):
+    """Each field moved off its default; flags are covered by tests/test_config.py."""
+    method = METHODS[name]()
+    changes = {f.name: other_value(method, f) for f in dataclasses.fields(method)}
+    config = dataclasses.replace(
+        Config.from_preset(METHODS[name]), method=dataclasses.replace(method, **changes)
+    )
+    again = Config.from_json(config.to_json())
+    assert again == config
+    assert type(again.method) is METHODS[name]
+    assert all(getattr(again.method, key) != getattr(method, key) for key in changes)
+
+
+@every_method
+def test_presets_name_settings_that_exist(name):
+    fields = {f.name for s in configs.SECTIONS.values() for f in dataclasses.fields(s)}
+    assert set(METHODS[name].preset) <= fields
+
+
+@every_method
+@every_text
+def test_outputs_have_the_keys_and_shapes_of_the_contract(name, text):
+    spec = make_spec(text)
+    model = build(name, spec)
+    assert {key: tensor.shape[1:] for key, tensor in model.input.items()} == {
+        keys.IMAGE_FEATURES: spec.image.shape,
+        keys.TEXT_FEATURES: spec.text.shape,
+    }
+    for count in (1, 2, 32):
+        outputs = model(inputs(make_batch(spec, count)))
+        assert {key: tuple(value.shape) for key, value in outputs.items()} == {
+            keys.IMAGE_EMBEDDING: (count, 8),
+            keys.TEXT_EMBEDDING: (count, 8),
+            keys.IMAGE_LOGITS: (count, 4),
+            keys.TEXT_LOGITS: (count, 4),
+        }
+        for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING):
+            assert outputs[key].dtype == tf.float32
+            np.testing.assert_allclose(np.linalg.norm(outputs[key], axis=1), 1, atol=1e-5)
+
+
+@every_method
+@pytest.mark.parametrize("classes", [2, 3, 50])
+def test_the_number_of_classes_is_free(name, classes):
+    spec = make_spec(classes=classes)
+    outputs = build(name, spec)(inputs(make_batch(spec)))
+    assert outputs[keys.IMAGE_LOGITS].shape == outputs[keys.TEXT_LOGITS].shape == (12, classes)
+
+
+@every_method
+@every_text
+def test_every_variable_learns_from_a_finite_objective(name, text):
+    spec = make_spec(text)
+    model, objective = build(name, spec), make_method(name).build_objective(spec)
+    batch = make_batch(spec, 32)
+    with tf.GradientTape() as tape:
+        total, report = objective(model(inputs(batch), training=True), as_tensors(batch))
+    assert total.shape == ()
+    assert float(total) >= 0
+    assert float(report["loss/total"]) == float(total)
+    assert all(np.isfinite(float(value)) and float(value) >= 0 for value in report.values())
+    variables = model.trainable_variables
+    assert len(variables) == len(model.weights)
+    for variable, gradient in zip(variables, tape.gradient(total, variables), strict=True):
+        assert gradient is not None, variable.path
+        assert np.isfinite(tf.convert_to_tensor(gradient)).all(), variable.path
+        assert np.abs(tf.convert_to_tensor(gradient)).max() > 0, variable.path
+
+
+@every_method
+def test_the_objective_does_not_depend_on_the_order_of_a_batch(name):
+    spec = make_spec()
+    model, objective = build(name, spec), make_method(name).build_objective(spec)
+    batch = make_batch(spec)
+    order = np.random.default_rng(1).permutation(12)
+    shuffled = {key: value[order] for key, value in batch.items()}
+    one, other = (float(objective(model(inputs(b)), as_tensors(b))[0]) for b in (batch, shuffled))
+    assert one == pytest.approx(other, rel=1e-5)
+
+
+@every_method
+def test_one_step_over_two_replicas_is_one_step(name, mirrored):
+    spec = make_spec()
+    batch = make_batch(spec)
+
+    def make_trainer():
+        keras.utils.set_random_seed(3)
+        method = make_method(name)
+        trainer = Trainer(method.build_model(spec), method.build_objective(spec))
+        trainer.compile(optimizer=keras.optimizers.SGD(0.5))
+        return trainer
+
+    alone = make_trainer()
+    before = [variable.numpy() for variable in alone.trainable_variables]
+    alone.train_step(as_tensors(batch))
+    with mirrored.scope():
+        trainer = make_trainer()
+    step = distribute.step_function(mirrored, trainer.train_step)
+    dataset = tf.data.Dataset.from_tensors(batch)
+    for distributed in distribute.distribute_batches(mirrored, dataset):
+        step(distributed)
+    moved = 0.0
+    for start, a, b in zip(
+        before, alone.trainable_variables, trainer.trainable_variables, strict=True
+    ):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=2e-6)
+        moved = max(moved, np.abs(a.numpy() - start).max())
+    assert moved > 1e-3
+
+
+@every_method
+@every_text
+def test_a_saved_model_is_the_same_model(name, text, tmp_path):
+    spec = make_spec(text)
+    model = build(name, spec)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    batch = inputs(make_batch(spec))
+    for key, value in model(batch).items():
+        np.testing.assert_array_equal(again(batch)[key], value)
+
+
+@every_method
+def test_one_modality_does_not_see_the_other(name):
+    spec = make_spec()
+    model, batch = build(name, spec), inputs(make_batch(spec))
+    base = model(batch)
+    for touched, still in ((keys.TEXT, keys.IMAGE), (keys.IMAGE, keys.TEXT)):
+        key = f"{touched}_features"
+        outputs = model({**batch, key: batch[key] + 1})
+        for part in ("embedding", "logits"):
+            np.testing.assert_array_equal(outputs[f"{still}_{part}"], base[f"{still}_{part}"])
+            assert np.abs(outputs[f"{touched}_{part}"] - base[f"{touched}_{part}"]).max() > 1e-4
+
+
+def other_value(method, field):
+    """A value for this setting that is not the method's own."""
+    value = getattr(method, field.name)
+    others = {bool: lambda: not value, int: lambda: value + 1, float: lambda: value + 0.25}
+    if isinstance(value, tuple):
+        return (*value, 16)
+    if isinstance(value, str):
+        choices = configs.typing.get_args(configs.typing.get_type_hints(type(method))[field.name])
+        return next(choice for choice in choices if choice != value)
+    return others[type(value)]()
+
+
+@every_method
+def test_every_setting_changes_the_model_or_the_objective(name):
+    """Two steps of training under each setting: none is parsed and ignored.
+
+    Classes at all distances, and pairs far and near, so that margins and their rules have a say.
+    """
+    spec = make_spec(classes=6)
+    batch = make_batch(spec, 24)
+    base = make_method(name, dropout=0.2)
+
+    def result(method):
+        keras.utils.set_random_seed(3)
+        model, objective = method.build_model(spec), method.build_objective(spec)
+        trainer = Trainer(model, objective)
+        trainer.compile(optimizer=keras.optimizers.SGD(0.5))
+        for _ in range(2):
+            trainer.train_step(as_tensors(batch))
+        return [variable.numpy() for variable in trainer.trainable_variables]
+
+    expected = result(base)
+    for again, before in zip(result(base), expected, strict=True):
+        np.testing.assert_array_equal(again, before)
+    for field in dataclasses.fields(base):
+        changed = result(dataclasses.replace(base, **{field.name: other_value(base, field)}))
+        same = [a.shape for a in changed] == [a.shape for a in expected] and all(
+            np.abs(a - b).max() < 1e-6 for a, b in zip(changed, expected, strict=True)
+        )
+        assert not same, f"--{field.name} is ignored"

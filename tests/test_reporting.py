@@ -1,0 +1,215 @@
+"""From data and predictions to the report's plain data; predictions are made by hand."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_runs import change
+
+from huse_tf import keys
+from huse_tf.config import Config
+from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.dataset import Dataset
+from huse_tf.evaluation.measure import Predictions
+from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.reporting import make_report
+
+TAXONOMY = Taxonomy((("home", "chairs"), ("home", "sofas"), ("lamps",)))
+LABELS = np.array([0, 0, 1, 2, 2])
+HISTORY = [
+    {"epoch": 1, "classification/fused/accuracy": 0.5},
+    {"epoch": 2, "classification/fused/accuracy": 0.9},
+    {"epoch": 3, "classification/fused/accuracy": 0.9},
+]
+CONFIG = change(Config(), catalogue="somewhere/shop/items.csv", report_queries=8)
+
+
+def make_items(split=keys.TEST):
+    return pd.DataFrame(
+        {
+            "product_id": ["a", "a", "b", "c", "d"],
+            "image_path": [f"/pictures/{n}.png" for n in range(5)],
+            "text": ["chair", "chair", "sofa", "lamp", "light"],
+            "label": LABELS,
+            "split": split,
+        }
+    )
+
+
+def make_dataset(items, train_only=()):
+    rejected = pd.DataFrame(
+        {"reason": ["no text", "picture damaged: at byte 3", "picture damaged: at byte 9"]}
+    )
+    spec = DataSpec(FeatureSpec((2,)), FeatureSpec((2,)), 3, np.zeros((3, 3), np.float32))
+    return Dataset(items, {}, TAXONOMY, spec, rejected, list(train_only))
+
+
+def make_predictions():
+    """Directions at 0, 10, 30, 90 and 100 degrees; images say the true class, texts always sofas."""
+    angles = np.radians([0, 10, 30, 90, 100])
+    embedding = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    right = np.eye(3)[LABELS] * 0.8 + 0.05
+    return Predictions(embedding, embedding, right, np.tile([0.1, 0.8, 0.1], (5, 1)))
+
+
+def report(config=CONFIG, weight=1.0, items=None, dataset=None):
+    items = make_items() if items is None else items
+    return make_report(
+        config,
+        dataset or make_dataset(items),
+        items,
+        make_predictions(),
+        {"classification/fusion_weight": weight},
+        {"text_to_text/item": "why"},
+        HISTORY,
+        {"keras": "3"},
+    )
+
+
+def test_predictions_are_the_most_probable_classes():
+    found = report().predictions
+    np.testing.assert_array_equal(found["image"], LABELS)
+    np.testing.assert_array_equal(found["text"], 1)
+    np.testing.assert_array_equal(found["fused"], LABELS)
+    np.testing.assert_array_equal(report(weight=0.0).predictions["fused"], 1)
+
+
+def test_every_row_of_the_catalogue_is_counted():
+    """Three items are measured of a dataset of eight; three rows were rejected."""
+    items = pd.concat([make_items(), make_items(keys.TRAIN).iloc[:3]], ignore_index=True)
+    found = report(dataset=make_dataset(items))
+    assert found.counts == {
+        "Rows in the catalogue": 11,
+        "Rejected rows": 3,
+        "Products": 4,
+        "Classes": 3,
+        "Items, test": 5,
+        "Items, train": 3,
+    }
+    assert found.rejected == {"picture damaged": 2, "no text": 1}
+
+
+def test_the_measured_epoch_is_the_first_of_the_best():
+    """As in the training loop, where a later epoch must be better, not as good."""
+    assert report().best_epoch == 2
+
+
+def test_titles_and_names():
+    found = report()
+    assert found.title == "huse on shop, test items"
+    assert found.subtitle.startswith("items.csv, ")
+    assert found.class_names == ("chairs", "sofas", "lamps")
+    assert found.top_levels == ("home", "home", "lamps")
+    assert report(change(CONFIG, catalogue="items.csv")).title == "huse on items, test items"
+    assert report(items=make_items(keys.VALIDATION)).title.endswith("validation items")
+
+
+def test_the_protocol_tells_how_the_items_came_to_be_held_out():
+    both = pd.concat([make_items(), make_items(keys.TRAIN)], ignore_index=True)
+    split = " ".join(report(dataset=make_dataset(both, train_only=[2])).protocol)
+    assert "15% for validation, 15% for test, seed 0" in split
+    assert "figures of the test side" in split
+    assert "Without held-out items, for want of separate products: lamps." in split
+    assert "by classification/fused/accuracy" in split
+    whole = " ".join(report().protocol)
+    assert "All items of this catalogue were measured" in whole
+    assert "Without held-out" not in whole
+
+
+def test_settings_and_versions_are_those_given():
+    found = report()
+    assert found.settings["method"]["name"] == "huse"
+    assert found.settings["data"]["catalogue"] == "somewhere/shop/items.csv"
+    assert found.versions == {"keras": "3"}
+    assert found.undefined == {"text_to_text/item": "why"}
+
+
+def test_examples_show_the_nearest_first_and_never_the_query_itself():
+    """All are asked for, so queries stand in their order; texts of product a are one."""
+    examples = report().examples
+    assert {task: len(found) for task, found in examples.items()} == {
+        "image_to_image": 5,
+        "image_to_text": 5,
+        "text_to_image": 4,
+        "text_to_text": 4,
+    }
+    first = examples["image_to_image"][0]
+    assert first.query.picture.name == "0.png"
+    assert first.query.score is None
+    assert [card.picture.name for card in first.results] == ["1.png", "2.png", "3.png", "4.png"]
+    np.testing.assert_allclose(
+        [card.score for card in first.results], np.cos(np.radians([10, 30, 90, 100])), atol=1e-6
+    )
+    assert [card.same_product for card in first.results] == [True, False, False, False]
+    assert [card.label for card in first.results] == [0, 1, 2, 2]
+
+    lamp = examples["text_to_text"][2]
+    assert (lamp.query.text, lamp.query.picture) == ("lamp", None)
+    assert [card.text for card in lamp.results] == ["light", "sofa", "chair"]
+
+    crossed = examples["text_to_image"][0]
+    assert crossed.query.text == "chair"
+    assert [card.picture.name for card in crossed.results] == [f"{n}.png" for n in range(5)]
+    assert [card.same_product for card in crossed.results] == [True, True, False, False, False]
+    assert [card.text for card in examples["image_to_text"][4].results] == [
+        *("light", "lamp", "sofa", "chair"),
+    ]
+
+
+def test_no_more_than_six_results_and_the_queries_asked_for():
+    count = 9
+    items = pd.concat([make_items()] * 2, ignore_index=True).iloc[:count]
+    items["image_path"] = [f"/pictures/{n}.png" for n in range(count)]
+    one = make_predictions()
+    predictions = Predictions(
+        *(
+            np.concatenate([getattr(one, field.name)] * 2)[:count]
+            for field in dataclasses.fields(Predictions)
+        )
+    )
+
+    def found(seed):
+        return make_report(
+            change(CONFIG, report_queries=2, seed=seed),
+            make_dataset(items),
+            items,
+            predictions,
+            {"classification/fusion_weight": 0.5},
+            {},
+            HISTORY,
+            {},
+        ).examples
+
+    assert {
+        task: [len(example.results) for example in examples] for task, examples in found(0).items()
+    } == {
+        "image_to_image": [6, 6],
+        "image_to_text": [4, 4],
+        "text_to_image": [6, 6],
+        "text_to_text": [3, 3],
+    }
+    assert found(0)["image_to_image"] == found(0)["image_to_image"]
+    queries = {
+        tuple(example.query.picture.name for example in found(seed)["image_to_image"])
+        for seed in range(5)
+    }
+    assert len(queries) > 1
+
+
+@pytest.mark.parametrize(("count", "drawn"), [(2, False), (3, True)])
+def test_two_items_are_too_few_for_a_map(count, drawn):
+    one = make_predictions()
+    cut = {f.name: getattr(one, f.name)[:count] for f in dataclasses.fields(Predictions)}
+    items = make_items().iloc[:count]
+    found = make_report(
+        CONFIG,
+        make_dataset(items),
+        items,
+        Predictions(**cut),
+        {"classification/fusion_weight": 0.5},
+        {},
+        HISTORY,
+        {},
+    )
+    assert (found.embedding_map is not None) is drawn
