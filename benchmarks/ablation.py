@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from absl import flags, logging
+from absl import flags
 
 from huse_tf import command_line, config_flags, files, keys
 from huse_tf.config import Config
@@ -56,7 +56,7 @@ def main(values: flags.FlagValues) -> None:
     rows: dict[str, list[Mapping[str, float]]] = {FLOOR: [], **{name: [] for name in VARIANTS}}
     for seed in seeds:
         for number, (name, changes) in enumerate(VARIANTS.items()):
-            logging.info("%s, seed %d", name, seed)
+            print(f"{name}, seed {seed}", flush=True)
             settings = _settings(base, changes, seed, home / f"variant-{number}-seed-{seed}")
             rows[name].append(_figures(settings))
         rows[FLOOR].append(_floor(settings))

@@ -106,6 +106,9 @@ class TrainingConfig(Settings):
     max_steps: int = setting(
         0, "Steps at most; 0 leaves it to --epochs, otherwise --epochs is ignored.", minimum=0
     )
+    validate_every: int = setting(
+        1, "Epochs between validations, each with a checkpoint and a row of history.", minimum=1
+    )
     patience: int = setting(
         10,
         "Stop after this many epochs without a better --monitor; 0 never stops early.",

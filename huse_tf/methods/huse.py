@@ -111,4 +111,5 @@ class HusePaper(Huse):
         "batch_size": 1024,
         "max_steps": 250_000,
         "patience": 0,
+        "validate_every": 100,
     }

@@ -15,18 +15,20 @@ class Progress(tf.train.experimental.PythonState):
     """Where training stands; saved inside the checkpoint, so that both are of one moment.
 
     Attributes:
-        epoch: the epoch under way, from 0.
+        epoch: whole epochs done; the one under way counts from 0.
         step: optimizer steps done in all.
         step_in_epoch: steps done in this epoch.
-        sums: sums over this epoch's steps of each loss.
+        steps_since_validation: steps done since the last validation.
+        sums: sums over these steps of each loss.
         best: best value of the monitored metric so far, None before the first validation.
-        best_epoch: the epoch that gave it.
+        best_epoch: how many epochs were done when it was reached.
         finished: whether training has come to its end.
     """
 
     epoch: int = 0
     step: int = 0
     step_in_epoch: int = 0
+    steps_since_validation: int = 0
     sums: dict[str, float] = dataclasses.field(default_factory=dict)
     best: float | None = None
     best_epoch: int = 0

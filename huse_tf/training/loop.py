@@ -97,22 +97,26 @@ class _Loop:
         progress = self.progress
         if self.checkpoints.restore():
             logging.info("Goes on at epoch %d, step %d.", progress.epoch + 1, progress.step)
-        history = History(self.folder / "history.jsonl", keep=progress.epoch)
+        history = History(self.folder / "history.jsonl", last_epoch=progress.epoch)
         if progress.finished:
-            logging.info("This run is trained to its end; best epoch: %d.", progress.best_epoch + 1)
+            logging.info("This run is trained to its end; best epoch: %d.", progress.best_epoch)
             return
         writer = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
+        self.sums = dict(progress.sums)
         bar = ProgressBar(self.total_steps, self.batch_size, done=progress.step)
         with stop_requests() as stop_requested, writer.as_default(), bar:
             while not progress.finished:
                 self.epoch(bar, stop_requested)
-                self.end_epoch(bar, history)
-                self.checkpoints.save()
+                progress.epoch += 1
+                progress.step_in_epoch = 0
+                ended = progress.step >= self.total_steps
+                if ended or progress.epoch % self.config.validate_every == 0:
+                    self.validation(bar, history)
+                    self.checkpoints.save()
 
     def epoch(self, bar: ProgressBar, stop_requested: Callable[[], bool]) -> None:
         """The steps of this epoch that are still to do."""
         progress = self.progress
-        self.sums = dict(progress.sums)
         order = epoch_order(self.count, self.config.seed, progress.epoch)
         batches = training_batches(self.features, order, self.batch_size, progress.step_in_epoch)
         for batch in distribute.distribute_batches(self.strategy, batches):
@@ -121,6 +125,7 @@ class _Loop:
                 self.sums[name] = self.sums.get(name, 0.0) + loss
             progress.step += 1
             progress.step_in_epoch += 1
+            progress.steps_since_validation += 1
             bar.advance(self.mean_losses)
             if progress.step >= self.total_steps:
                 break
@@ -135,16 +140,17 @@ class _Loop:
                 )
 
     def mean_losses(self) -> dict[str, float]:
-        return {name: float(v) / self.progress.step_in_epoch for name, v in self.sums.items()}
+        steps = self.progress.steps_since_validation
+        return {name: float(value) / steps for name, value in self.sums.items()}
 
-    def end_epoch(self, bar: ProgressBar, history: History) -> None:
-        """Validates, keeps the model if it is the best so far, decides whether to go on."""
+    def validation(self, bar: ProgressBar, history: History) -> None:
+        """After an epoch: validates, keeps the model if it is the best so far, decides whether to go on."""
         progress, config = self.progress, self.config
         losses = self.mean_losses()
         for name, value in losses.items():
             if not np.isfinite(value):
                 raise UserError(
-                    f"{name} became {value} in epoch {progress.epoch + 1}. Lower --learning_rate "
+                    f"{name} became {value} in epoch {progress.epoch}. Lower --learning_rate "
                     f"(now {config.learning_rate}) and start again in another --run_dir."
                 )
         metrics = dict(self.validate(self.trainer.model))
@@ -154,29 +160,29 @@ class _Loop:
             progress.best, progress.best_epoch = metrics[config.monitor], progress.epoch
             with files.replacing(self.folder / "model.keras") as path:
                 self.trainer.model.save(path)
-        history.add({"epoch": progress.epoch + 1, "step": progress.step, **losses, **metrics})
+        history.add({"epoch": progress.epoch, "step": progress.step, **losses, **metrics})
         for name, value in {**losses, **{f"validation/{k}": v for k, v in metrics.items()}}.items():
             tf.summary.scalar(name, value, step=progress.step)
-        bar.epoch_line(progress.epoch + 1, losses, config.monitor, metrics[config.monitor])
+        bar.epoch_line(progress.epoch, losses, config.monitor, metrics[config.monitor])
         waited = progress.epoch - progress.best_epoch
         progress.finished = progress.step >= self.total_steps or 0 < config.patience <= waited
-        progress.epoch += 1
-        progress.step_in_epoch = 0
-        progress.sums = {}
+        progress.steps_since_validation = 0
+        progress.sums = self.sums = {}
 
 
 class History:
-    """`history.jsonl`: one line of losses and validation metrics an epoch.
+    """`history.jsonl`: one line of losses and validation metrics a validation.
 
     Args:
         path: of the file.
-        keep: epochs that the checkpoint knows of; later lines, written before a kill, are dropped,
-            for their epochs are run again.
+        last_epoch: the last whole epoch that the checkpoint knows of; later lines, written before
+            a kill, are dropped, for their epochs are run again.
     """
 
-    def __init__(self, path: pathlib.Path, keep: int) -> None:
+    def __init__(self, path: pathlib.Path, last_epoch: int) -> None:
         self.path = path
-        self.lines = path.read_text(encoding="utf-8").splitlines()[:keep] if path.exists() else []
+        rows = read_history(path) if path.exists() else []
+        self.lines = [json.dumps(row) for row in rows if row["epoch"] <= last_epoch]
 
     def add(self, row: Mapping[str, float]) -> None:
         self.lines.append(json.dumps(row))

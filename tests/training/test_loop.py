@@ -164,3 +164,16 @@ def test_divergence_is_refused(features, tmp_path):
     features[keys.IMAGE_FEATURES][3, 2] = np.nan
     with pytest.raises(UserError, match="became nan"):
         train(features, tmp_path)
+
+
+def test_validations_may_be_rare(features, tmp_path):
+    """Seven epochs of five steps, validated after the third, the sixth and the last."""
+    settings = {"epochs": 7, "validate_every": 3}
+    whole = train(features, tmp_path / "whole", Validate((1, 2, 3)), **settings)
+    rows = read_history(tmp_path / "whole/history.jsonl")
+    assert [(row["epoch"], row["step"]) for row in rows] == [(3, 15), (6, 30), (7, 35)]
+    with pytest.raises(RuntimeError, match="killed"):
+        train(features, tmp_path / "cut", Validate((1, 2, 3), dies_at=2), **settings)
+    resumed = train(features, tmp_path / "cut", Validate((2, 3)), **settings)
+    assert_equal_models(whole, resumed)
+    assert read_history(tmp_path / "cut/history.jsonl") == rows
