@@ -21,19 +21,20 @@ setuptools.setup(
     python_requires=">=3.11,<3.14",
     packages=setuptools.find_packages(include=["huse_tf", "huse_tf.*"]),
     package_data={"huse_tf": ["py.typed", "evaluation/*.html", "evaluation/*.css"]},
+    # Floors are the oldest release with wheels for Python 3.13, where that decides.
     install_requires=[
         "absl-py>=2.1",
         "jinja2>=3.1",
         "keras>=3.15,<3.16",
         "keras-hub>=0.32,<0.33",
-        "markupsafe>=2.1",
-        "matplotlib>=3.8",
-        "numpy>=1.26",
-        "pandas>=2.2",
-        "pillow>=10.3",
+        "markupsafe>=3.0",
+        "matplotlib>=3.9.2",
+        "numpy>=2.1",
+        "pandas>=2.2.3",
+        "pillow>=11.0",
         "safetensors>=0.4.3",  # keras-hub reads weights with it but does not require it
-        "scikit-learn>=1.4",
-        "scipy>=1.11",
+        "scikit-learn>=1.5.2",
+        "scipy>=1.14.1",
         "tensorboard>=2.20",  # tf.summary.scalar lives there; TensorFlow 2.21 does not require it
         "tensorflow>=2.20,<2.22",
         "tensorflow-text>=2.20.1,<2.22",
@@ -42,7 +43,7 @@ setuptools.setup(
     extras_require={
         # tensorflow-hub imports pkg_resources, which setuptools dropped in 81.
         "hub": ["tensorflow-hub>=0.16.1", "setuptools<81"],
-        "parquet": ["pyarrow>=15"],
+        "parquet": ["pyarrow>=18"],
         "dev": ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "mypy>=1.11", "pandas-stubs"],
     },
 )

@@ -23,9 +23,10 @@ from huse_tf.errors import UserError
 from huse_tf.quiet import import_tensorflow
 
 flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds, at least three for a claim.")
-flags.DEFINE_string("output", None, "The Markdown file with the two marks.", required=True)
+flags.DEFINE_string("output", None, "The Markdown file that holds the marks.", required=True)
+flags.DEFINE_string("mark", "ablation", "NAME of the marks <!-- NAME --> and <!-- end of NAME -->.")
+flags.DEFINE_list("variants", [], "Numbers of the variants to train, from 0. Default: all.")
 
-BEGIN, END = "<!-- ablation -->", "<!-- end of ablation -->"
 # Row of the table -> changes to the method.
 VARIANTS: dict[str, dict[str, float | str]] = {
     "HUSE": {},
@@ -53,25 +54,29 @@ def main(values: flags.FlagValues) -> None:
     import_tensorflow()
     seeds = [int(seed) for seed in values.seeds]
     home = pathlib.Path(base.training.run_dir + "-ablation")
-    rows: dict[str, list[Mapping[str, float]]] = {FLOOR: [], **{name: [] for name in VARIANTS}}
+    chosen = {int(number) for number in values.variants} or set(range(len(VARIANTS)))
+    variants = [v for number, v in enumerate(VARIANTS.items()) if number in chosen]
+    rows: dict[str, list[Mapping[str, float]]] = {FLOOR: [], **{name: [] for name, _ in variants}}
     for seed in seeds:
-        for number, (name, changes) in enumerate(VARIANTS.items()):
+        for name, changes in variants:
+            number = list(VARIANTS).index(name)
             print(f"{name}, seed {seed}", flush=True)
             settings = _settings(base, changes, seed, home / f"variant-{number}-seed-{seed}")
             rows[name].append(_figures(settings))
         rows[FLOOR].append(_floor(settings))
     command = shlex.join(["python", *sys.argv])
     path = pathlib.Path(values.output)
-    files.write_text(path, _between_marks(path, _document(command, rows, seeds)))
+    files.write_text(path, _between_marks(path, values.mark, _document(command, rows, seeds)))
     print(_table(rows))
 
 
-def _between_marks(path: pathlib.Path, table: str) -> str:
+def _between_marks(path: pathlib.Path, mark: str, table: str) -> str:
     """The file's text, with what stands between the two marks replaced."""
-    head, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, tail = rest.partition(END)
+    marks = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
+    head, begin, rest = path.read_text(encoding="utf-8").partition(marks[0])
+    _, end, tail = rest.partition(marks[1])
     if not (begin and end):
-        raise UserError(f"{path} must hold the marks {BEGIN} and {END}, each on its own line.")
+        raise UserError(f"{path} must hold the marks {' and '.join(marks)}, each on its own line.")
     return f"{head}{begin}\n{table}{end}{tail}"
 
 

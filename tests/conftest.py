@@ -5,6 +5,7 @@ process breaks CPU collectives: hence one of each for the whole session.
 """
 
 import os
+from typing import Any
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -14,11 +15,17 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Not in the process that only hands tests out to others: it would write TensorFlow's lines
+    # about missing GPUs behind pytest's last line.
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        import tensorflow as tf
+
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+        )
 
 
 @pytest.fixture
@@ -27,7 +34,7 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(scope="session")
-def mirrored() -> tf.distribute.Strategy:
+def mirrored() -> Any:
     """Two replicas on two logical CPUs."""
     from huse_tf.distribute import make_strategy
 

@@ -228,6 +228,16 @@ def test_measuring_into_the_run_keeps_the_other_side(copied):
     assert "image_to_text/class/recall_at_1" not in result.metrics
 
 
+def test_the_fusion_weight_is_that_of_the_validation_side(copied, tmp_path):
+    """It is not tuned on the items that are measured: another one in the file is taken as it is."""
+    run, config = copied
+    figures = metrics_of(run)
+    figures["validation"]["classification/fusion_weight"] = 0.15
+    files.write_json(run / "metrics.json", figures)
+    result = workflow.evaluate_run(run, config, output=tmp_path / "out")
+    assert result.metrics["classification/fusion_weight"] == 0.15
+
+
 def test_another_catalogue_is_measured_into_its_own_folder(copied, tmp_path):
     """It has one class of the three; its features are in the run's file, by picture."""
     run, config = copied
