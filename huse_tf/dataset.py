@@ -230,7 +230,7 @@ def _fingerprint(items: pd.DataFrame) -> dict[str, Any]:
         "items": len(items),
         "products": int(items["product_id"].nunique()),
         "classes": int(items["label"].nunique()),
-        **{side: int(count) for side, count in items["split"].value_counts().items()},
+        **{str(side): int(n) for side, n in items["split"].value_counts().items()},
     }
 
 
