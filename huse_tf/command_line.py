@@ -36,6 +36,11 @@ def run(command: Callable[[flags.FlagValues], None], *sections: str, method: boo
                     f"Settings are given as --NAME=VALUE. Received: {' '.join(arguments[1:])!r}."
                 )
             command(flags.FLAGS)
+        except KeyboardInterrupt:
+            print(
+                "Interrupted. The same command goes on; what was encoded is kept.", file=sys.stderr
+            )
+            sys.exit(130)
         except UserError as error:
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
             sys.exit(2)

@@ -135,7 +135,7 @@ class _Loop:
                 self.checkpoints.save()
             if stop_requested():
                 raise Stopped(
-                    f"Stopped after step {progress.step} (epoch {progress.epoch + 1}); everything is "
+                    f"asked to stop after step {progress.step} (epoch {progress.epoch + 1}); everything is "
                     f"saved in {str(self.folder)!r}. The same command goes on from there."
                 )
 
