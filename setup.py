@@ -20,10 +20,13 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=setuptools.find_packages(include=["huse_tf", "huse_tf.*"]),
-    package_data={"huse_tf": ["py.typed", "evaluation/*.html", "evaluation/*.css"]},
+    package_data={
+        "huse_tf": ["py.typed", "data/*.html", "evaluation/*.html", "pages/*.html", "pages/*.css"]
+    },
     # Floors are the oldest release with wheels for Python 3.13, where that decides.
     install_requires=[
         "absl-py>=2.1",
+        "fsspec>=2024.10",
         "jinja2>=3.1",
         "keras>=3.15,<3.16",
         "keras-hub>=0.32,<0.33",
@@ -44,6 +47,14 @@ setuptools.setup(
         # tensorflow-hub imports pkg_resources, which setuptools dropped in 81.
         "hub": ["tensorflow-hub>=0.16.1", "setuptools<81"],
         "parquet": ["pyarrow>=18"],
-        "dev": ["pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6", "mypy>=1.11", "pandas-stubs"],
+        "beam": ["apache-beam>=2.65"],
+        "dev": [
+            "hypothesis>=6.115",
+            "pytest>=8",
+            "pytest-xdist>=3.5",
+            "ruff>=0.6",
+            "mypy>=1.11",
+            "pandas-stubs",
+        ],
     },
 )

@@ -16,6 +16,8 @@ _PUBLIC = {
     "UserError": "huse_tf.errors",
     "evaluate_run": "huse_tf.workflow",
     "export_run": "huse_tf.workflow",
+    "from_dataframe": "huse_tf.data.readers.dataframe",
+    "from_dataset": "huse_tf.data.readers.dataset",
     "read_catalogue": "huse_tf.data.catalogue",
     "train_run": "huse_tf.workflow",
 }

@@ -22,12 +22,29 @@ from huse_tf.settings import Settings, setting
 class DataConfig(Settings):
     """The catalogue: where it lies, what its columns mean, how it is split."""
 
-    catalogue: str = setting("", "The catalogue, a CSV file with one row per picture.")
+    catalogue: str = setting(
+        "",
+        "The catalogue: a file, glob, folder or URL of CSV, TSV, JSONL, Parquet or prepared shards; "
+        "or a folder of pictures by class.",
+    )
+    catalogue_format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "shards", "images"] = (
+        setting("auto", "Format of the catalogue; auto goes by the files' endings.")
+    )
     image_root: str = setting(
         "", "Folder that picture paths are relative to. Default: the catalogue's folder."
     )
-    image_column: str = setting(
-        "image", "Column with the path of the picture, relative to the image root."
+    image_columns: tuple[str, ...] = setting(
+        ("image",), "Columns with pictures; a row gives one item per picture."
+    )
+    image_separator: str = setting(
+        "", "What stands between several pictures in one cell; empty: a cell is one picture."
+    )
+    image_cells: Literal["path", "base64"] = setting(
+        "path",
+        "What a text cell of an image column holds: a path relative to the image root, or base64.",
+    )
+    item_column: str = setting(
+        "", "Column that names the item. Default: the picture's path, or the product's id."
     )
     product_column: str = setting(
         "product_id",
@@ -37,9 +54,32 @@ class DataConfig(Settings):
         ("name", "description"),
         "Columns with text, joined in this order. The first one is the title.",
     )
-    class_column: str = setting("classes", "Column with the class path.")
+    class_columns: tuple[str, ...] = setting(
+        ("classes",), "Columns with the class path, or with its levels from the top down."
+    )
     class_separator: str = setting("<", "What stands between the levels of a class path.")
-    delimiter: str = setting(",", "What stands between the columns of the CSV.")
+    multi_label: bool = setting(
+        False, "Items may have several classes; the classifier is then a sigmoid per class."
+    )
+    label_separator: str = setting(
+        "|", "What stands between several class paths in one cell, with --multi_label."
+    )
+    weight_column: str = setting("", "Column with the item's weight in training, above 0.")
+    attribute_columns: tuple[str, ...] = setting(
+        (), "Further columns to carry along, for the report and the prepared shards."
+    )
+    delimiter: str = setting(",", "What stands between the columns of a CSV.")
+    missing: Literal["keep", "reject"] = setting(
+        "keep", "What becomes of rows whose image or text cell is empty."
+    )
+    taxonomy: str = setting(
+        "",
+        "File or folder with the class tree: 'A > B > C' lines, parent and child columns, or WordNet. "
+        "Classes are then node names. Default: the tree of the class paths.",
+    )
+    taxonomy_format: Literal["auto", "paths", "parents", "wordnet"] = setting(
+        "auto", "Format of --taxonomy; auto goes by its content."
+    )
     max_rejected_share: float = setting(
         0.05,
         "Refuse to train when more than this share of the rows was rejected.",
@@ -59,6 +99,35 @@ class DataConfig(Settings):
         0.15, "Share of the product groups held out for the final figures.", minimum=0, maximum=1
     )
     split_seed: int = setting(0, "Seed of the split into training, validation and test.", minimum=0)
+    split_by: Literal["group", "time", "column"] = setting(
+        "group", "Random groups, the newest groups for testing, or sides as a column gives them."
+    )
+    split_column: str = setting(
+        "", "Column with train, validation or test (--split_by=column), or with the time."
+    )
+    near_duplicate_bits: int = setting(
+        0,
+        "Pictures whose perceptual hashes differ in at most this many of 64 bits stay on one side; "
+        "-1 compares bytes only.",
+        minimum=-1,
+        maximum=8,
+    )
+    unseen_classes: tuple[str, ...] = setting(
+        (), "Classes held out from training wholly, for zero-shot figures (--split=unseen)."
+    )
+    unseen_class_fraction: float = setting(
+        0.0,
+        "Share of the classes to hold out likewise, drawn by --split_seed.",
+        minimum=0,
+        maximum=0.9,
+    )
+
+    @property
+    def name(self) -> str:
+        """What to call this catalogue: its folder, or the folder that its file lies in."""
+        path = pathlib.PurePath(self.catalogue.rpartition("://")[2])
+        folder = path.parent if path.suffix else path
+        return folder.name or pathlib.Path(folder).resolve().name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,10 +142,10 @@ class FeatureConfig(Settings):
         "Text encoder; join several with +, e.g. bert_last4:minilm+tfidf. word_cnn is trained with the tower.",
     )
     class_encoder: str = setting("minilm", "Text encoder of the class names, for the class graph.")
-    class_graph: Literal["name", "path", "tree"] = setting(
+    class_graph: str = setting(
         "name",
-        "Distance of two classes: cosine of their names' embeddings, of their whole paths' (levels "
-        "embedded and combined), or Wu-Palmer distance in the tree.",
+        "Distance of two classes: name (cosine of names' embeddings), path (of whole paths'), tree "
+        "(Wu-Palmer), hops (shortest path), file:FILE (.npy or .csv), or a blend like 0.7*name+0.3*tree.",
     )
     cache_dir: str = setting(".cache/huse_tf", "Folder of the feature cache.")
     encoder_batch_size: int = setting(
@@ -101,6 +170,28 @@ class TrainingConfig(Settings):
     )
     learning_rate: float = setting(3e-4, "Learning rate.", minimum=0)
     momentum: float = setting(0.0, "Momentum, for rmsprop and sgd.", minimum=0, maximum=1)
+    class_balance: Literal["none", "weights", "sampling", "logits"] = setting(
+        "none",
+        "Against rare classes' neglect: weigh their items up, draw them as often, or adjust logits.",
+    )
+    token_dropout: float = setting(
+        0.0,
+        "Chance of each word to be left out while training, for --text_encoder=word_cnn.",
+        minimum=0,
+        maximum=0.9,
+    )
+    field_dropout: float = setting(
+        0.0,
+        "Chance of each text column to be left out while training; the text encoder then runs in every step.",
+        minimum=0,
+        maximum=0.9,
+    )
+    modality_dropout: float = setting(
+        0.0,
+        "Share of complete items that lose their image or their text while training.",
+        minimum=0,
+        maximum=0.9,
+    )
     batch_size: int = setting(128, "Items a step, over all replicas together.", minimum=1)
     epochs: int = setting(60, "Passes over the training items at most.", minimum=1)
     max_steps: int = setting(
@@ -114,9 +205,13 @@ class TrainingConfig(Settings):
         "Stop after this many epochs without a better --monitor; 0 never stops early.",
         minimum=0,
     )
-    monitor: str = setting(
-        "classification/fused/accuracy",
-        "Validation metric (higher is better) that picks the best checkpoint.",
+    monitor: tuple[str, ...] = setting(
+        (
+            "classification/fused/accuracy",
+            "classification/image/accuracy",
+            "classification/text/accuracy",
+        ),
+        "Validation metrics (higher is better) whose mean picks the best checkpoint.",
     )
     checkpoint_every_steps: int = setting(
         0, "Checkpoint within epochs too, every so many steps; 0: at epoch ends only.", minimum=0

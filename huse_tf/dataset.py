@@ -7,9 +7,8 @@ in the run's folder; later calls take them from there, so class ids and word ids
 from __future__ import annotations
 
 import dataclasses
-import functools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,19 +17,28 @@ from absl import logging
 
 from huse_tf import files, keys
 from huse_tf.config import Config, FeatureConfig
-from huse_tf.data.catalogue import Catalogue, check_rejected_share, read_catalogue, write_rejected
-from huse_tf.data.splits import leaks, split, train_only_labels
+from huse_tf.data.assembly import assemble, labelled
+from huse_tf.data.catalogue import (
+    Catalogue,
+    check_rejected_share,
+    read_catalogue,
+    safe_for_spreadsheets,
+    write_rejected,
+)
+from huse_tf.data.class_cells import path_names
+from huse_tf.data.leaks import Leak
+from huse_tf.data.records import Source
+from huse_tf.data.splits import train_only_labels
 from huse_tf.data.taxonomy import Taxonomy, path_name
 from huse_tf.errors import UserError
-from huse_tf.features.class_graph import class_distances
+from huse_tf.features.class_graph import class_distances, parse_class_graph
 from huse_tf.features.encoder import Encoder
-from huse_tf.features.encoders import make_image_encoder, make_text_encoder
-from huse_tf.features.extract import extract
-from huse_tf.features.precomputed import Precomputed
+from huse_tf.features.rows import take
+from huse_tf.features.run_encoders import TEXT_ENCODER, RunEncoders, encode_class_names
 from huse_tf.methods.base import DataSpec
+from huse_tf.training.class_balance import class_shares
 
 TAXONOMY = "taxonomy.json"
-TEXT_ENCODER = "text_encoder.json"
 CLASS_DISTANCES = "class_distances.npy"
 FINGERPRINT = "data.json"
 
@@ -40,122 +48,93 @@ class Dataset:
     """Usable items with their features.
 
     Attributes:
-        items: columns of `data.catalogue.Item`, and label (int class id) and split.
-        features: per key (keys.py) an array [items, ...]; the label is one of them.
+        items: columns of `data.items.Item`, and label, labels and split (`data.assembly`).
+        features: per key (keys.py) an array [items, ...], or what looks like one; labels, weights and masks are among them.
         taxonomy: the classes; a label is an index into them.
         spec: what a method needs to know of the data.
-        rejected: the rows that could not be used, with reasons.
+        rows: number of rows in the catalogue.
+        rejected: the entries that could not be used, with reasons.
         train_only: labels without held-out items.
+        leaks: what the sides of the split share in spite of all.
     """
 
     items: pd.DataFrame
-    features: dict[str, np.ndarray]
+    features: dict[str, Any]
     taxonomy: Taxonomy
     spec: DataSpec
+    rows: int
     rejected: pd.DataFrame
     train_only: list[int]
+    leaks: list[Leak] = dataclasses.field(default_factory=list)
 
-    def side(self, name: str) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    def side(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
         """The items of one side of the split, and their features."""
         chosen = (self.items["split"] == name).to_numpy()
-        return self.items[chosen], {key: array[chosen] for key, array in self.features.items()}
+        return self.items[chosen], {
+            key: take(array, chosen) for key, array in self.features.items()
+        }
 
 
-class Encoders:
-    """The encoders of a run; made when first asked for, the text encoder as it was fitted.
-
-    Args:
-        config: their names.
-        state: what the text encoder learned, or None if it has yet to be fitted.
-    """
-
-    def __init__(self, config: FeatureConfig, state: Mapping[str, Any] | None = None) -> None:
-        self._config = config
-        self._state = None if state is None else dict(state)
-
-    @functools.cached_property
-    def image(self) -> Encoder | Precomputed:
-        spec = self._config.image_encoder
-        return _precomputed(spec) or make_image_encoder(spec)
-
-    @functools.cached_property
-    def text(self) -> Encoder | Precomputed:
-        spec = self._config.text_encoder
-        return _precomputed(spec) or make_text_encoder(spec, self._state)
-
-    @classmethod
-    def of_run(cls, config: FeatureConfig, folder: pathlib.Path) -> Encoders:
-        """The encoders of the run that lies in `folder`."""
-        return cls(config, files.read_json(folder / TEXT_ENCODER))
-
-    def encode(
-        self, encoder: Encoder | Precomputed, inputs: Sequence, ids: Sequence[str], label: str
-    ) -> tuple[np.ndarray, dict[int, str]]:
-        """Features [n, ...] of the inputs, and the reasons for those that have none."""
-        if isinstance(encoder, Precomputed):
-            return encoder.lookup(ids), {}
-        found = extract(
-            encoder,
-            inputs,
-            cache_dir=pathlib.Path(self._config.cache_dir),
-            batch_size=self._config.encoder_batch_size,
-            label=label,
-        )
-        return found.features, found.failed
+def spool_dir(config: FeatureConfig) -> pathlib.Path:
+    """Where pictures go that have no local file of their own."""
+    return pathlib.Path(config.cache_dir) / "pictures"
 
 
-def _precomputed(spec: str) -> Precomputed | None:
-    """The features of `precomputed:FILE`; None for the names of encoders."""
-    name, _, file = spec.partition(":")
-    return Precomputed(pathlib.Path(file)) if name == "precomputed" else None
-
-
-def prepare(config: Config, folder: pathlib.Path) -> Dataset:
+def prepare(config: Config, folder: pathlib.Path, source: Source | None = None) -> Dataset:
     """The data of a run: read, checked, split and encoded.
 
     Args:
         config: the run's settings.
         folder: the run's; receives `rejected.csv`, `items.csv` and what fixes the meaning of labels.
+        source: the rows, if they come from Python.
 
     Raises:
         UserError: the catalogue cannot be used, too many rows are rejected, or it is no longer the
             one that the run in `folder` began with.
     """
-    encoders = Encoders(config.features)
-    catalogue, image = _readable(config, encoders)
+    parse_class_graph(config.features.class_graph)  # before hours of reading, not after
+    encoders = RunEncoders(config.features)
+    catalogue, image = _readable(config, encoders, source)
     _report_rejected(catalogue, config, folder / "rejected.csv")
-    taxonomy = Taxonomy.from_paths(catalogue.items["class_path"])
-    if len(taxonomy.classes) < 2:
-        raise UserError(
-            f"The catalogue has one class only, {path_name(taxonomy.classes[0])!r}; there is "
-            "nothing to tell apart. Expected at least two classes."
-        )
-    items = catalogue.items.assign(label=[taxonomy.label(p) for p in catalogue.items["class_path"]])
-    data = config.data
-    sides = split(items, data.validation_fraction, data.test_fraction, data.split_seed)
-    items = items.assign(split=sides)
-    found = leaks(items, sides)
-    if found:
-        raise RuntimeError(f"The split leaks; this is a defect of huse_tf. {found[0]}")
+    assembly = assemble(catalogue.items, config.data)
+    items, taxonomy = assembly.items, assembly.taxonomy
+    for leak in assembly.leaks:
+        logging.warning("The sides of the split share data. %s", leak)
     fingerprint = _fingerprint(items)
     _check_unchanged(fingerprint, folder)
-    training_texts = items["text"][items["split"] == keys.TRAIN].tolist()
+    trained = items[items["split"] == keys.TRAIN]
+    training_texts = [text for text in trained["text"] if text]
     state: dict[str, Any] = {}
     if isinstance(encoders.text, Encoder):
         encoders.text.fit(training_texts)
         state = encoders.text.state()
-    distances = _class_distances(config.features, taxonomy, encoders, training_texts)
-    dataset = _dataset(catalogue, items, image, taxonomy, distances, encoders)
+    distances = class_distances(
+        taxonomy.classes,
+        config.features.class_graph,
+        lambda names: encode_class_names(config.features, names, training_texts),
+    )
+    dataset = _dataset(catalogue, items, image, taxonomy, distances, encoders, config)
+    dataset = dataclasses.replace(dataset, leaks=assembly.leaks)
     # Only now: settings that were refused have not begun a run.
     files.write_json(folder / TEXT_ENCODER, state)
     files.write_text(folder / TAXONOMY, taxonomy.to_json())
     with files.replacing(folder / CLASS_DISTANCES) as path:
         np.save(path, distances)
-    table = items.drop(columns=["image_path"]).assign(class_path=items["class_path"].map(path_name))
     with files.replacing(folder / "items.csv") as path:
-        table.to_csv(path, index=False, encoding="utf-8")
+        items_table(items, config).to_csv(path, index=False, encoding="utf-8")
     files.write_json(folder / FINGERPRINT, fingerprint)
     return dataset
+
+
+def items_table(items: pd.DataFrame, config: Config) -> pd.DataFrame:
+    """The items as a table to read, every cell plain and safe to open in a spreadsheet."""
+    attributes = {
+        name: [cells[place] for cells in items["attributes"]]
+        for place, name in enumerate(config.data.attribute_columns)
+    }
+    names = ["image_path", "text_fields", "attributes", "class_paths", "labels"]
+    table = items.drop(columns=names).assign(class_path=items["class_paths"].map(path_names))
+    return safe_for_spreadsheets(table.assign(**attributes))
 
 
 def prepare_other(config: Config, folder: pathlib.Path, output: pathlib.Path) -> Dataset:
@@ -168,37 +147,46 @@ def prepare_other(config: Config, folder: pathlib.Path, output: pathlib.Path) ->
         folder: the run's.
         output: receives `rejected.csv`.
     """
-    encoders = Encoders.of_run(config.features, folder)
+    encoders = RunEncoders.of_run(config.features, folder)
     taxonomy = Taxonomy.from_json((folder / TAXONOMY).read_text(encoding="utf-8"))
     catalogue, image = _readable(config, encoders)
     unseen = {
         index: f"class not in the model's vocabulary: {path_name(path)!r}"
-        for index, path in enumerate(catalogue.items["class_path"])
+        for index, paths in enumerate(catalogue.items["class_paths"])
+        for path in paths
         if taxonomy.find(path) is None
     }
-    image = np.delete(image, list(unseen), axis=0)
-    catalogue = _without(catalogue, unseen, config.data.class_column)
+    image = take(image, _others(len(catalogue.items), unseen))
+    catalogue = _without(catalogue, unseen, ",".join(config.data.class_columns))
     _report_rejected(catalogue, config, output / "rejected.csv")
-    items = catalogue.items.assign(
-        label=[taxonomy.label(p) for p in catalogue.items["class_path"]], split=keys.TEST
-    )
+    items = labelled(catalogue.items, taxonomy).assign(split=keys.TEST)
     distances = np.load(folder / CLASS_DISTANCES, allow_pickle=False)
-    return _dataset(catalogue, items, image, taxonomy, distances, encoders)
+    return _dataset(catalogue, items, image, taxonomy, distances, encoders, config)
 
 
-def _readable(config: Config, encoders: Encoders) -> tuple[Catalogue, np.ndarray]:
-    """The catalogue without the pictures that the encoder cannot read, and the others' features."""
-    catalogue = read_catalogue(config.data)
-    logging.info("Catalogue: %d rows, %d usable.", catalogue.rows, len(catalogue.items))
+def _readable(
+    config: Config, encoders: RunEncoders, source: Source | None = None
+) -> tuple[Catalogue, Any]:
+    """The catalogue without the pictures that the encoder cannot read, and all image features."""
+    catalogue = read_catalogue(config.data, spool_dir(config.features), source)
+    logging.info("Catalogue: %d rows, %d usable items.", catalogue.rows, len(catalogue.items))
     features, failed = encoders.encode(
         encoders.image,
         [pathlib.Path(path) for path in catalogue.items["image_path"]],
-        catalogue.items["image"].tolist(),
+        catalogue.items["item_id"].tolist(),
+        (catalogue.items["image_path"] != "").to_numpy(),
         "Pictures",
     )
-    failed = {index: f"the image encoder cannot read it: {why}" for index, why in failed.items()}
-    kept = np.delete(features, list(failed), axis=0)
-    return _without(catalogue, failed, config.data.image_column), kept
+    failed = {row: f"the image encoder cannot read it: {why}" for row, why in failed.items()}
+    kept = take(features, _others(len(catalogue.items), failed))
+    return _without(catalogue, failed, ",".join(catalogue.columns.images)), kept
+
+
+def _others(count: int, chosen: Iterable[int]) -> np.ndarray:
+    """[count] bool: all but the chosen places."""
+    kept = np.ones(count, bool)
+    kept[list(chosen)] = False
+    return kept
 
 
 def _without(catalogue: Catalogue, failed: Mapping[int, str], column: str) -> Catalogue:
@@ -207,18 +195,19 @@ def _without(catalogue: Catalogue, failed: Mapping[int, str], column: str) -> Ca
         return catalogue
     items = catalogue.items.iloc[list(failed)]
     reasons = list(failed.values())
-    moved = items[["row", "product_id", "image"]].assign(column=column, reason=reasons)
+    moved = items[["file", "row", "product_id", "image"]].assign(column=column, reason=reasons)
+    rejected = pd.concat([catalogue.rejected, moved])
     return dataclasses.replace(
         catalogue,
         items=catalogue.items.drop(items.index).reset_index(drop=True),
-        rejected=pd.concat([catalogue.rejected, moved]).sort_values("row", ignore_index=True),
+        rejected=rejected.sort_values(["file", "row"], kind="stable", ignore_index=True),
     )
 
 
 def _report_rejected(catalogue: Catalogue, config: Config, path: pathlib.Path) -> None:
     write_rejected(catalogue, path)
     if len(catalogue.rejected):
-        logging.warning("Rejected: %d rows, see %s.", len(catalogue.rejected), path)
+        logging.warning("Rejected: %d, see %s.", len(catalogue.rejected), path)
     check_rejected_share(catalogue, config.data.max_rejected_share, path)
 
 
@@ -246,55 +235,53 @@ def _check_unchanged(now: Mapping[str, Any], folder: pathlib.Path) -> None:
         )
 
 
-def _class_distances(
-    config: FeatureConfig, taxonomy: Taxonomy, encoders: Encoders, training_texts: list[str]
-) -> np.ndarray:
-    """[K, K] float32 distances of the classes by name, path or tree."""
-
-    def encode(names: list[str]) -> np.ndarray:
-        encoder = make_text_encoder(config.class_encoder)
-        encoder.fit(training_texts)
-        if encoder.feature_spec.vocabulary_size is not None:
-            raise UserError(
-                "--class_encoder must give vectors of fixed meaning, to measure how far apart class "
-                f"names are. Received: {config.class_encoder!r}, which gives word ids."
-            )
-        vectors = encoders.encode(encoder, names, names, "Class names")[0]
-        empty = [name for name, vector in zip(names, vectors, strict=True) if not vector.any()]
-        if empty:
-            raise UserError(
-                f"--class_encoder={config.class_encoder} knows no word of the class names "
-                f"{', '.join(empty)}. Expected another one, or --class_graph=tree."
-            )
-        return vectors
-
-    return class_distances(taxonomy.classes, config.class_graph, encode)
-
-
 def _dataset(
     catalogue: Catalogue,
     items: pd.DataFrame,
-    image: np.ndarray,
+    image: Any,
     taxonomy: Taxonomy,
     distances: np.ndarray,
-    encoders: Encoders,
+    encoders: RunEncoders,
+    config: Config,
 ) -> Dataset:
-    text, failed = encoders.encode(
-        encoders.text, items["text"].tolist(), items["image"].tolist(), "Texts"
-    )
+    present = (items["text"] != "").to_numpy()
+    ids = items["item_id"].tolist()
+    text, failed = encoders.encode(encoders.text, items["text"].tolist(), ids, present, "Texts")
     if failed:
         index, why = next(iter(failed.items()))
-        raise UserError(f"The text of line {items['row'].iloc[index]} cannot be encoded: {why}")
+        raise UserError(f"The text of row {items['row'].iloc[index]} cannot be encoded: {why}")
+    features: dict[str, Any] = {
+        keys.IMAGE_FEATURES: image,
+        keys.TEXT_FEATURES: text,
+        keys.IMAGE_MASK: (items["image_path"] != "").to_numpy(np.float32),
+        keys.TEXT_MASK: present.astype(np.float32),
+        keys.WEIGHT: items["weight"].to_numpy(np.float32),
+    }
+    if config.data.multi_label:
+        features[keys.LABELS] = _multi_hot(items, len(taxonomy.classes))
+    else:
+        features[keys.LABEL] = items["label"].to_numpy(np.int32)
+    trained = (items["split"] == keys.TRAIN).to_numpy()
+    targets = {
+        key: features[key][trained]
+        for key in (keys.WEIGHT, keys.LABEL, keys.LABELS)
+        if key in features
+    }
     spec = DataSpec(
         image=encoders.image.feature_spec,
         text=encoders.text.feature_spec,
         num_classes=len(taxonomy.classes),
         class_distances=distances,
+        multi_label=config.data.multi_label,
+        class_shares=class_shares(targets, len(taxonomy.classes)) if trained.any() else None,
     )
-    features = {
-        keys.IMAGE_FEATURES: image,
-        keys.TEXT_FEATURES: text,
-        keys.LABEL: items["label"].to_numpy(np.int32),
-    }
     train_only = train_only_labels(items, items["split"].to_numpy())
-    return Dataset(items, features, taxonomy, spec, catalogue.rejected, train_only)
+    return Dataset(items, features, taxonomy, spec, catalogue.rows, catalogue.rejected, train_only)
+
+
+def _multi_hot(items: pd.DataFrame, num_classes: int) -> np.ndarray:
+    """[items, K] float32 multi-hot."""
+    multi_hot = np.zeros((len(items), num_classes), np.float32)
+    for row, labels in zip(multi_hot, items["labels"], strict=True):
+        row[list(labels)] = 1.0
+    return multi_hot

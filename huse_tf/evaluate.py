@@ -16,7 +16,9 @@ from huse_tf.quiet import import_tensorflow
 flags.DEFINE_string(
     "run_dir", None, "The run: the folder that training named at its end.", required=True
 )
-flags.DEFINE_enum("split", "test", ["validation", "test"], "Which side of the run's own split.")
+flags.DEFINE_enum(
+    "split", "test", ["validation", "test", "unseen"], "Which side of the run's own split."
+)
 flags.DEFINE_string("output", "", "Folder of the figures and the report. Default: the run's own.")
 
 

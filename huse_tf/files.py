@@ -12,6 +12,16 @@ from collections.abc import Iterator
 from typing import Any
 
 
+def _read_umask() -> int:
+    """It can only be read by setting it, for all threads; so this is done once, on import."""
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+_UMASK = _read_umask()
+
+
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """A temporary path beside `path`, renamed to it when the block ends well, removed otherwise."""
@@ -22,9 +32,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     try:
         yield temporary
         # mkstemp makes files private; a run folder is as readable as the user's other files.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        temporary.chmod(0o666 & ~_UMASK)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

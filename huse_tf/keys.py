@@ -6,7 +6,13 @@
 # Features: what a method's model eats, and what the feature cache holds.
 IMAGE_FEATURES = "image_features"  # [batch, image_dim] float32, from a frozen image encoder
 TEXT_FEATURES = "text_features"  # [batch, text_dim] float32, or [batch, tokens] int32 word ids
+IMAGE_MASK = "image_mask"  # [batch] float32, 1 where the item has an image, 0 where it has none
+TEXT_MASK = "text_mask"  # [batch] float32, likewise; features of what is missing are zeros
+WEIGHT = "weight"  # [batch] float32 > 0; an item of weight 2 counts as two items
 LABEL = "label"  # [batch] int32, class ids in [0, K)
+LABELS = (
+    "labels"  # [batch, K] float32 multi-hot, in place of LABEL where items have several classes
+)
 
 # Outputs of a two-tower model.
 IMAGE_EMBEDDING = "image_embedding"  # [batch, D] float32, unit norm
@@ -22,7 +28,8 @@ TEXT = "text"  # [batch] string, UTF-8
 # (`TEXT` above is also the name of the text modality.)
 IMAGE = "image"
 
-# Names of the three sides of a split.
+# Names of the sides of a split.
 TRAIN = "train"
 VALIDATION = "validation"
 TEST = "test"
+UNSEEN = "unseen"  # items of classes held out from training wholly

@@ -15,10 +15,11 @@ from huse_tf import keys
 from huse_tf.config import Config
 from huse_tf.data.catalogue import reason_counts
 from huse_tf.dataset import Dataset
-from huse_tf.evaluation.embedding_map import embedding_map
-from huse_tf.evaluation.measure import Predictions, galleries
+from huse_tf.evaluation.embedding_map import EmbeddingMap, embedding_map
+from huse_tf.evaluation.measure import Predictions, galleries, true_classes
 from huse_tf.evaluation.report import Card, Example, Report
 from huse_tf.evaluation.retrieval import Gallery
+from huse_tf.training.loop import monitored
 
 _RESULTS = 6  # shown per query
 
@@ -44,24 +45,23 @@ def make_report(
         history: a row an epoch of training.
         versions: package -> version.
     """
-    fused = predictions.fused(metrics["classification/fusion_weight"])
     side = items["split"].iloc[0]
     settings = json.loads(config.to_json())
-    best = max(history, key=lambda row: row[config.training.monitor])
+    best = max(history, key=lambda row: monitored(row, config.training.monitor))
     catalogue = pathlib.Path(config.data.catalogue)
-    name = catalogue.parent.name if catalogue.parent.name else catalogue.stem
     return Report(
-        title=f"{config.method.name} on {name}, {side} items",
+        title=f"{config.method.name} on {config.data.name}, {side} items",
         subtitle=f"{catalogue.name}, {datetime.datetime.now():%Y-%m-%d %H:%M}",
         metrics=metrics,
         undefined=undefined,
         class_names=dataset.taxonomy.names,
         top_levels=dataset.taxonomy.level(1),
-        labels=items["label"].to_numpy(),
-        predictions={
-            "image": predictions.image_probabilities.argmax(axis=1),
-            "text": predictions.text_probabilities.argmax(axis=1),
-            "fused": fused.argmax(axis=1),
+        class_distances=dataset.spec.class_distances,
+        labels=true_classes(predictions, items),
+        probabilities={
+            keys.IMAGE: predictions.image_probabilities,
+            keys.TEXT: predictions.text_probabilities,
+            "fused": predictions.fused(metrics["classification/fusion_weight"]),
         },
         counts=_counts(dataset),
         rejected=reason_counts(dataset.rejected),
@@ -69,21 +69,28 @@ def make_report(
         history=history,
         best_epoch=int(best["epoch"]),
         examples=_examples(config, items, predictions),
-        embedding_map=embedding_map(
-            predictions.image_embedding, predictions.text_embedding, config.training.seed
-        )
-        if len(items) > 2
-        else None,
+        embedding_map=_map(predictions, config.training.seed),
         settings=settings,
         versions=versions,
     )
 
 
+def _map(predictions: Predictions, seed: int) -> EmbeddingMap | None:
+    """Of the items that have image and text, if they are more than two."""
+    complete = np.flatnonzero(predictions.image_mask & predictions.text_mask)
+    if len(complete) < 3:
+        return None
+    layout = embedding_map(
+        predictions.image_embedding[complete], predictions.text_embedding[complete], seed
+    )
+    return dataclasses.replace(layout, rows=complete[layout.rows])
+
+
 def _counts(dataset: Dataset) -> dict[str, int]:
     sides = dataset.items["split"].value_counts()
     return {
-        "Rows in the catalogue": len(dataset.items) + len(dataset.rejected),
-        "Rejected rows": len(dataset.rejected),
+        "Rows in the catalogue": dataset.rows,
+        "Rejected entries": len(dataset.rejected),
         "Products": int(dataset.items["product_id"].nunique()),
         "Classes": len(dataset.taxonomy.classes),
         **{f"Items, {side}": int(sides[side]) for side in sides.index},
@@ -105,7 +112,7 @@ def _protocol(config: Config, dataset: Dataset, side: str) -> list[str]:
         )
     sentences.append(
         "The weight of image against text in the fused prediction, and the epoch whose model is "
-        f"measured, were chosen on the validation side, by {config.training.monitor}."
+        f"measured, were chosen on the validation side, by {' + '.join(config.training.monitor)}."
     )
     if dataset.train_only:
         names = ", ".join(dataset.taxonomy.names[label] for label in dataset.train_only)
@@ -153,4 +160,4 @@ def _example(
 def _card(items: pd.DataFrame, modality: str, row: int) -> Card:
     item = items.iloc[row]
     picture = pathlib.Path(item["image_path"]) if modality == keys.IMAGE else None
-    return Card(label=int(item["label"]), text=item["text"], picture=picture)
+    return Card(labels=tuple(map(int, item["labels"])), text=item["text"], picture=picture)

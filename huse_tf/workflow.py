@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import pathlib
-import platform
 import time
 from collections.abc import Mapping
 
 import keras
+import pandas as pd
 import tensorflow as tf
 from absl import logging
 
-import huse_tf
 from huse_tf import config as configs
 from huse_tf import dataset as datasets
 from huse_tf import files, keys
-from huse_tf.config import Config, DataConfig, ExportConfig
+from huse_tf.config import Config, DataConfig, ExportConfig, TrainingConfig
+from huse_tf.data.pipeline import Change
+from huse_tf.data.records import Source
 from huse_tf.data.taxonomy import Taxonomy
 from huse_tf.errors import UserError
-from huse_tf.evaluation.measure import measure, predict
+from huse_tf.evaluation.measure import final_fusion_weight, measure, predict
 from huse_tf.evaluation.report import write_report
 from huse_tf.evaluation.summary import summary_table
 from huse_tf.features.encoder import Encoder
+from huse_tf.features.run_encoders import RunEncoders
 from huse_tf.reporting import make_report
+from huse_tf.run_folder import METRICS, MODEL, run_folder, trained_model, versions
 from huse_tf.serving.export import export_model
 from huse_tf.serving.versions import next_version
+from huse_tf.training.class_balance import weights_need_one_class
 from huse_tf.training.loop import fit, read_history
+from huse_tf.training.text_changes import FieldDropout, TokenDropout
 from huse_tf.training.trainer import Trainer
-
-METRICS = "metrics.json"
-MODEL = "model.keras"
-
-# Settings that may differ when a run goes on: none of them changes the model.
-_FREE = {"run_dir", "cache_dir", "encoder_batch_size", "checkpoint_every_steps"}
-_UNBOUND = ("evaluation", "export")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,43 +59,84 @@ class Result:
         return "\n".join([*lines, f"Took    {self.seconds:.0f} s"])
 
 
-def train_run(config: Config) -> Result:
+def train_run(config: Config, source: Source | None = None) -> Result:
     """Prepares the data, trains, evaluates on the test side, reports and exports.
 
     A run that lies unfinished in `config.training.run_dir` goes on where it stood.
+
+    Args:
+        config: all settings.
+        source: the rows of the catalogue, if they come from Python (`data.readers.dataframe`,
+            `data.readers.dataset`).
 
     Raises:
         UserError: for whatever the user can mend; `training.loop.Stopped` after an orderly stop.
     """
     began = time.monotonic()
-    folder, dataset, model = train_model(config)
+    config = _with_monitor(config)
+    folder, dataset, model = train_model(config, source)
     result = _evaluate(model, dataset, config, folder, folder, keys.TEST)
-    export = export_run(folder, config.export)
+    export = export_run(folder, config.export, again=False)
     return dataclasses.replace(result, export=export, seconds=time.monotonic() - began)
 
 
-def train_model(config: Config) -> tuple[pathlib.Path, datasets.Dataset, keras.Model]:
+def train_model(
+    config: Config, source: Source | None = None
+) -> tuple[pathlib.Path, datasets.Dataset, keras.Model]:
     """Prepares the data and trains; returns the run's folder, the data and the best model."""
     # Equal seeds give equal weights only with ops that add up in a fixed order.
     tf.config.experimental.enable_op_determinism()
+    config = _with_monitor(config)
     _check_sides(config.data)
-    folder = _run_folder(config)
-    dataset = datasets.prepare(config, folder)
+    if config.training.class_balance == "weights" and config.data.multi_label:
+        raise weights_need_one_class()
+    folder = run_folder(config)
+    dataset = datasets.prepare(config, folder, source)
     configs.save(config, folder)
     files.write_json(folder / "versions.json", versions())
     _log_data(dataset)
 
     def build() -> Trainer:
         method = config.method
-        return Trainer(method.build_model(dataset.spec), method.build_objective(dataset.spec))
+        adjust = config.training.class_balance == "logits"
+        objective = method.build_objective(dataset.spec, adjust_logits=adjust)
+        return Trainer(method.build_model(dataset.spec), objective)
 
     def validate(model: keras.Model) -> dict[str, float]:
         return measure_side(model, dataset, config, keys.VALIDATION)[0]
 
-    model = fit(build, dataset.side(keys.TRAIN)[1], validate, config.training, folder)
-    figures, _ = measure_side(model, dataset, config, keys.VALIDATION)
+    items, features = dataset.side(keys.TRAIN)
+    changes = _text_changes(config, dataset, items, folder)
+    model = fit(build, features, validate, config.training, folder, changes)
+    items, features = dataset.side(keys.VALIDATION)
+    weight = final_fusion_weight(predict(model, features, dataset.spec.multi_label), items)
+    figures, _ = measure_side(model, dataset, config, keys.VALIDATION, weight)
     files.write_json(folder / METRICS, {keys.VALIDATION: figures})
     return folder, dataset, model
+
+
+def _text_changes(
+    config: Config, dataset: datasets.Dataset, items: pd.DataFrame, folder: pathlib.Path
+) -> list[Change]:
+    """What the settings do to the texts of training batches."""
+    changes: list[Change] = []
+    training = config.training
+    if training.field_dropout:
+        encoder = RunEncoders.of_run(config.features, folder).text
+        if not isinstance(encoder, Encoder):
+            raise UserError(
+                "--field_dropout encodes texts anew while training. Expected an encoder that can. "
+                f"Received: --text_encoder={config.features.text_encoder}."
+            )
+        changes.append(FieldDropout(training.field_dropout, items["text_fields"].tolist(), encoder))
+    if training.token_dropout:
+        if dataset.spec.text.vocabulary_size is None:
+            raise UserError(
+                "--token_dropout leaves out words of texts that are trained on as words. Expected "
+                f"--text_encoder=word_cnn. Received: {config.features.text_encoder!r}."
+            )
+        changes.append(TokenDropout(training.token_dropout))
+    return changes
 
 
 def measure_side(
@@ -110,7 +148,7 @@ def measure_side(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """The figures of one side of a dataset; see `evaluation.measure.measure`."""
     items, features = dataset.side(side)
-    predictions = predict(model, features)
+    predictions = predict(model, features, dataset.spec.multi_label)
     return measure(predictions, items, dataset.taxonomy, config.evaluation, fusion_weight)
 
 
@@ -138,7 +176,7 @@ def evaluate_run(
         raise UserError(
             "The figures of another catalogue would replace the run's own. Expected --output=FOLDER."
         )
-    model = _trained_model(folder)
+    model = trained_model(folder)
     if other_catalogue:
         dataset = datasets.prepare_other(config, folder, output)
     else:
@@ -147,14 +185,29 @@ def evaluate_run(
     return dataclasses.replace(result, seconds=time.monotonic() - began)
 
 
-def export_run(folder: pathlib.Path | str, config: ExportConfig) -> pathlib.Path:
-    """Exports the run in `folder`; returns the folder of the new version."""
+def export_run(
+    folder: pathlib.Path | str, config: ExportConfig, *, again: bool = True
+) -> pathlib.Path:
+    """Exports the run in `folder`.
+
+    Args:
+        folder: of a trained run.
+        config: where to.
+        again: whether to write another version where the newest one holds this very model.
+
+    Returns:
+        The folder of the version.
+    """
     folder = pathlib.Path(folder)
-    model = _trained_model(folder)
+    model = trained_model(folder)
     run = configs.load(folder)
-    encoders = datasets.Encoders.of_run(run.features, folder)
+    encoders = RunEncoders.of_run(run.features, folder)
     metrics = files.read_json(folder / METRICS)
     home = pathlib.Path(config.export_dir) / (config.export_name or folder.resolve().name)
+    model_sha256 = files.sha256_file(folder / MODEL)
+    newest = home / str(next_version(home) - 1)
+    if not again and not config.export_version and _holds(newest, model_sha256):
+        return newest
     version = config.export_version or next_version(home)
     return export_model(
         model,
@@ -163,7 +216,9 @@ def export_run(folder: pathlib.Path | str, config: ExportConfig) -> pathlib.Path
         Taxonomy.from_json((folder / datasets.TAXONOMY).read_text(encoding="utf-8")),
         metrics[keys.VALIDATION]["classification/fusion_weight"],
         home / str(version),
-        {
+        multi_label=run.data.multi_label,
+        card={
+            "model_sha256": model_sha256,
             "config": files.read_json(folder / "config.json"),
             "data": files.read_json(folder / datasets.FINGERPRINT),
             "metrics": metrics.get(keys.TEST, {}),
@@ -171,7 +226,24 @@ def export_run(folder: pathlib.Path | str, config: ExportConfig) -> pathlib.Path
     )
 
 
+def _holds(version: pathlib.Path, model_sha256: str) -> bool:
+    card = version / "card.json"
+    return card.is_file() and files.read_json(card).get("model_sha256") == model_sha256
+
+
+def _with_monitor(config: Config) -> Config:
+    """The settings, with the metrics that items of several classes have, if none were chosen."""
+    if not config.data.multi_label or config.training.monitor != TrainingConfig().monitor:
+        return config
+    monitor = tuple(name.replace("accuracy", "hit_at_1") for name in config.training.monitor)
+    return dataclasses.replace(
+        config, training=dataclasses.replace(config.training, monitor=monitor)
+    )
+
+
 def _check_sides(config: DataConfig) -> None:
+    if config.split_by == "column":
+        return  # the column says what is held out
     for name, use in (
         ("validation_fraction", "pick the best epoch"),
         ("test_fraction", "measure that model"),
@@ -180,49 +252,6 @@ def _check_sides(config: DataConfig) -> None:
             raise UserError(
                 f"Training needs held-out items to {use}. Expected --{name} above 0. Received: 0."
             )
-
-
-def _run_folder(config: Config) -> pathlib.Path:
-    """The run's folder, which need not exist; refused if it holds a run with other settings.
-
-    A run holds on to its settings from its first checkpoint on: before, nothing would be lost.
-    """
-    name = pathlib.Path(config.data.catalogue).resolve().parent.name
-    folder = pathlib.Path(config.training.run_dir or pathlib.Path("runs") / name)
-    if tf.train.latest_checkpoint(str(folder / "checkpoints")):
-        before, now = _binding(configs.load(folder)), _binding(config)
-        changed = [name for name in before | now if before.get(name) != now.get(name)]
-        if changed:
-            raise UserError(
-                f"{str(folder)!r} holds a run with other settings: "
-                + ", ".join(
-                    f"{before.get(n, 'none')} there, {now.get(n, 'none')} here" for n in changed
-                )
-                + ". Give another --run_dir, or the settings of that run."
-            )
-    return folder
-
-
-def _binding(config: Config) -> dict[str, str]:
-    """Flag -> line of the flag file, of all settings that a run's result depends on."""
-    sections = {f.name for part in _UNBOUND for f in dataclasses.fields(getattr(config, part))}
-    lines = {line.partition("=")[0]: line for line in config.to_flagfile().splitlines()}
-    return {
-        flag: line
-        for flag, line in lines.items()
-        if flag.removeprefix("--") not in sections | _FREE
-    }
-
-
-def versions() -> dict[str, str]:
-    """Versions of what results depend on."""
-    packages = ("tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy", "pandas", "pillow")
-    return {
-        "huse_tf": huse_tf.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        **{package: importlib.metadata.version(package) for package in packages},
-    }
 
 
 def _log_data(dataset: datasets.Dataset) -> None:
@@ -243,16 +272,6 @@ def _log_data(dataset: datasets.Dataset) -> None:
         )
 
 
-def _trained_model(folder: pathlib.Path) -> keras.Model:
-    for name in (MODEL, METRICS):
-        if not (folder / name).exists():
-            raise UserError(
-                f"The run in {str(folder)!r} is not trained to its end: it has no {name}. Train it "
-                f"first: python -m huse_tf.train --flagfile={folder / 'flags.txt'}"
-            )
-    return keras.models.load_model(folder / MODEL, compile=False)
-
-
 def _evaluate(
     model: keras.Model,
     dataset: datasets.Dataset,
@@ -268,7 +287,7 @@ def _evaluate(
         raise UserError(f"There are no {split} items to measure.")
     before = files.read_json(folder / METRICS)
     weight = before[keys.VALIDATION]["classification/fusion_weight"]
-    predictions = predict(model, features)
+    predictions = predict(model, features, dataset.spec.multi_label)
     figures, undefined = measure(predictions, items, dataset.taxonomy, config.evaluation, weight)
     kept = (
         before

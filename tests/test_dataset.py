@@ -8,10 +8,11 @@ import pytest
 import tensorflow as tf
 from small_runs import CLASSES, change, rows, settings, vector, write_catalogue
 
-from huse_tf import dataset, keys
+from huse_tf import keys
 from huse_tf.data.taxonomy import path_name
 from huse_tf.dataset import prepare, prepare_other
 from huse_tf.errors import UserError
+from huse_tf.features import run_encoders
 from huse_tf.features.encoder import Encoder
 from huse_tf.methods.base import FeatureSpec
 
@@ -44,7 +45,7 @@ class RedMean(Encoder):
 
 @pytest.fixture
 def red_mean(monkeypatch):
-    monkeypatch.setattr(dataset, "make_image_encoder", lambda spec: RedMean())
+    monkeypatch.setattr(run_encoders, "make_image_encoder", lambda spec: RedMean())
 
 
 def make_wide(path):
@@ -107,7 +108,7 @@ def test_text_encoders_learn_from_training_texts_only(tmp_path):
 
 def test_the_class_encoder_learns_from_training_texts_only(tmp_path, monkeypatch):
     fitted = []
-    make = dataset.make_text_encoder
+    make = run_encoders.make_text_encoder
 
     def spy(spec, state=None):
         encoder = make(spec, state)
@@ -115,7 +116,7 @@ def test_the_class_encoder_learns_from_training_texts_only(tmp_path, monkeypatch
         encoder.fit = lambda texts: (fitted.append(list(texts)), fit(texts))
         return encoder
 
-    monkeypatch.setattr(dataset, "make_text_encoder", spy)
+    monkeypatch.setattr(run_encoders, "make_text_encoder", spy)
     table = [{**row, "name": f"chairs sofas lamps {row['product_id']}"} for row in rows()]
     config = change(settings(tmp_path, table), class_encoder="tfidf", class_graph="name")
     data = prepare(config, tmp_path / "run")
@@ -144,7 +145,7 @@ def test_pictures_that_the_encoder_cannot_read_are_rejected_rows(tmp_path, red_m
     for item, features in zip(
         data.items.itertuples(), data.features[keys.IMAGE_FEATURES], strict=True
     ):
-        assert features[0] == 80 * CLASSES.index(path_name(item.class_path)), item.image
+        assert features[0] == 80 * CLASSES.index(path_name(item.class_paths[0])), item.image
     assert np.isfinite(data.features[keys.IMAGE_FEATURES]).all()
 
 
@@ -215,8 +216,8 @@ def test_items_csv_tells_what_became_of_every_row(tmp_path):
     data = prepare(settings(tmp_path), tmp_path / "run")
     table = pd.read_csv(tmp_path / "run/items.csv", keep_default_na=False)
     assert set(table.columns) == {
-        *("row", "product_id", "image", "image_digest", "title", "text"),
-        *("class_path", "label", "split"),
+        *("file", "row", "item_id", "product_id", "image", "image_digest", "image_hash"),
+        *("title", "text", "weight", "side", "class_path", "label", "split"),
     }
     for written, row in zip(table.itertuples(), rows(), strict=True):
         assert (written.product_id, written.image) == (row["product_id"], row["image"])

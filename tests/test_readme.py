@@ -111,7 +111,8 @@ def test_the_csv_example_is_what_the_reader_reads(tmp_path):
     for row, picture in zip(csv.DictReader(block.splitlines()), pictures, strict=False):
         shutil.copy(picture, tmp_path / row["image"])
     (tmp_path / "catalogue.csv").write_text(block, encoding="utf-8")
-    catalogue = read_catalogue(DataConfig(catalogue=str(tmp_path / "catalogue.csv")))
+    config = DataConfig(catalogue=str(tmp_path / "catalogue.csv"))
+    catalogue = read_catalogue(config, tmp_path / "spool")
     assert catalogue.rejected.empty
     assert catalogue.items["product_id"].nunique() == 2
 

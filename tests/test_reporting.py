@@ -22,7 +22,12 @@ HISTORY = [
     {"epoch": 2, "classification/fused/accuracy": 0.9},
     {"epoch": 3, "classification/fused/accuracy": 0.9},
 ]
-CONFIG = change(Config(), catalogue="somewhere/shop/items.csv", report_queries=8)
+CONFIG = change(
+    Config(),
+    catalogue="somewhere/shop/items.csv",
+    report_queries=8,
+    monitor=("classification/fused/accuracy",),
+)
 
 
 def make_items(split=keys.TEST):
@@ -32,6 +37,7 @@ def make_items(split=keys.TEST):
             "image_path": [f"/pictures/{n}.png" for n in range(5)],
             "text": ["chair", "chair", "sofa", "lamp", "light"],
             "label": LABELS,
+            "labels": [(label,) for label in LABELS],
             "split": split,
         }
     )
@@ -42,7 +48,7 @@ def make_dataset(items, train_only=()):
         {"reason": ["no text", "picture damaged: at byte 3", "picture damaged: at byte 9"]}
     )
     spec = DataSpec(FeatureSpec((2,)), FeatureSpec((2,)), 3, np.zeros((3, 3), np.float32))
-    return Dataset(items, {}, TAXONOMY, spec, rejected, list(train_only))
+    return Dataset(items, {}, TAXONOMY, spec, 12, rejected, list(train_only))
 
 
 def make_predictions():
@@ -50,16 +56,17 @@ def make_predictions():
     angles = np.radians([0, 10, 30, 90, 100])
     embedding = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     right = np.eye(3)[LABELS] * 0.8 + 0.05
-    return Predictions(embedding, embedding, right, np.tile([0.1, 0.8, 0.1], (5, 1)))
+    sofas, there = np.tile([0.1, 0.8, 0.1], (5, 1)), np.ones(5, bool)
+    return Predictions(embedding, embedding, right, sofas, there, there)
 
 
-def report(config=CONFIG, weight=1.0, items=None, dataset=None):
+def report(config=CONFIG, weight=1.0, items=None, dataset=None, predictions=None):
     items = make_items() if items is None else items
     return make_report(
         config,
         dataset or make_dataset(items),
         items,
-        make_predictions(),
+        predictions or make_predictions(),
         {"classification/fusion_weight": weight},
         {"text_to_text/item": "why"},
         HISTORY,
@@ -67,21 +74,60 @@ def report(config=CONFIG, weight=1.0, items=None, dataset=None):
     )
 
 
-def test_predictions_are_the_most_probable_classes():
-    found = report().predictions
-    np.testing.assert_array_equal(found["image"], LABELS)
-    np.testing.assert_array_equal(found["text"], 1)
-    np.testing.assert_array_equal(found["fused"], LABELS)
-    np.testing.assert_array_equal(report(weight=0.0).predictions["fused"], 1)
+def test_probabilities_are_those_of_the_modalities_and_of_both():
+    found = report().probabilities
+    np.testing.assert_array_equal(found["image"].argmax(axis=1), LABELS)
+    np.testing.assert_array_equal(found["text"].argmax(axis=1), 1)
+    np.testing.assert_array_equal(found["fused"], found["image"])
+    np.testing.assert_array_equal(report(weight=0.0).probabilities["fused"], found["text"])
+    np.testing.assert_array_equal(report().labels, LABELS)
+
+
+def test_classes_of_the_report_are_those_of_the_dataset():
+    items = make_items()
+    dataset = make_dataset(items)
+    distances = np.float32([[0, 1, 2], [1, 0, 3], [2, 3, 0]])
+    dataset = dataclasses.replace(
+        dataset, spec=dataclasses.replace(dataset.spec, class_distances=distances)
+    )
+    np.testing.assert_array_equal(report(dataset=dataset).class_distances, distances)
+
+
+def test_items_without_a_modality_are_on_no_map_and_no_card():
+    """The first item has no text, the second no picture: three are left to map."""
+    one = make_predictions()
+    image, text = np.arange(5) != 1, np.arange(5) != 0
+    predictions = Predictions(
+        np.where(image[:, None], one.image_embedding, np.nan),
+        np.where(text[:, None], one.text_embedding, np.nan),
+        np.where(image[:, None], one.image_probabilities, np.nan),
+        np.where(text[:, None], one.text_probabilities, np.nan),
+        image,
+        text,
+    )
+    found = report(predictions=predictions)
+    assert found.embedding_map.rows.tolist() == [2, 3, 4]
+    assert found.embedding_map.total == 3
+    queries = [example.query.picture.name for example in found.examples["image_to_text"]]
+    assert queries == ["0.png", "2.png", "3.png", "4.png"]
+    assert not np.isnan(found.probabilities["fused"]).any()
+
+
+def test_cards_name_all_classes_of_an_item():
+    items = make_items().assign(labels=[(0, 2), (0,), (1,), (2,), (2, 1)])
+    predictions = dataclasses.replace(make_predictions(), multi_label=True)
+    found = report(items=items, predictions=predictions)
+    assert found.labels.tolist() == [[1, 0, 1], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1]]
+    assert found.examples["image_to_image"][0].query.labels == (0, 2)
 
 
 def test_every_row_of_the_catalogue_is_counted():
-    """Three items are measured of a dataset of eight; three rows were rejected."""
+    """Five items are measured of a dataset of eight; three entries of the twelve rows were rejected."""
     items = pd.concat([make_items(), make_items(keys.TRAIN).iloc[:3]], ignore_index=True)
     found = report(dataset=make_dataset(items))
     assert found.counts == {
-        "Rows in the catalogue": 11,
-        "Rejected rows": 3,
+        "Rows in the catalogue": 12,
+        "Rejected entries": 3,
         "Products": 4,
         "Classes": 3,
         "Items, test": 5,
@@ -95,13 +141,15 @@ def test_the_measured_epoch_is_the_first_of_the_best():
     assert report().best_epoch == 2
 
 
-def test_titles_and_names():
+def test_titles_and_names(tmp_path, monkeypatch):
     found = report()
     assert found.title == "huse on shop, test items"
     assert found.subtitle.startswith("items.csv, ")
     assert found.class_names == ("chairs", "sofas", "lamps")
     assert found.top_levels == ("home", "home", "lamps")
-    assert report(change(CONFIG, catalogue="items.csv")).title == "huse on items, test items"
+    monkeypatch.chdir(tmp_path)
+    here = report(change(CONFIG, catalogue="items.csv"))
+    assert here.title == f"huse on {tmp_path.name}, test items"
     assert report(items=make_items(keys.VALIDATION)).title.endswith("validation items")
 
 
@@ -142,7 +190,7 @@ def test_examples_show_the_nearest_first_and_never_the_query_itself():
         [card.score for card in first.results], np.cos(np.radians([10, 30, 90, 100])), atol=1e-6
     )
     assert [card.same_product for card in first.results] == [True, False, False, False]
-    assert [card.label for card in first.results] == [0, 1, 2, 2]
+    assert [card.labels[0] for card in first.results] == [0, 1, 2, 2]
 
     lamp = examples["text_to_text"][2]
     assert (lamp.query.text, lamp.query.picture) == ("lamp", None)
@@ -165,7 +213,7 @@ def test_no_more_than_six_results_and_the_queries_asked_for():
     predictions = Predictions(
         *(
             np.concatenate([getattr(one, field.name)] * 2)[:count]
-            for field in dataclasses.fields(Predictions)
+            for field in dataclasses.fields(Predictions)[:6]
         )
     )
 
@@ -200,7 +248,7 @@ def test_no_more_than_six_results_and_the_queries_asked_for():
 @pytest.mark.parametrize(("count", "drawn"), [(2, False), (3, True)])
 def test_two_items_are_too_few_for_a_map(count, drawn):
     one = make_predictions()
-    cut = {f.name: getattr(one, f.name)[:count] for f in dataclasses.fields(Predictions)}
+    cut = {f.name: getattr(one, f.name)[:count] for f in dataclasses.fields(Predictions)[:6]}
     items = make_items().iloc[:count]
     found = make_report(
         CONFIG,

@@ -3,225 +3,232 @@
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import dataclasses
+import itertools
 import pathlib
+import posixpath
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
+import tqdm
+from fsspec.implementations.local import LocalFileSystem
 
 from huse_tf.config import DataConfig
 from huse_tf.data import pictures
-from huse_tf.data.table import Row, Table, missing_column, read_table
-from huse_tf.data.taxonomy import LEVEL_SEPARATOR, path_name
-from huse_tf.data.text import clean, fold, join_sentences
+from huse_tf.data.class_cells import path_names
+from huse_tf.data.columns import Columns, find_columns
+from huse_tf.data.drafts import draft
+from huse_tf.data.items import Draft, Item, Rejection, Rules
+from huse_tf.data.records import Source
+from huse_tf.data.sources import Location, locate, open_source
+from huse_tf.data.spool import Spool
+from huse_tf.data.taxonomy_files import load_tree
 from huse_tf.errors import UserError
 from huse_tf.files import replacing
 
-
-@dataclasses.dataclass(frozen=True)
-class Item:
-    """One usable row: a picture of a product, with the product's text and class.
-
-    Attributes:
-        row: line of the catalogue file on which the row starts; the header's line is 1.
-        product_id: the product; without such a column, its folded title and class.
-        image: the picture's path as the table has it.
-        image_path: the picture's absolute path, links followed.
-        image_digest: sha256 hex digest of the picture file's bytes.
-        title: the first text column that is not empty.
-        text: all text columns, joined as sentences.
-        class_path: names from the top of the class tree down to the class.
-    """
-
-    row: int
-    product_id: str
-    image: str
-    image_path: str
-    image_digest: str
-    title: str
-    text: str
-    class_path: tuple[str, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class Rejection:
-    """One row that cannot be used.
-
-    Attributes:
-        row: as in `Item`.
-        product_id, image: as the table has them; empty where the row's fields cannot be told apart.
-        column: the column at fault; empty where it is the row as a whole.
-        reason: what is wrong; the part before ": " is the same for all rows with that fault.
-    """
-
-    row: int
-    product_id: str
-    image: str
-    column: str
-    reason: str
+_THREADS = 4
+_CHUNK = 256  # entries whose pictures are in memory at once
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Catalogue:
-    """All rows of a catalogue file; none is lost.
+    """All rows of a catalogue; none is lost.
 
     Attributes:
-        items: one row per `Item`, its fields the columns, in the order of the file.
+        items: one row per `Item`, its fields the columns, in the order of the catalogue.
         rejected: one row per `Rejection`, likewise.
-        rows: number of rows in the file.
+        rows: number of rows in the catalogue. Each has items or rejections; one with several
+            pictures may have several, and both.
+        columns: which column was taken for what.
     """
 
     items: pd.DataFrame
     rejected: pd.DataFrame
     rows: int
+    columns: Columns
 
     def __post_init__(self) -> None:
-        if len(self.items) + len(self.rejected) != self.rows:
+        places = pd.concat([self.items[["file", "row"]], self.rejected[["file", "row"]]])
+        told = len(places.drop_duplicates())
+        if told != self.rows:
             raise ValueError(
-                "Every row of a catalogue is an item or rejected. Received: "
-                f"{len(self.items)} items, {len(self.rejected)} rejected, {self.rows} rows."
+                "Every row of a catalogue has items or rejections. Received: "
+                f"{len(self.items)} items and {len(self.rejected)} rejected, of {told} rows; "
+                f"expected {self.rows} rows."
             )
 
     @property
     def rejected_share(self) -> float:
-        """Rejected rows over all rows, in [0, 1]."""
-        return len(self.rejected) / self.rows
+        """Rejected entries over all entries, in [0, 1]; an entry is a picture, or a row without."""
+        return len(self.rejected) / (len(self.items) + len(self.rejected))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Columns:
-    """The names of the columns that are read; no product column where the file has none."""
+def read_catalogue(
+    config: DataConfig, spool_dir: pathlib.Path, source: Source | None = None
+) -> Catalogue:
+    """Reads a catalogue, and every picture in it.
 
-    image: str
-    text: tuple[str, ...]
-    class_path: str
-    product: str | None
-
-
-def read_catalogue(config: DataConfig) -> Catalogue:
-    """Reads the catalogue that `config` names, and every picture in it.
+    Args:
+        config: names the catalogue, and says what its columns mean.
+        spool_dir: receives pictures that have no local file which TensorFlow can decode, under the
+            sha256 of their bytes.
+        source: the rows, if they come from Python; paths of pictures then start from the image
+            root, by default the working directory.
 
     Raises:
-        UserError: the file as a whole cannot be used (see `read_table`), lacks a column, or the
-            image root is no folder. What is wrong with single rows is in `Catalogue.rejected`.
+        UserError: the catalogue as a whole cannot be used (see `open_source`, `find_columns`), or
+            the image root is no folder. What is wrong with single rows is in `Catalogue.rejected`.
     """
-    if not config.catalogue:
-        raise UserError("No catalogue is given. Expected --catalogue=FILE.csv.")
-    path = pathlib.Path(config.catalogue).expanduser()
-    root = pathlib.Path(config.image_root).expanduser() if config.image_root else path.parent
-    if not root.is_dir():
-        raise UserError(f"--image_root is not a folder. Received: {str(root)!r}.")
+    source, rules = open_catalogue(config, source)
+    rows = entries = 0
+
+    def drafts() -> Iterator[Draft | Rejection]:
+        nonlocal rows, entries
+        # disable=None: no bar where stderr is no terminal.
+        for record in tqdm.tqdm(source, "catalogue", unit=" rows", disable=None):
+            described = draft(record, rules)
+            rows, entries = rows + 1, entries + len(described)
+            yield from described
+
+    outcomes = list(with_pictures(drafts(), rules, Spool(spool_dir)))
+    if len(outcomes) != entries:
+        raise RuntimeError(f"{entries} entries became {len(outcomes)}; a defect of huse_tf.")
+    return catalogue_of(outcomes, rows, rules)
+
+
+def catalogue_of(outcomes: Iterable[Item | Rejection], rows: int, rules: Rules) -> Catalogue:
+    """The catalogue of all outcomes, which come in its order and are yet to be compared.
+
+    Raises:
+        UserError: it has no rows.
+    """
+    if not rows:
+        raise UserError(
+            f"The catalogue {rules.config.catalogue!r} has no rows. Expected at least one under "
+            f"the columns {', '.join([*rules.columns.images, *rules.columns.text])}, ..."
+        )
+    compared = list(compare(outcomes, rules.columns))
+    return Catalogue(
+        items=_frame(Item, [outcome for outcome in compared if isinstance(outcome, Item)]),
+        rejected=_frame(Rejection, [o for o in compared if isinstance(o, Rejection)]),
+        rows=rows,
+        columns=rules.columns,
+    )
+
+
+def open_catalogue(config: DataConfig, source: Source | None = None) -> tuple[Source, Rules]:
+    """The rows of a catalogue, and what it takes to understand them; arguments as above."""
     if not config.class_separator.strip():
         raise UserError(
             "--class_separator is empty. Expected what stands between levels, like '<'."
         )
-    table = read_table(path, config.delimiter)
-    columns = _find_columns(path, table, config)
+    if source is None:
+        place = locate(config)
+        source = open_source(place, config)
+        root = pictures.Root.of(config.image_root) if config.image_root else _root(place)
+    else:
+        root = pictures.Root.of(config.image_root or ".")
+    columns = find_columns(source.columns, config)
+    tree = load_tree(config.taxonomy, config.taxonomy_format) if config.taxonomy else None
+    return source, Rules(config, columns, root, tree)
 
-    drafts = [
-        _draft(row, table.header, columns, root, config.class_separator) for row in table.rows
-    ]
-    found = list(dict.fromkeys(draft.image_path for draft in drafts if isinstance(draft, Item)))
-    limits = pictures.Limits(config.max_image_bytes, config.max_image_pixels)
-    digests = pictures.digests(found, limits)
-    outcomes = _compare([_add_digest(draft, digests, columns) for draft in drafts], columns)
-    return Catalogue(
-        items=_frame(Item, [outcome for outcome in outcomes if isinstance(outcome, Item)]),
-        rejected=_frame(Rejection, [o for o in outcomes if isinstance(o, Rejection)]),
-        rows=len(table.rows),
+
+def _root(place: Location) -> pictures.Root:
+    if isinstance(place.file_system, LocalFileSystem):
+        return pictures.Root.of(place.folder)
+    return pictures.Root(place.folder, place.file_system)
+
+
+def with_picture(entry: Draft | Rejection, rules: Rules, spool: Spool) -> Item | Rejection:
+    """The item with its picture read, decoded as a proof and hashed; or why that cannot be done."""
+    if isinstance(entry, Rejection) or entry.picture is None:
+        return entry if isinstance(entry, Rejection) else entry.item
+    item = entry.item
+    limits = pictures.Limits(rules.config.max_image_bytes, rules.config.max_image_pixels)
+    try:
+        picture = pictures.read_picture(entry.picture, rules.root, limits, spool)
+    except pictures.BadPictureError as fault:
+        return Rejection(item.file, item.row, item.product_id, item.image, entry.column, str(fault))
+    return dataclasses.replace(
+        item, image_path=picture.path, image_digest=picture.digest, image_hash=picture.hash
     )
 
 
-def _find_columns(path: pathlib.Path, table: Table, config: DataConfig) -> _Columns:
-    """A column under its default name may be left out where a catalogue can do without it."""
-    defaults = DataConfig()
-    text: tuple[str, ...] = config.text_columns
-    if text == defaults.text_columns:
-        text = tuple(name for name in text if name in table.header) or text[:1]
-    product: str | None = config.product_column
-    if product == defaults.product_column and product not in table.header:
-        product = None
-    if not text:
-        raise UserError("--text_columns is empty. Expected the names of columns with text.")
-    wanted = [config.image_column, *text, config.class_column, *([product] if product else [])]
-    for name in wanted:
-        if name not in table.header:
-            raise missing_column(path, table, name, wanted)
-    return _Columns(config.image_column, text, config.class_column, product)
+def with_pictures(
+    entries: Iterable[Draft | Rejection], rules: Rules, spool: Spool
+) -> Iterator[Item | Rejection]:
+    """`with_picture` for a stream, several at a time, in order and in bounded memory."""
+    entries = iter(entries)
+    with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+        while chunk := list(itertools.islice(entries, _CHUNK)):
+            # Process-wide, so set here and not in the threads. Pillow warns of what our own limits
+            # judge, and of oddities of which the decoding is the judge.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                outcomes = list(pool.map(lambda entry: with_picture(entry, rules, spool), chunk))
+            yield from outcomes
 
 
-def _draft(
-    row: Row, header: tuple[str, ...], columns: _Columns, root: pathlib.Path, separator: str
-) -> Item | Rejection:
-    """The item that a row describes, its picture not looked at yet (digest "")."""
-    line, fields = row
-    if len(fields) != len(header):
-        reason = f"wrong number of fields: {len(fields)}, expected {len(header)}"
-        return Rejection(line, "", "", "", reason)
-    cells = dict(zip(header, fields, strict=True))
-    image = cells[columns.image]
-    product_id = clean(cells[columns.product]) if columns.product else ""
+def compare(outcomes: Iterable[Item | Rejection], columns: Columns) -> Iterator[Item | Rejection]:
+    """Rejects what contradicts or repeats an earlier item, and makes ids of items unique.
 
-    def rejection(column: str, reason: str) -> Rejection:
-        return Rejection(line, product_id, image, column, reason)
-
-    if columns.product and not product_id:
-        return rejection(columns.product, "no product id")
-    texts = [text for text in (clean(cells[name]) for name in columns.text) if text]
-    if not texts:
-        return rejection(columns.text[0], "no text")
-    if not clean(cells[columns.class_path]):
-        return rejection(columns.class_path, "no class path")
-    levels = tuple(clean(level) for level in cells[columns.class_path].split(separator))
-    if not all(levels):
-        return rejection(columns.class_path, "class path with an empty level")
-    if any(LEVEL_SEPARATOR in level for level in levels):
-        return rejection(columns.class_path, f"class name with {LEVEL_SEPARATOR!r} in it")
-    try:
-        image_path = pictures.resolve(root, image)
-    except pictures.BadPictureError as fault:
-        return rejection(columns.image, str(fault))
-    # Equal titles of different classes are no contradiction where nobody said "one product".
-    product_id = product_id or f"{fold(texts[0])} ({path_name(levels)})"
-    return Item(line, product_id, image, image_path, "", texts[0], join_sentences(texts), levels)
-
-
-def _add_digest(
-    draft: Item | Rejection, digests: dict[str, str | pictures.BadPictureError], columns: _Columns
-) -> Item | Rejection:
-    if isinstance(draft, Rejection):
-        return draft
-    digest = digests[draft.image_path]
-    if isinstance(digest, pictures.BadPictureError):
-        return Rejection(draft.row, draft.product_id, draft.image, columns.image, str(digest))
-    return dataclasses.replace(draft, image_digest=digest)
-
-
-def _compare(outcomes: list[Item | Rejection], columns: _Columns) -> list[Item | Rejection]:
-    """Rejects what contradicts or repeats an earlier item; the first usable row is the one kept."""
-    by_picture: dict[str, Item] = {}
-    by_product: dict[str, Item] = {}
-    compared: list[Item | Rejection] = []
+    The first usable row is the one kept. The same picture file is one item, whatever the product;
+    pictures that come as bytes, and texts without a picture, are one within their product, unless
+    an item column calls them different.
+    """
+    by_content: dict[tuple[str, ...], tuple[str, int]] = {}  # -> place of the first such item
+    by_product: dict[str, tuple[Sequence[tuple[str, ...]], tuple[str, int]]] = {}
+    ids: collections.Counter[str] = collections.Counter()
     for outcome in outcomes:
-        if isinstance(outcome, Item):
-            twin = by_picture.setdefault(outcome.image_path, outcome)
-            sibling = by_product.get(outcome.product_id, outcome)
-            fault = None
-            if twin is not outcome:
-                fault = columns.image, f"duplicate item: its picture is that of line {twin.row}"
-            elif sibling.class_path != outcome.class_path:
-                fault = (
-                    columns.class_path,
-                    (
-                        "class path differs from that of an earlier row of the product: line "
-                        f"{sibling.row} has {path_name(sibling.class_path)!r}"
-                    ),
-                )
-            if fault:
-                outcome = Rejection(outcome.row, outcome.product_id, outcome.image, *fault)
-            else:
-                by_product[outcome.product_id] = sibling
-        compared.append(outcome)
-    return compared
+        if isinstance(outcome, Rejection):
+            yield outcome
+            continue
+        here = (outcome.file, outcome.row)
+        classes, there = by_product.get(outcome.product_id, (outcome.class_paths, here))
+        twin = by_content.get(_content(outcome))
+        if twin is not None:
+            column = (*(columns.images if outcome.image_path else columns.text), "")[0]
+            what = "picture" if outcome.image_path else "text"
+            reason = f"duplicate item: its {what} is that of {_place(twin, outcome)}"
+        elif set(classes) != set(outcome.class_paths):
+            column = columns.classes[0]
+            reason = (
+                "class path differs from that of an earlier row of the product: "
+                f"{_place(there, outcome)} has {path_names(tuple(classes))!r}"
+            )
+        else:
+            by_content[_content(outcome)] = here
+            by_product[outcome.product_id] = classes, there
+            name = _unique_id(outcome, ids)
+            same = name == outcome.item_id
+            yield outcome if same else dataclasses.replace(outcome, item_id=name)
+            continue
+        yield Rejection(
+            outcome.file, outcome.row, outcome.product_id, outcome.image, column, reason
+        )
+
+
+def _content(item: Item) -> tuple[str, ...]:
+    if item.image:
+        return ("picture file", posixpath.normpath(item.image))
+    if item.image_digest:
+        return ("picture", item.product_id, item.item_id, item.image_digest)
+    return ("text", item.product_id, item.item_id, item.text)
+
+
+def _place(place: tuple[str, int], item: Item) -> str:
+    file, row = place
+    return f"row {row}" if file == item.file else f"row {row} of {file}"
+
+
+def _unique_id(item: Item, ids: collections.Counter[str]) -> str:
+    name = item.item_id or item.product_id
+    ids[name] += 1
+    unique = name if ids[name] == 1 else f"{name}#{ids[name]}"
+    # Somebody may have called another item "a#2" himself.
+    return unique if unique == name or not ids[unique] else _unique_id(item, ids)
 
 
 def _frame(kind: type, records: list) -> pd.DataFrame:
@@ -230,7 +237,7 @@ def _frame(kind: type, records: list) -> pd.DataFrame:
 
 
 def reason_counts(rejected: pd.DataFrame) -> dict[str, int]:
-    """Kind of fault -> number of rows, most frequent first; of rejected rows as in `Catalogue`."""
+    """Kind of fault -> number of entries, most frequent first; of a table as in `Catalogue`."""
     kinds = collections.Counter(reason.split(": ")[0] for reason in rejected["reason"])
     return dict(kinds.most_common())
 
@@ -248,8 +255,9 @@ def check_rejected_share(catalogue: Catalogue, limit: float, report: pathlib.Pat
         return
     reasons = list(reason_counts(catalogue.rejected).items())[:5]
     top = "\n".join(f"  {count} × {reason}" for reason, count in reasons)
+    entries = len(catalogue.items) + len(catalogue.rejected)
     raise UserError(
-        f"{len(catalogue.rejected)} of {catalogue.rows} rows were rejected "
+        f"{len(catalogue.rejected)} of {entries} rows were rejected "
         f"({catalogue.rejected_share:.1%}; at most {limit:.1%} may be, and not all):\n{top}\n"
         f"Each row with its reason: {report}. Mend the catalogue, or raise --max_rejected_share."
     )
@@ -260,9 +268,14 @@ def write_rejected(catalogue: Catalogue, path: pathlib.Path) -> None:
 
     A cell that a spreadsheet would take for a formula gets a leading apostrophe.
     """
-    table = catalogue.rejected.copy()
-    for column in ("product_id", "image", "column", "reason"):
-        cells = table[column].astype(str)
-        table[column] = cells.where(~cells.str.match(r"\s*[=+\-@]"), "'" + cells)
     with replacing(path) as temporary:
-        table.to_csv(temporary, index=False, encoding="utf-8")
+        safe_for_spreadsheets(catalogue.rejected).to_csv(temporary, index=False, encoding="utf-8")
+
+
+def safe_for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with an apostrophe before each text that a spreadsheet would take for a formula."""
+    table = table.copy()
+    for column in table.columns[[pd.api.types.is_string_dtype(kind) for kind in table.dtypes]]:
+        cells = table[column].astype(str)
+        table[column] = cells.where(~cells.str.match(r"[\t\r]|\s*[=+\-@|＝＋－＠]"), "'" + cells)
+    return table

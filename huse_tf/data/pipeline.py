@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from huse_tf import keys
 from huse_tf.errors import UserError
 
+Batch = dict[str, np.ndarray]
+# Changes a batch in place: arrays by key (keys.py), the items' indices, and where chance comes from.
+Change = Callable[[Batch, np.ndarray, np.random.Generator], None]
+
 _PREFETCHED_BATCHES = 2
+# Keeps the numbers of a step apart from those of the epoch's order: NumPy takes [1, 2, 0] for [1, 2].
+_STEP = 1
 
 
-def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
-    """[count] int64: the items' indices in the order in which this epoch meets them."""
-    return np.random.default_rng([seed, epoch]).permutation(count)
+def epoch_order(
+    count: int, seed: int, epoch: int, members: Sequence[np.ndarray] | None = None
+) -> np.ndarray:
+    """The items' indices in the order in which this epoch meets them.
+
+    Args:
+        count: number of items.
+        seed, epoch: decide the order.
+        members: for each class the indices of its items. If given, the epoch meets all classes
+            equally often but for chance: every draw takes a class, then one of its items, both with
+            replacement. Otherwise it meets every item once.
+
+    Returns:
+        [count] int64.
+    """
+    generator = np.random.default_rng([seed, epoch])
+    if members is None:
+        return generator.permutation(count)
+    sizes = np.array([len(items) for items in members])
+    classes = generator.integers(len(members), size=count)
+    places = np.cumsum(sizes)[classes] - sizes[classes] + generator.integers(sizes[classes])
+    return np.concatenate(members)[places]
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
@@ -32,7 +59,13 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
 
 
 def training_batches(
-    features: Mapping[str, np.ndarray], order: np.ndarray, batch_size: int, first_step: int = 0
+    features: Mapping[str, np.ndarray],
+    order: np.ndarray,
+    batch_size: int,
+    first_step: int = 0,
+    *,
+    changes: Sequence[Change] = (),
+    seed: Sequence[int] = (),
 ) -> tf.data.Dataset:
     """The batches of one epoch from a step on; equal to the tail of the whole epoch's.
 
@@ -44,6 +77,8 @@ def training_batches(
         order: [items] indices into the arrays, from `epoch_order`.
         batch_size: items a batch, over all replicas together.
         first_step: steps of this epoch that were made already, in [0, steps_per_epoch].
+        changes: made to each batch in this order.
+        seed: run seed and epoch; with the step they decide what is changed.
 
     Yields:
         Dicts of tensors [batch_size, ...] in the arrays' types.
@@ -52,20 +87,49 @@ def training_batches(
     if not 0 <= first_step <= steps:
         raise ValueError(f"first_step is in [0, {steps}]. Received: {first_step}.")
     indices = order[: steps * batch_size].reshape(steps, batch_size)[first_step:]
-    arrays = list(features.values())
 
-    def gather(batch: np.ndarray) -> list[np.ndarray]:
-        return [np.asarray(array[batch]) for array in arrays]
+    def gather(step: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+        batch = {key: np.asarray(array[rows]) for key, array in features.items()}
+        generator = np.random.default_rng([*seed, int(step), _STEP])
+        for change in changes:
+            change(batch, rows, generator)
+        return list(batch.values())
 
-    def load(batch: tf.Tensor) -> dict[str, tf.Tensor]:
+    def load(step: tf.Tensor, rows: tf.Tensor) -> dict[str, tf.Tensor]:
         # Outside the graph, which would hold a copy of all features as constants.
-        tensors = tf.numpy_function(gather, [batch], [array.dtype for array in arrays])
-        for tensor, array in zip(tensors, arrays, strict=True):
+        types = [array.dtype for array in features.values()]
+        tensors = tf.numpy_function(gather, [step, rows], types)
+        for tensor, array in zip(tensors, features.values(), strict=True):
             tensor.set_shape((batch_size, *array.shape[1:]))
         return dict(zip(features, tensors, strict=True))
 
     options = tf.data.Options()
     options.autotune.enabled = False  # its threads can stall the end of an epoch for seconds
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    batches = tf.data.Dataset.from_tensor_slices(indices).map(load)
+    batches = tf.data.Dataset.from_tensor_slices((np.arange(first_step, steps), indices)).map(load)
     return batches.prefetch(_PREFETCHED_BATCHES).with_options(options)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModalityDropout:
+    """Takes the image from some complete items of a batch and the text from others.
+
+    What is taken looks as if it had been missing: features and mask are 0. No item loses both.
+
+    Attributes:
+        share: in [0, 1], the chance of a complete item to lose one, half of it for either.
+    """
+
+    share: float
+
+    def __call__(self, batch: Batch, rows: np.ndarray, generator: np.random.Generator) -> None:
+        complete = (batch[keys.IMAGE_MASK] > 0) & (batch[keys.TEXT_MASK] > 0)
+        chance = generator.random(len(complete))
+        image_lost = complete & (chance < self.share / 2)
+        text_lost = complete & (self.share / 2 <= chance) & (chance < self.share)
+        for lost, features, mask in (
+            (image_lost, keys.IMAGE_FEATURES, keys.IMAGE_MASK),
+            (text_lost, keys.TEXT_FEATURES, keys.TEXT_MASK),
+        ):
+            batch[features][lost] = 0
+            batch[mask][lost] = 0

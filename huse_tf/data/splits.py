@@ -1,137 +1,247 @@
-"""Training, validation and test items that share no product, no title and no picture."""
+"""Which items train, which tune and which are only measured; groups of like items stay together."""
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from huse_tf import keys
-from huse_tf.data.text import fold
+from huse_tf.config import DataConfig
+from huse_tf.data.leaks import connected_groups, shared_codes
+from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.data.unseen import check_two_seen, unseen_labels
 from huse_tf.errors import UserError
 
 SIDES = (keys.TRAIN, keys.VALIDATION, keys.TEST)
+# What a split column may call the sides, whatever the case.
+_NAMES = {
+    "train": keys.TRAIN,
+    "training": keys.TRAIN,
+    "validation": keys.VALIDATION,
+    "valid": keys.VALIDATION,
+    "val": keys.VALIDATION,
+    "dev": keys.VALIDATION,
+    "test": keys.TEST,
+    "testing": keys.TEST,
+    "unseen": keys.UNSEEN,
+}
 
 
-def split(
-    items: pd.DataFrame, validation_fraction: float, test_fraction: float, seed: int
-) -> np.ndarray:
-    """Splits by groups of items that hang together, with each class in every side where it can be.
+def split(items: pd.DataFrame, taxonomy: Taxonomy, config: DataConfig) -> np.ndarray:
+    """The side of each item, by `config.split_by`.
 
-    Items of equal product, equal title (case and white space set aside) or equal picture hang
-    together, also by way of others. Each class has training items, as an unseen class cannot
-    be learnt; a class of a single group has no others (`train_only_labels`).
+    Items of equal product, equal title (case and white space set aside), equal picture or near
+    pictures hang together, also by way of others, and such a group stays on one side:
+
+    * group: random groups, with each class in every side where it can be. Each class has training
+      items, as an unseen class cannot be learnt; a class of a single group has no others.
+    * time: the newest groups are tested on, those before them tuned on. A group is as old as its
+      newest item. Of equally old groups those that come first in the catalogue train.
+    * column: the sides are taken as given; `leaks` tells where they divide a group.
+
+    Items of a class that is held out are `keys.UNSEEN`. Items of other classes that hang together
+    with them are test items, beside the test share, so that training sees nothing of the held-out
+    classes; a class that would lose all its items so is held out too. A given column stays.
 
     Args:
-        items: columns product_id, title, image_digest and label (class id).
-        validation_fraction, test_fraction: shares of the items, together below 1. A side with
-            share 0 stays empty.
-        seed: another seed gives another split.
+        items: columns product_id, title, image_digest, image_hash, label (class id; stratifies),
+            labels (all class ids of the item), side, file and row.
+        taxonomy: the classes of the labels.
+        config: shares of the items, seed and what to hold out. A side with share 0 stays empty.
 
     Returns:
-        [items] str: `keys.TRAIN`, `keys.VALIDATION` or `keys.TEST`.
+        [items] str: `keys.TRAIN`, `keys.VALIDATION`, `keys.TEST` or `keys.UNSEEN`.
 
     Raises:
-        UserError: fractions out of range, no items, or too few groups to fill each side.
+        UserError: settings that contradict each other, no items, too few groups to fill each side,
+            fewer than two classes to train on, or a cell of the split column that is no side (or
+            no time).
     """
-    shares = np.array([1 - validation_fraction - test_fraction, validation_fraction, test_fraction])
-    if not (shares[0] > 0 and shares.min() >= 0):
+    _check(items, config)
+    groups = connected_groups(shared_codes(items, config.near_duplicate_bits))
+    unseen, neighbours = _held_out(items, groups, taxonomy, config)
+    if config.split_by == "column":
+        sides = _given_sides(items)
+    else:
+        rest = ~(unseen | neighbours)
+        kept = np.unique(groups[rest], return_inverse=True)[1]
+        sides = np.full(len(items), keys.TEST, object)
+        sides[rest] = np.array(SIDES)[_choose(items[rest], kept, config)]
+    sides[unseen] = keys.UNSEEN
+    if not (sides == keys.TRAIN).any():
+        raise UserError("No item is left to train on. Expected some with side 'train'.")
+    return sides.astype(str)
+
+
+def _check(items: pd.DataFrame, config: DataConfig) -> None:
+    if config.validation_fraction + config.test_fraction >= 1:
         raise UserError(
-            "--validation_fraction and --test_fraction are at least 0 and together less than 1. "
-            f"Received: {validation_fraction} and {test_fraction}."
+            "--validation_fraction and --test_fraction are together less than 1. "
+            f"Received: {config.validation_fraction} and {config.test_fraction}."
         )
     if items.empty:
         raise UserError("There are no items to split. Expected at least one usable row.")
-    groups = _groups(items)
-    labels = np.unique(items["label"].to_numpy(), return_inverse=True)[1]
-    sides = _stratify(groups, labels, shares, np.random.default_rng(seed))[groups]
+    if (config.split_by == "group") != (config.split_column == ""):
+        raise UserError(
+            "--split_column goes with --split_by=time or --split_by=column, and only with them. "
+            f"Received: --split_by={config.split_by} --split_column={config.split_column!r}."
+        )
+
+
+def _shares(config: DataConfig) -> np.ndarray:
+    """[3] share of the items that each of `SIDES` should get."""
+    validation, test = config.validation_fraction, config.test_fraction
+    return np.array([1 - validation - test, validation, test])
+
+
+def _held_out(
+    items: pd.DataFrame, groups: np.ndarray, taxonomy: Taxonomy, config: DataConfig
+) -> tuple[np.ndarray, np.ndarray]:
+    """[items] bool: which items have a held-out class, and which others hang together with them."""
+    nothing = np.zeros(len(items), bool)
+    if not (config.unseen_classes or config.unseen_class_fraction):
+        return nothing, nothing
+    held = np.zeros(len(taxonomy.classes), bool)
+    held[list(unseen_labels(taxonomy, config))] = True
+    rows, labels = _memberships(items)
+    while True:
+        unseen = nothing.copy()
+        unseen[rows[held[labels]]] = True
+        neighbours = np.isin(groups, groups[unseen]) & ~unseen
+        free = np.zeros_like(held)
+        free[labels[~(unseen | neighbours)[rows]]] = True
+        if (free | held).all():
+            check_two_seen(int(free.sum()), int(held.sum()))
+            return unseen, neighbours
+        held |= ~free
+
+
+def _memberships(items: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """(place of the item, label), one entry for each label of each item."""
+    labels = items["labels"].tolist()
+    rows = np.repeat(np.arange(len(labels)), [len(each) for each in labels])
+    return rows, np.fromiter(itertools.chain.from_iterable(labels), np.int64, len(rows))
+
+
+def _choose(items: pd.DataFrame, groups: np.ndarray, config: DataConfig) -> np.ndarray:
+    """[items] index into `SIDES`; the items' groups are numbered from 0 without gaps."""
+    shares = _shares(config)
+    if config.split_by == "time":
+        sides = _by_time(_times(items), groups, shares)[groups]
+    else:
+        generator = np.random.default_rng(config.split_seed)
+        sides = _stratify(items, groups, shares, generator)[groups]
     for side, share in enumerate(shares):
         if share > 0 and not (sides == side).any():
             raise UserError(
                 f"Too few products for a {SIDES[side]} side of {share:.0%}: the {len(items)} items "
                 f"make {groups.max() + 1} groups without a common product, title or picture, in "
-                f"{labels.max() + 1} classes, each of which trains on one group at least. Add "
-                f"products, or set the fraction to 0."
+                f"{items['label'].nunique()} classes. Each class trains on one group at least, and "
+                "each side needs one. Add products, or set the fraction to 0."
             )
-    return np.array(SIDES)[sides]
-
-
-def _keys(items: pd.DataFrame) -> dict[str, np.ndarray]:
-    """What no two sides may share, as one code per item: product, title, picture."""
-    columns = {
-        "product": items["product_id"],
-        "title": items["title"].map(fold),
-        "picture": items["image_digest"],
-    }
-    return {name: pd.factorize(column)[0] for name, column in columns.items()}
-
-
-def _groups(items: pd.DataFrame) -> np.ndarray:
-    """[items] group of each item: the connected components of the graph of items and their keys."""
-    count = nodes = len(items)
-    ends = []
-    for codes in _keys(items).values():
-        ends.append(codes + nodes)
-        nodes += codes.max() + 1
-    edges = np.concatenate(ends), np.tile(np.arange(count), len(ends))
-    graph = coo_array((np.ones(len(edges[0]), bool), edges), shape=(nodes, nodes))
-    return connected_components(graph, directed=False)[1][:count]
+    return sides
 
 
 def _stratify(
-    groups: np.ndarray, labels: np.ndarray, shares: np.ndarray, generator: np.random.Generator
+    items: pd.DataFrame, groups: np.ndarray, shares: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
     """[groups] side of each group, class by class.
 
     Args:
-        groups, labels: [items] group and class of each item, both numbered from 0 without gaps.
+        items: as in `split`.
+        groups: [items] group of each item.
         shares: [3] share of the items that each side should get.
         generator: draws the order of the classes, and of groups of equal size.
     """
     sizes = np.bincount(groups)
     home = np.empty(len(sizes), np.int64)
-    home[groups] = labels  # a group with items of several classes is dealt out with one of them
+    # A group with items of several classes is dealt out with one of them.
+    home[groups] = np.unique(items["label"].to_numpy(), return_inverse=True)[1]
     sides = np.zeros(len(sizes), np.int64)
     order = generator.permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]
+    order = order[np.argsort(home[order], kind="stable")]
+    classes = np.split(order, np.flatnonzero(np.diff(home[order])) + 1)
     # What small classes cannot give to a side is carried over to the next class, up to one group
     # of usual size; more would strip that class for the oddities of another.
     carried, most = np.zeros(3), sizes.mean()
-    for label in generator.permutation(labels.max() + 1):
-        members = order[home[order] == label]
-        lacking = shares * sizes[members].sum() + carried
-        for group in members:
-            side = lacking.argmax()
+    for label in generator.permutation(len(classes)):
+        members = classes[label]
+        lacking = (shares * sizes[members].sum() + carried).tolist()
+        for group, size in zip(members.tolist(), sizes[members].tolist(), strict=True):
+            side = lacking.index(max(lacking))
             sides[group] = side
-            lacking[side] -= sizes[group]
+            lacking[side] -= size
         carried = np.clip(lacking, -most, most)
     # A class of few groups may have got no training items; then the group with most of them trains.
-    for label in set(labels.tolist()) - set(labels[sides[groups] == 0].tolist()):
-        sides[np.bincount(groups[labels == label]).argmax()] = 0
+    rows, labels = _memberships(items)
+    trained = labels[sides[groups[rows]] == 0]
+    for label in np.setdiff1d(labels, trained):
+        sides[np.bincount(groups[rows[labels == label]]).argmax()] = 0
     return sides
+
+
+def _by_time(times: np.ndarray, groups: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """[groups] side of each group: the oldest train, the newest are tested on.
+
+    Args:
+        times: [items] float, later is larger.
+        groups: [items] group of each item.
+        shares: [3] share of the items that each side should get.
+    """
+    newest = np.full(groups.max() + 1, -np.inf)
+    np.maximum.at(newest, groups, times)
+    first = np.full(len(newest), len(groups))
+    np.minimum.at(first, groups, np.arange(len(groups)))
+    order = np.lexsort((first, newest))
+    sizes = np.bincount(groups)[order]
+    middles = np.cumsum(sizes) - sizes / 2  # a group lies on the side that holds its middle
+    borders = np.cumsum(shares)[:2] * len(groups)
+    sides = np.empty(len(newest), np.int64)
+    sides[order] = np.searchsorted(borders, middles, side="left")
+    return sides
+
+
+def _times(items: pd.DataFrame) -> np.ndarray:
+    """[items] float64 times of the split column: all of them numbers, or all ISO 8601 dates."""
+    cells = items["side"].str.strip()
+    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
+    if np.isfinite(numbers).all():
+        return numbers
+    dates = pd.to_datetime(cells, format="ISO8601", errors="coerce", utc=True)
+    wrong = dates.isna().to_numpy()
+    if wrong.any():
+        raise _bad_cell(
+            items, wrong, "a time as in ISO 8601 (2024-05-31) or, in all rows, a number"
+        )
+    return dates.to_numpy("datetime64[us]").astype(np.float64)
+
+
+def _given_sides(items: pd.DataFrame) -> np.ndarray:
+    """[items] the sides that the split column gives."""
+    sides = items["side"].str.strip().str.casefold().map(_NAMES)
+    wrong = sides.isna().to_numpy()
+    if wrong.any():
+        raise _bad_cell(items, wrong, f"one of {', '.join(_NAMES)}")
+    return sides.to_numpy(object)
+
+
+def _bad_cell(items: pd.DataFrame, wrong: np.ndarray, expected: str) -> UserError:
+    item = items.iloc[int(wrong.argmax())]
+    return UserError(
+        f"The split column cannot be used in {wrong.sum()} of {len(items)} items. Expected "
+        f"{expected}. Received: {item['side']!r} in row {item['row']} of {item['file']}."
+    )
 
 
 def train_only_labels(items: pd.DataFrame, sides: np.ndarray) -> list[int]:
     """The labels of which no item is held out, so that no figure speaks of them."""
-    labels = items["label"].to_numpy()
-    return sorted(set(labels.tolist()) - set(labels[sides != keys.TRAIN].tolist()))
+    rows, labels = _memberships(items)
+    return np.setdiff1d(labels, labels[(sides != keys.TRAIN)[rows]]).tolist()
 
 
-def leaks(items: pd.DataFrame, sides: np.ndarray) -> list[str]:
-    """What more than one side has: one sentence per product, title or picture; empty if all is well.
-
-    Args:
-        items: columns product_id, title and image_digest.
-        sides: [items] the side of each item.
-    """
-    found = []
-    for name, codes in _keys(items).items():
-        pairs = pd.DataFrame({"code": codes, "side": sides}).drop_duplicates()
-        for code, shared in pairs[pairs.duplicated("code", keep=False)].groupby("code")["side"]:
-            example = items.iloc[int((codes == code).argmax())]
-            found.append(
-                f"The same {name} is in {' and '.join(sorted(shared))}: that of item "
-                f"{example['title']!r}, product {example['product_id']!r}."
-            )
-    return found
+def label_counts(items: pd.DataFrame, num_classes: int) -> np.ndarray:
+    """[num_classes] number of items of each class; an item with several classes counts in each."""
+    return np.bincount(_memberships(items)[1], minlength=num_classes)

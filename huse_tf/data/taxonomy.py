@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import functools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,37 @@ LEVEL_SEPARATOR = "<"  # of class paths written as one string, whatever the cata
 def path_name(path: ClassPath) -> str:
     """The path as one string, top first: "clothing<tops<blouses"."""
     return LEVEL_SEPARATOR.join(path)
+
+
+def distinct_ends(paths: Sequence[ClassPath]) -> list[ClassPath]:
+    """[n] the shortest end of each path that no other has; all of a path that ends another one."""
+    lengths = [1] * len(paths)
+    while True:
+        ends = [path[-n:] for path, n in zip(paths, lengths, strict=True)]
+        counts = collections.Counter(ends)
+        longer = [
+            n + (counts[end] > 1 and n < len(path))
+            for path, n, end in zip(paths, lengths, ends, strict=True)
+        ]
+        if longer == lengths:
+            return ends
+        lengths = longer
+
+
+def tree_hops(paths: Sequence[ClassPath]) -> np.ndarray:
+    """[n, n] int32 number of is-a edges, walked up or down, between each two nodes of a tree.
+
+    Up from each to the deepest node above both and down again; top-level nodes meet in a root.
+    """
+    lengths = np.array([len(path) for path in paths], np.int32)
+    hops = lengths[:, None] + lengths
+    for depth in range(1, int(lengths.max()) + 1):
+        numbers: dict[ClassPath, int] = {}
+        nodes = np.array(
+            [numbers.setdefault(p[:depth], len(numbers)) if len(p) >= depth else -1 for p in paths]
+        )
+        hops -= 2 * ((nodes[:, None] == nodes) & (nodes >= 0))
+    return hops
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,14 +110,7 @@ class Taxonomy:
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """[K] last names of the classes; where they are equal, with as many parents as it takes."""
-        lengths = [1] * len(self.classes)
-        while True:
-            names = [path_name(p[-n:]) for p, n in zip(self.classes, lengths, strict=True)]
-            counts = collections.Counter(names)
-            longer = [n + (counts[name] > 1) for n, name in zip(lengths, names, strict=True)]
-            if longer == lengths:
-                return tuple(names)
-            lengths = longer
+        return tuple(map(path_name, distinct_ends(self.classes)))
 
     def level(self, depth: int) -> tuple[str, ...]:
         """[K] each class's ancestor at `depth`, as a path in one string; depth 1 is the top.
@@ -98,14 +122,8 @@ class Taxonomy:
         return tuple(path_name(path[:depth]) for path in self.classes)
 
     def tree_hops(self) -> np.ndarray:
-        """[K, K] int32 number of is-a edges, walked up or down, between each two classes."""
-        lengths = np.array([len(path) for path in self.classes], np.int32)
-        shared = np.zeros((len(self.classes),) * 2, np.int32)
-        for depth in range(1, self.depth + 1):
-            ids = np.unique(np.array(self.level(depth)), return_inverse=True)[1]
-            reached = lengths >= depth
-            shared += (ids[:, None] == ids) & reached[:, None] & reached
-        return lengths[:, None] + lengths - 2 * shared
+        """[K, K] int32 number of is-a edges between each two classes."""
+        return tree_hops(self.classes)
 
     def correct_sets(self, k: int) -> np.ndarray:
         """hCorrectSet of DeViSE (Frome et al. 2013, section 4.2 and supplement).

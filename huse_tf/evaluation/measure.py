@@ -12,7 +12,12 @@ import pandas as pd
 from huse_tf import keys
 from huse_tf.config import EvaluationConfig
 from huse_tf.data.taxonomy import Taxonomy
-from huse_tf.evaluation.classification import classification_metrics, fuse, tune_fusion_weight
+from huse_tf.evaluation.classification import (
+    bagged_fusion_weight,
+    classification_metrics,
+    fuse_present,
+    tune_fusion_weight,
+)
 from huse_tf.evaluation.retrieval import Gallery, all_retrieval_metrics, text_gallery
 
 _ITEMS_A_BATCH = 1024
@@ -20,25 +25,39 @@ _ITEMS_A_BATCH = 1024
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model says of n items.
+    """What a model says of n items; NaN where an item lacks the modality, for it says nothing then.
 
     Attributes:
         image_embedding, text_embedding: [n, D] float32, unit norm.
-        image_probabilities, text_probabilities: [n, K] float32, rows sum to 1.
+        image_probabilities, text_probabilities: [n, K] float32 in [0, 1]. Rows sum to 1, or where
+            items have several classes each class has a probability of its own.
+        image_mask, text_mask: [n] bool, whether the item has the modality.
+        multi_label: whether items have several classes.
     """
 
     image_embedding: np.ndarray
     text_embedding: np.ndarray
     image_probabilities: np.ndarray
     text_probabilities: np.ndarray
+    image_mask: np.ndarray
+    text_mask: np.ndarray
+    multi_label: bool = False
 
     def fused(self, weight: float) -> np.ndarray:
-        """[n, K] weighted mean of the two softmaxes; `weight` is the image's share."""
-        return fuse(self.image_probabilities, self.text_probabilities, weight)
+        """[n, K] weighted mean of the two, or the one that is there; `weight` is the image's share."""
+        return fuse_present(
+            self.image_probabilities,
+            self.text_probabilities,
+            self.image_mask,
+            self.text_mask,
+            weight,
+        )
 
 
-def predict(model: keras.Model, features: Mapping[str, np.ndarray]) -> Predictions:
-    """Runs a two-tower model over features (keys.py), dropout off, in batches."""
+def predict(
+    model: keras.Model, features: Mapping[str, np.ndarray], multi_label: bool = False
+) -> Predictions:
+    """Runs a two-tower model over features and masks (keys.py), dropout off, in batches."""
     count = len(features[keys.IMAGE_FEATURES])
     batches = []
     for start in range(0, count, _ITEMS_A_BATCH):
@@ -47,12 +66,21 @@ def predict(model: keras.Model, features: Mapping[str, np.ndarray]) -> Predictio
         # Not `predict`: a model of several replicas would answer once for each.
         batches.append(model(batch, training=False))
     outputs = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
+    image_mask, text_mask = features[keys.IMAGE_MASK] > 0, features[keys.TEXT_MASK] > 0
+    probabilities = _sigmoid if multi_label else _softmax
     return Predictions(
-        outputs[keys.IMAGE_EMBEDDING],
-        outputs[keys.TEXT_EMBEDDING],
-        _softmax(outputs[keys.IMAGE_LOGITS]),
-        _softmax(outputs[keys.TEXT_LOGITS]),
+        _where(image_mask, outputs[keys.IMAGE_EMBEDDING]),
+        _where(text_mask, outputs[keys.TEXT_EMBEDDING]),
+        _where(image_mask, probabilities(outputs[keys.IMAGE_LOGITS])),
+        _where(text_mask, probabilities(outputs[keys.TEXT_LOGITS])),
+        image_mask,
+        text_mask,
+        multi_label,
     )
+
+
+def _where(mask: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return np.where(mask[:, None], rows, np.float32(np.nan))
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
@@ -60,18 +88,57 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    # Unlike 1 / (1 + exp(-x)), without overflow.
+    return 0.5 * (1.0 + np.tanh(0.5 * logits))
+
+
+def true_classes(predictions: Predictions, items: pd.DataFrame) -> np.ndarray:
+    """[n] class ids from the column label, or [n, K] float32 multi-hot from the column labels."""
+    if not predictions.multi_label:
+        return items["label"].to_numpy()
+    multi_hot = np.zeros(predictions.image_probabilities.shape, np.float32)
+    for row, labels in zip(multi_hot, items["labels"], strict=True):
+        row[list(labels)] = 1
+    return multi_hot
+
+
 def galleries(predictions: Predictions, items: pd.DataFrame) -> tuple[Gallery, Gallery]:
-    """The image gallery, one entry an item, and the text gallery, one an item's distinct text.
+    """The image gallery, one entry an item that has one, and the text gallery, one a distinct text.
 
     Args:
         predictions: of these items.
-        items: columns product_id, text and label.
+        items: columns product_id, text, and label or labels.
+
+    Returns:
+        Galleries whose `items` are places in the table.
     """
-    labels = items["label"].to_numpy()
+    labels = true_classes(predictions, items)
     products = pd.factorize(items["product_id"])[0]
-    image = Gallery(predictions.image_embedding, labels, products, np.arange(len(items)))
-    text = text_gallery(predictions.text_embedding, labels, products, items["text"].tolist())
-    return image, text
+
+    def gallery(embeddings: np.ndarray, mask: np.ndarray) -> Gallery:
+        rows = np.flatnonzero(mask)
+        return Gallery(embeddings[rows], labels[rows], products[rows], items=rows)
+
+    image = gallery(predictions.image_embedding, predictions.image_mask)
+    text = gallery(predictions.text_embedding, predictions.text_mask)
+    return image, text_gallery(text, items["text"].iloc[text.items].tolist())
+
+
+def final_fusion_weight(predictions: Predictions, items: pd.DataFrame) -> float:
+    """The image's share in fused predictions from here on, chosen on validation items that are complete.
+
+    One half where none is complete. While training, `measure` makes a quicker, noisier choice.
+    """
+    complete = predictions.image_mask & predictions.text_mask
+    if not complete.any():
+        return 0.5
+    return bagged_fusion_weight(
+        predictions.image_probabilities[complete],
+        predictions.text_probabilities[complete],
+        true_classes(predictions, items)[complete],
+        items["product_id"].to_numpy()[complete],
+    )
 
 
 def measure(
@@ -85,19 +152,24 @@ def measure(
 
     Args:
         predictions: of these items.
-        items: columns product_id, text and label.
+        items: columns product_id, text, and label or labels.
         taxonomy: the classes.
         config: the cut-offs.
-        fusion_weight: the image's share in the fused prediction; None tunes it on these very items,
-            which is for validation items only.
+        fusion_weight: the image's share in the fused prediction; None tunes it on those of these
+            very items that are complete, which is for validation items only. It is one half where
+            none is complete.
 
     Returns:
         (metrics, undefined): see `all_retrieval_metrics`.
     """
-    labels = items["label"].to_numpy()
-    probabilities = predictions.image_probabilities, predictions.text_probabilities
+    labels = true_classes(predictions, items)
+    image, text = predictions.image_probabilities, predictions.text_probabilities
+    masks = predictions.image_mask, predictions.text_mask
     if fusion_weight is None:
-        fusion_weight = tune_fusion_weight(*probabilities, labels)
+        complete = np.logical_and(*masks)
+        fusion_weight = 0.5
+        if complete.any():
+            fusion_weight = tune_fusion_weight(image[complete], text[complete], labels[complete])
     # A catalogue of few classes cannot fill a set of k; those cut-offs say nothing there.
     cut_offs = [k for k in config.precision_at if k <= len(taxonomy.classes)]
     retrieval, undefined = all_retrieval_metrics(
@@ -110,4 +182,8 @@ def measure(
         undefined[f"hierarchical_precision_at_{k}"] = (
             f"there are only {len(taxonomy.classes)} classes"
         )
-    return classification_metrics(*probabilities, labels, fusion_weight) | retrieval, undefined
+    for name, mask in zip((keys.IMAGE, keys.TEXT), masks, strict=True):
+        if not mask.any():
+            undefined[f"classification/{name}"] = f"every item lacks its {name}"
+    classification = classification_metrics(image, text, *masks, labels, fusion_weight)
+    return classification | retrieval, undefined

@@ -17,7 +17,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 from markupsafe import Markup
-from matplotlib.colors import to_rgb
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -25,7 +26,8 @@ from matplotlib.ticker import MaxNLocator
 from huse_tf.evaluation.embedding_map import EmbeddingMap
 
 _INK = "#010203"  # stands for the page's text colour until the SVG is written
-_HEAT = "#3b82f6"
+# Transparent where there is nothing, on light and dark alike.
+_HEAT = LinearSegmentedColormap.from_list("heat", ["#3b82f600", "#3b82f6ff"])
 _LINES = ("-", "--", ":", "-.")
 _MARKERS = "os^Dvp"
 _GREY = matplotlib.color_sequences["tab10"][7]  # of all groups that have no colour of their own
@@ -131,17 +133,7 @@ def heat_map(
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = len(names)
-    side = float(np.clip(0.24 * size, 3.0, 11.0))
-    figure = Figure(figsize=(side + 2.2, side + 1.8), layout="constrained")
-    axes = figure.subplots()
-    cells = np.empty((size, size, 4))
-    cells[..., :3] = to_rgb(_HEAT)
-    cells[..., 3] = shares  # transparent where there is nothing, on light and dark alike
-    axes.imshow(cells, interpolation="nearest")
-    labels = [_short(each) for each in names]
-    font = 9 if size <= 30 else 7
-    axes.set_xticks(range(size), labels, rotation=90, fontsize=font)
-    axes.set_yticks(range(size), labels, fontsize=font)
+    figure, axes = _matrix(shares, names)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     if size <= 12:
@@ -153,6 +145,37 @@ def heat_map(
         axes.axvline(edge, color=_INK, linewidth=0.6, alpha=0.6)
     right = float(np.trace(counts) / max(counts.sum(), 1))
     return _svg(figure, name, f"Confusion of {size} classes; {right:.1%} lie on the diagonal.")
+
+
+@matplotlib.rc_context(_STYLE)
+def distance_map(name: str, distances: np.ndarray, names: Sequence[str] | None) -> Markup:
+    """Distances of classes: full colour at 0, none at the largest.
+
+    Args:
+        name: of the figure; unique on the page.
+        distances: [K, K].
+        names: the K classes, or None to leave the axes bare.
+    """
+    figure, _ = _matrix(1 - distances / max(distances.max(), np.finfo(float).tiny), names)
+    return _svg(
+        figure, name, f"Distances of {len(distances)} classes, at most {distances.max():.2f}."
+    )
+
+
+def _matrix(strengths: np.ndarray, names: Sequence[str] | None) -> tuple[Figure, Axes]:
+    """A square of coloured cells [K, K], the colour's strength in [0, 1], with names at the axes."""
+    size = len(strengths)
+    # Without names there may be thousands of cells; a larger picture would only be a larger file.
+    side = 6.5 if names is None else float(np.clip(0.24 * size, 3.0, 11.0))
+    figure = Figure(figsize=(side + 2.2, side + 1.8), layout="constrained")
+    axes = figure.subplots()
+    # Cells are exact where there is room, and averages where there are too many.
+    axes.imshow(strengths, cmap=_HEAT, vmin=0, vmax=1, interpolation_stage="data")
+    labels = [] if names is None else [_short(each) for each in names]
+    font = 9 if size <= 30 else 7
+    axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=font)
+    axes.set_yticks(range(len(labels)), labels, fontsize=font)
+    return figure, axes
 
 
 def _edges(groups: Sequence[str] | None) -> list[float]:

@@ -12,15 +12,20 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
 from huse_tf import files
 from huse_tf.evaluation import plots
-from huse_tf.evaluation.confusion import confusion_counts, f1_by_class, most_confused
+from huse_tf.evaluation.class_graph_page import class_graph_section
+from huse_tf.evaluation.confusion import (
+    confusion_counts,
+    f1_by_class,
+    most_confused,
+    taken_as,
+)
 from huse_tf.evaluation.embedding_map import EmbeddingMap
-from huse_tf.evaluation.thumbnails import thumbnail
+from huse_tf.pages.environment import environment
 
 TASKS = ("image_to_image", "image_to_text", "text_to_image", "text_to_text")
 _MAX_HEAT_MAP = 80  # classes; beyond, cells and letters are too small to read
@@ -29,6 +34,7 @@ _MAX_PAIRS = 20  # most confused pairs listed
 _PANELS = (
     ("Training losses", r"loss/(?P<name>.+)"),
     ("Validation accuracy", r"classification/(?P<name>\w+)/accuracy"),
+    ("Validation hit@1", r"classification/(?P<name>\w+)/hit_at_1"),
     ("Validation mAP, same class", r"(?P<name>\w+_to_\w+)/class/mean_average_precision"),
     ("Validation mAP, same product", r"(?P<name>\w+_to_\w+)/item/mean_average_precision"),
 )
@@ -37,10 +43,31 @@ _SUMMARY = (
     ("Accuracy, image and text fused", "classification/fused/accuracy"),
     ("Accuracy, image", "classification/image/accuracy"),
     ("Accuracy, text", "classification/text/accuracy"),
+    ("Hit@1, image and text fused", "classification/fused/hit_at_1"),
+    ("Hit@1, image", "classification/image/hit_at_1"),
+    ("Hit@1, text", "classification/text/hit_at_1"),
     ("Image → text, same class, mAP", "image_to_text/class/mean_average_precision"),
     ("Text → image, same class, mAP", "text_to_image/class/mean_average_precision"),
     ("Text → image, same product, R@10", "text_to_image/item/recall_at_10"),
 )
+# Figures of a classification, those of one and those of several classes an item.
+_CLASSIFICATION = {
+    "accuracy": "Accuracy",
+    "hit_at_1": "Hit@1",
+    "subset_accuracy": "All classes right",
+    "micro_f1": "Micro-F1",
+    "macro_f1": "Macro-F1",
+    "mean_average_precision": "mAP",
+}
+# What is classified: by what, and of which items where some lack a modality.
+_SOURCES = {
+    "image": "image",
+    "text": "text",
+    "fused": "fused",
+    "fused/image_and_text": "fused, items with image and text",
+    "fused/image_only": "fused, items with image only",
+    "fused/text_only": "fused, items with text only",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,14 +75,14 @@ class Card:
     """One query or result in the retrieval examples.
 
     Attributes:
-        label: class id.
+        labels: class ids, at least one.
         text: the item's text; beside a picture it is the alternative text.
         picture: the picture's file, or None where the text itself is the query or result.
         score: cosine to the query; None on a query.
         same_product: whether it is of the query's product.
     """
 
-    label: int
+    labels: tuple[int, ...]
     text: str
     picture: pathlib.Path | None = None
     score: float | None = None
@@ -80,8 +107,9 @@ class Report:
         undefined: path or prefix of a metric that could not be measured -> reason.
         class_names: [K] names by label; labels follow the order of the taxonomy.
         top_levels: [K] each class's ancestor at the top.
-        labels: [n] true class ids.
-        predictions: predicted class ids, [n], under "image", "text" and "fused".
+        class_distances: [K, K] the class graph.
+        labels: [n] true class ids, or [n, K] multi-hot where items have several classes.
+        probabilities: [n, K] under "image", "text" and "fused"; NaN where the item lacks the modality.
         counts: what -> how many (rows, items by split, products ...), in the order shown.
         rejected: reason -> number of rows.
         protocol: sentences on how these data were split and read, beside those of the template.
@@ -99,8 +127,9 @@ class Report:
     undefined: Mapping[str, str]
     class_names: Sequence[str]
     top_levels: Sequence[str]
+    class_distances: np.ndarray
     labels: np.ndarray
-    predictions: Mapping[str, np.ndarray]
+    probabilities: Mapping[str, np.ndarray]
     counts: Mapping[str, int]
     rejected: Mapping[str, int]
     protocol: Sequence[str]
@@ -114,27 +143,27 @@ class Report:
 
 def write_report(path: pathlib.Path, report: Report) -> None:
     """Writes the report as one HTML file without scripts or outside resources."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    pages = environment(pathlib.Path(__file__).parent)
+    pages.filters |= {
         "figure": _figure,
         "task": _task_name,
-        "thumbnail": thumbnail,
     }
-    environment.globals["verdict"] = lambda query, card: _verdict(report, query, card)
-    html = environment.get_template("report.html").render(
+    pages.globals["verdict"] = lambda query, card: _verdict(report, query, card)
+    html = pages.get_template("report.html").render(
         report=report,
         tasks=TASKS,
+        sources=_sources(report),
+        figures={
+            figure: name
+            for figure, name in _CLASSIFICATION.items()
+            if f"classification/fused/{figure}" in report.metrics
+        },
         summary=[(name, report.metrics[key]) for name, key in _SUMMARY if key in report.metrics],
         curves=_curves(report),
         recall_at=_cut_offs(report, r"\w+/\w+/recall_at_(\d+)"),
         precision_at=_cut_offs(report, r"\w+/hierarchical_precision_at_(\d+)"),
         embedding_map=_map(report),
+        class_graph=class_graph_section(report.class_distances, report.class_names),
         **_confusion(report),
     )
     files.write_text(path, html)
@@ -153,10 +182,21 @@ def _task_name(task: str) -> str:
 
 
 def _verdict(report: Report, query: Card, card: Card) -> str:
-    if card.label == query.label:
+    if {*card.labels} & {*query.labels}:
         return "right"
-    same_top = report.top_levels[card.label] == report.top_levels[query.label]
-    return "near" if same_top else "wrong"
+    tops, wanted = ({report.top_levels[c] for c in each.labels} for each in (card, query))
+    return "near" if tops & wanted else "wrong"
+
+
+def _sources(report: Report) -> list[tuple[str, str, int]]:
+    """(path, name, number of items) of each classification that could be measured."""
+    counts = {
+        name: int((~np.isnan(rows).any(axis=1)).sum())
+        for name, rows in report.probabilities.items()
+    }
+    for path in _SOURCES:
+        counts.setdefault(path, int(report.metrics.get(f"classification/{path}/items", 0)))
+    return [(path, name, counts[path]) for path, name in _SOURCES.items() if counts[path]]
 
 
 def _cut_offs(report: Report, pattern: str) -> list[int]:
@@ -189,14 +229,17 @@ def _map(report: Report) -> Markup | None:
     layout = report.embedding_map
     if layout is None:
         return None
-    groups = [report.top_levels[label] for label in report.labels[layout.rows]]
+    first = report.labels if report.labels.ndim == 1 else report.labels.argmax(axis=1)
+    groups = [report.top_levels[label] for label in first[layout.rows]]
     return plots.points("map", layout, groups)
 
 
 def _confusion(report: Report) -> dict[str, Any]:
     """What the template shows of the fused predictions, by class and by top level."""
     size = len(report.class_names)
-    counts = confusion_counts(report.labels, report.predictions["fused"], size)
+    predicted = report.probabilities["fused"].argmax(axis=1)
+    labels = taken_as(report.labels, predicted)
+    counts = confusion_counts(labels, predicted, size)
     tops = list(dict.fromkeys(report.top_levels))
     top_of = np.array([tops.index(top) for top in report.top_levels])
     is_flat = len(tops) in (1, size)
@@ -206,15 +249,14 @@ def _confusion(report: Report) -> dict[str, Any]:
         heat_map = plots.heat_map("classes", counts, report.class_names, groups)
         heat_maps.append(("By class", heat_map))
     if not is_flat and len(tops) <= _MAX_HEAT_MAP:
-        top_counts = confusion_counts(
-            top_of[report.labels], top_of[report.predictions["fused"]], len(tops)
-        )
+        top_counts = confusion_counts(top_of[labels], top_of[predicted], len(tops))
         heat_maps.append(("By top level", plots.heat_map("tops", top_counts, tops)))
-    f1 = f1_by_class(report.labels, report.predictions, size)
+    f1 = f1_by_class(report.labels, report.probabilities)
+    support = counts.sum(axis=1) if report.labels.ndim == 1 else report.labels.sum(axis=0)
     return {
         "is_flat": is_flat,
         "heat_maps": heat_maps,
         "pairs": most_confused(counts, _MAX_PAIRS),
         "f1": {name: scores.tolist() for name, scores in f1.items()},
-        "support": counts.sum(axis=1).tolist(),
+        "support": support.astype(int).tolist(),
     }

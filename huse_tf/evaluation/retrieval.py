@@ -33,9 +33,11 @@ _WHY_UNDEFINED = {
 class Gallery:
     """Embeddings of one modality with what is known of them; n queries or candidates.
 
+    Items that lack the modality are not among them, so n may be 0.
+
     Attributes:
         embeddings: [n, D] float32, unit norm.
-        labels: [n] class ids.
+        labels: [n] class ids, or [n, K] float32 multi-hot where items have several classes.
         products: [n] int ids; the image and the text gallery use the same ids.
         items: [n] int ids, distinct; a query is not its own candidate within its modality.
 
@@ -49,15 +51,14 @@ class Gallery:
     items: np.ndarray
 
     def __post_init__(self) -> None:
-        if self.embeddings.ndim != 2 or not len(self):
-            raise ValueError(
-                f"Embeddings are [n, D], n at least 1. Received shape: {self.embeddings.shape}."
-            )
-        for name in ("labels", "products", "items"):
-            if getattr(self, name).shape != (len(self),):
+        if self.embeddings.ndim != 2:
+            raise ValueError(f"Embeddings are [n, D]. Received shape: {self.embeddings.shape}.")
+        for name, dimensions in (("labels", (1, 2)), ("products", (1,)), ("items", (1,))):
+            known = getattr(self, name)
+            if len(known) != len(self) or known.ndim not in dimensions:
                 raise ValueError(
                     f"Expected one of {name} for each of {len(self)} embeddings. "
-                    f"Received shape: {getattr(self, name).shape}."
+                    f"Received shape: {known.shape}."
                 )
         norms = np.linalg.norm(self.embeddings, axis=1)
         wrong = ~(np.abs(norms - 1.0) < 1e-3)  # also true of NaN
@@ -71,25 +72,27 @@ class Gallery:
     def __len__(self) -> int:
         return len(self.embeddings)
 
+    def __getitem__(self, rows: slice | np.ndarray) -> Gallery:
+        """Some of the entries."""
+        return Gallery(
+            self.embeddings[rows], self.labels[rows], self.products[rows], self.items[rows]
+        )
 
-def text_gallery(
-    embeddings: np.ndarray, labels: np.ndarray, products: np.ndarray, texts: Sequence[str]
-) -> Gallery:
-    """A gallery with one entry per distinct (product, text), the first of each.
+
+def text_gallery(gallery: Gallery, texts: Sequence[str]) -> Gallery:
+    """The gallery with one entry per distinct (product, text), the first of each.
 
     Several pictures of one product share one text. Counted once per picture, that text would fill
     the top ranks with copies of itself and inflate the figures.
 
     Args:
-        embeddings: [n, D], one row per item.
-        labels, products: [n] ids.
+        gallery: the texts' embeddings, one per item.
         texts: n texts.
     """
     first: dict[tuple[int, str], int] = {}
-    for row, key in enumerate(zip(products.tolist(), texts, strict=True)):
+    for row, key in enumerate(zip(gallery.products.tolist(), texts, strict=True)):
         first.setdefault(key, row)
-    rows = np.fromiter(first.values(), dtype=np.int64, count=len(first))
-    return Gallery(embeddings[rows], labels[rows], products[rows], items=rows)
+    return gallery[np.fromiter(first.values(), dtype=np.int64, count=len(first))]
 
 
 def retrieval_metrics(
@@ -106,9 +109,9 @@ def retrieval_metrics(
 
     Args:
         queries, candidates: where to search from and what to find.
-        relevance: "class" - a candidate of the query's class is relevant (HUSE, DSCMR); within a
-            modality other pictures of the query's own product stay among the candidates. "item" - a
-            candidate of the query's product is.
+        relevance: "class" - a candidate of the query's class is relevant (HUSE, DSCMR), or one that
+            shares at least one of its classes; within a modality other pictures of the query's own
+            product stay among the candidates. "item" - a candidate of the query's product is.
         same_modality: whether the query itself, known by its item id, is among the candidates and
             must be left out.
         recall_at: cut-offs k.
@@ -121,11 +124,13 @@ def retrieval_metrics(
         its relevant candidates, of the precision at j (DSCMR, section 4);
         `queries`, `queries_without_relevant`: counts. If `queries` is 0, only the counts are there.
     """
-    ids = "labels" if relevance == "class" else "products"
-    query_ids, candidate_ids = getattr(queries, ids), getattr(candidates, ids)
 
     def is_relevant(rows: slice) -> np.ndarray:
-        return query_ids[rows, None] == candidate_ids
+        if relevance == "item":
+            return queries.products[rows, None] == candidates.products
+        if queries.labels.ndim == 1:
+            return queries.labels[rows, None] == candidates.labels
+        return queries.labels[rows] @ candidates.labels.T > 0
 
     first_ranks, precisions = [], []
     for keys in _keys(queries, candidates, same_modality, chunk, is_relevant):
@@ -160,12 +165,16 @@ def hierarchical_precision(
     Args:
         queries, candidates, same_modality, chunk: as for `retrieval_metrics`.
         correct_set: [K, K] bool, row = true class, the classes that count as correct for it among
-            the first k (DeViSE's hCorrectSet for this k).
+            the first k (DeViSE's hCorrectSet for this k). With several classes an item, the sets of
+            the query's classes are united, and one class of the candidate in them is enough.
         k: how many candidates are looked at.
     """
 
     def is_correct(rows: slice) -> np.ndarray:
-        return correct_set[queries.labels[rows]][:, candidates.labels]
+        if queries.labels.ndim == 1:
+            return correct_set[queries.labels[rows]][:, candidates.labels]
+        united = queries.labels[rows] @ correct_set.astype(np.float32) > 0
+        return united.astype(np.float32) @ candidates.labels.T > 0
 
     hits = 0
     for keys in _keys(queries, candidates, same_modality, chunk, is_correct):
@@ -185,7 +194,7 @@ def all_retrieval_metrics(
     """The metrics of the four tasks image/text to image/text, by metric path.
 
     Args:
-        image: the image gallery, one entry per item.
+        image: the image gallery, one entry per item with an image.
         text: the text gallery, one entry per distinct text (`text_gallery`).
         correct_sets: for each k of hierarchical precision, [K, K] bool (`hierarchical_precision`).
         recall_at, chunk: as for `retrieval_metrics`.
@@ -206,6 +215,9 @@ def all_retrieval_metrics(
     for source, queries in galleries.items():
         for target, candidates in galleries.items():
             task, same = f"{source}_to_{target}", source == target
+            if not len(queries) or not len(candidates):
+                undefined[task] = f"every item lacks its {target if len(queries) else source}"
+                continue
             for relevance in typing.get_args(Relevance):
                 figures = retrieval_metrics(queries, candidates, relevance, same, recall_at, chunk)
                 metrics |= {f"{task}/{relevance}/{name}": v for name, v in figures.items()}

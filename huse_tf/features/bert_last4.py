@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import tensorflow as tf
 
 from huse_tf.errors import UserError
@@ -38,6 +41,9 @@ class BertLast4(Encoder):
 
     def _identity(self) -> tuple[str, ...]:
         return (self.text.sha256, "bert_last4 1")
+
+    def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
+        return self.text.token_counts(texts), self.text.max_pieces + 2
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         pieces = self.text.tokenize(inputs)

@@ -56,9 +56,11 @@ class FeatureCache:
         buffer = io.BytesIO()
         np.save(buffer, shard, allow_pickle=False)
         name = hashlib.sha256(buffer.getvalue()).hexdigest()
-        with replacing(self._folder / f"{name}.npy") as temporary:
+        path = self._folder / f"{name}.npy"
+        with replacing(path) as temporary:
             temporary.write_bytes(buffer.getvalue())
-        self._add(shard)
+        # From disk, so that what was encoded does not stay in memory.
+        self._add(np.load(path, mmap_mode="r", allow_pickle=False))
 
     def _read(self, path: pathlib.Path) -> None:
         if sha256_file(path) == path.stem:

@@ -2,25 +2,83 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+import pathlib
+import re
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
 
-from huse_tf.errors import unknown_name
+from huse_tf.data.taxonomy import ClassPath, distinct_ends, tree_hops
+from huse_tf.errors import UserError, unknown_name
+from huse_tf.features.class_graph_file import read_distances
 
-Path = tuple[str, ...]
 Encode = Callable[[list[str]], np.ndarray]
+_FILE = "file:"
+_EXAMPLE = "Expected for example name, 0.7*name+0.3*tree or file:distances.csv"
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 
 
-def class_distances(
-    paths: Sequence[Path], kind: Literal["name", "path", "tree"], encode: Encode
-) -> np.ndarray:
+@dataclasses.dataclass(frozen=True)
+class GraphPart:
+    """One of the distances that a class graph is blended from.
+
+    Attributes:
+        weight: above 0; those of a graph sum to 1.
+        kind: "name", "path", "tree", "hops" or "file:FILE".
+    """
+
+    weight: float
+    kind: str
+
+
+def parse_class_graph(spec: str) -> tuple[GraphPart, ...]:
+    """What a class graph is made of, from the form that a flag has.
+
+    Args:
+        spec: a kind; or a blend, WEIGHT*KIND+WEIGHT*KIND. Files in blends have no + in their names.
+
+    Raises:
+        UserError: the spec does not hold to this form.
+    """
+    texts = [spec] if spec.startswith(_FILE) else spec.split("+")
+    parts = [_parse_part(text.strip(), spec, len(texts) > 1) for text in texts]
+    kinds = [part.kind for part in parts]
+    for kind in kinds:
+        if kinds.count(kind) > 1:
+            raise UserError(
+                f"--class_graph blends {kind} with itself. {_EXAMPLE}. Received: {spec!r}."
+            )
+    total = sum(part.weight for part in parts)
+    return tuple(GraphPart(part.weight / total, part.kind) for part in parts)
+
+
+def _parse_part(text: str, spec: str, in_blend: bool) -> GraphPart:
+    weight, star, kind = text.partition("*")
+    if not star or text.startswith(_FILE):
+        weight, kind = ("" if in_blend else "1"), text
+    weight, kind = weight.strip(), kind.strip()
+    if not (_NUMBER.fullmatch(weight) and 0 < float(weight) < math.inf):
+        raise UserError(
+            f"--class_graph: each part of a blend has a weight above 0, written like 0.7. "
+            f"{_EXAMPLE}. Received: {text!r} in {spec!r}."
+        )
+    if kind == _FILE:
+        raise UserError(f"--class_graph names no file. {_EXAMPLE}. Received: {spec!r}.")
+    if not kind.startswith(_FILE) and kind not in _KINDS:
+        raise unknown_name("kind of class graph", kind, [*_KINDS, f"{_FILE}FILE"])
+    return GraphPart(float(weight), kind)
+
+
+def class_distances(paths: Sequence[ClassPath], spec: str, encode: Encode) -> np.ndarray:
     """Distance of each two classes.
 
     Args:
         paths: [K] distinct class paths, names from the top level to the leaf.
-        kind: "name": 1 - cosine of the leaf names' embeddings (HUSE, eq. 4: there a class has a
+        spec: one of the kinds below, or a blend of them, "0.7*name+0.3*tree": the weighted mean of
+            distances as they are, each in its range.
+            "name": 1 - cosine of the leaf names' embeddings (HUSE, eq. 4: there a class has a
             name only). A leaf name that several classes share is embedded together with as many of
             its parents as tell it apart, so that no two classes are at distance 0 by their name.
             "path": 1 - cosine of the concatenated unit-norm embeddings of all levels; levels that
@@ -28,43 +86,41 @@ def class_distances(
             "tree": 1 - Wu-Palmer similarity, 1 - 2 depth(lca) / (depth_i + depth_j), where a top
             level has depth 1 and classes of different top levels meet at depth 0 (Wu and Palmer
             1994, eq. 3).
-        encode: list of n texts -> [n, dim] floats, not needed for "tree".
+            "hops": number of edges on the shortest way through the tree, divided by the largest
+            such number between two of the classes.
+            "file:FILE": distances that the user supplies; see `read_distances`.
+        encode: list of n texts -> [n, dim] floats, for "name" and "path" only.
 
     Returns:
-        [K, K] float32, symmetric, zero on the diagonal; in [0, 2] by cosine, [0, 1] by tree.
+        [K, K] float32, symmetric, zero on the diagonal; in [0, 2] by cosine, [0, 1] by the tree.
 
     Raises:
-        UserError: unknown kind.
+        UserError: the spec or the file cannot be used.
     """
-    kinds: dict[str, Callable[[Sequence[Path], Encode], np.ndarray]] = {
-        "name": _by_name,
-        "path": _by_path,
-        "tree": _by_tree,
-    }
-    if kind not in kinds:
-        raise unknown_name("kind of class graph", kind, kinds)
-    distances = kinds[kind](paths, encode)
+    distances = np.zeros((len(paths),) * 2)
+    for part in parse_class_graph(spec):
+        distances += part.weight * _distances(part.kind, paths, encode)
     distances = np.clip((distances + distances.T) / 2, 0.0, None)
     np.fill_diagonal(distances, 0.0)
     return distances.astype(np.float32)
 
 
-def _by_name(paths: Sequence[Path], encode: Encode) -> np.ndarray:
+def _distances(kind: str, paths: Sequence[ClassPath], encode: Encode) -> np.ndarray:
+    if kind.startswith(_FILE):
+        return read_distances(pathlib.Path(kind.removeprefix(_FILE)), paths)
+    return _KINDS[kind](paths, encode)
+
+
+def _by_name(paths: Sequence[ClassPath], encode: Encode) -> np.ndarray:
     return _cosine_distances(encode(unique_names(paths)))
 
 
-def unique_names(paths: Sequence[Path]) -> list[str]:
+def unique_names(paths: Sequence[ClassPath]) -> list[str]:
     """The shortest end of each path that no other path has: leaf, "parent leaf", and so on."""
-    names = []
-    for path in paths:
-        for length in range(1, len(path) + 1):
-            if sum(other[-length:] == path[-length:] for other in paths) == 1:
-                break
-        names.append(" ".join(path[-length:]))
-    return names
+    return [" ".join(end) for end in distinct_ends(paths)]
 
 
-def _by_path(paths: Sequence[Path], encode: Encode) -> np.ndarray:
+def _by_path(paths: Sequence[ClassPath], encode: Encode) -> np.ndarray:
     names = sorted({name for path in paths for name in path})
     rows = {name: row for row, name in enumerate(names)}
     units = _unit(encode(names))
@@ -75,16 +131,15 @@ def _by_path(paths: Sequence[Path], encode: Encode) -> np.ndarray:
     return _cosine_distances(levels.reshape(len(paths), -1))
 
 
-def _by_tree(paths: Sequence[Path], _: Encode) -> np.ndarray:
-    distances = np.zeros((len(paths), len(paths)))
-    for i, one in enumerate(paths):
-        for j, other in enumerate(paths):
-            common = next(
-                (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
-                min(len(one), len(other)),
-            )
-            distances[i, j] = 1 - 2 * common / (len(one) + len(other))
-    return distances
+def _by_tree(paths: Sequence[ClassPath], _: Encode) -> np.ndarray:
+    # The way between two nodes is depth_i + depth_j - 2 depth(lca) edges long.
+    depths = np.array([len(path) for path in paths])
+    return tree_hops(paths) / (depths[:, None] + depths)
+
+
+def _by_hops(paths: Sequence[ClassPath], _: Encode) -> np.ndarray:
+    hops = tree_hops(paths)
+    return hops / max(hops.max(), 1)
 
 
 def _cosine_distances(vectors: np.ndarray) -> np.ndarray:
@@ -95,3 +150,11 @@ def _cosine_distances(vectors: np.ndarray) -> np.ndarray:
 def _unit(vectors: np.ndarray) -> np.ndarray:
     vectors = np.asarray(vectors, np.float64)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+_KINDS: dict[str, Callable[[Sequence[ClassPath], Encode], np.ndarray]] = {
+    "name": _by_name,
+    "path": _by_path,
+    "tree": _by_tree,
+    "hops": _by_hops,
+}

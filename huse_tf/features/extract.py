@@ -28,8 +28,8 @@ class Extracted:
     """Features of a sequence of inputs.
 
     Attributes:
-        features: [n, ...] float32 or int32, row i for input i. A row of a failed input is NaN (-1
-            where features are ids): drop these rows.
+        features: [n, ...] float32 or int32, row i for input i, or `into` with its rows filled. A row
+            of a failed input is NaN (-1 where features are ids): drop these rows.
         failed: index of each input without features -> the reason.
     """
 
@@ -44,6 +44,8 @@ def extract(
     cache_dir: pathlib.Path,
     batch_size: int = 32,
     label: str = "",
+    into: np.ndarray | None = None,
+    places: Sequence[int] | None = None,
 ) -> Extracted:
     """Encodes inputs, by way of the cache.
 
@@ -55,6 +57,8 @@ def extract(
         cache_dir: folder of the cache, common to all encoders.
         batch_size: inputs a forward pass.
         label: what the inputs are, for the progress bar and the log ("pictures").
+        into: array that receives the features; a new one by default.
+        places: [n] row of `into` for each input; 0, 1, ... by default.
 
     Returns:
         Features and failures. Equal inputs fail or succeed together.
@@ -62,25 +66,25 @@ def extract(
     spec = encoder.feature_spec
     cache = FeatureCache(cache_dir / encoder.fingerprint, spec.shape, spec.dtype)
     failed: dict[int, str] = {}
-    places: dict[str, list[int]] = {}  # Key -> the indices of the inputs that are equal.
+    found: dict[str, list[int]] = {}  # Key -> the indices of the inputs that are equal.
     for index, item in enumerate(inputs):
         try:
-            places.setdefault(hashlib.sha256(_read(item)).hexdigest(), []).append(index)
+            found.setdefault(hashlib.sha256(_read(item)).hexdigest(), []).append(index)
         except OSError as error:
             failed[index] = f"cannot be read: {error}"
-    missing = {key: inputs[indices[0]] for key, indices in places.items() if key not in cache}
+    missing = {key: inputs[indices[0]] for key, indices in found.items() if key not in cache}
     logging.info(
         "%s: %d inputs, %d distinct, %d to encode with %s",
-        label or "features", len(inputs), len(places), len(missing), encoder.spec,
+        label or "features", len(inputs), len(found), len(missing), encoder.spec,
     )  # fmt: skip
     for key, reason in _encode(encoder, missing, cache, batch_size, label).items():
-        failed.update(dict.fromkeys(places[key], reason))
-    features = np.full(
-        (len(inputs), *spec.shape), -1 if spec.vocabulary_size else np.nan, spec.dtype
-    )
-    for key, indices in places.items():
+        failed.update(dict.fromkeys(found[key], reason))
+    features = np.empty((len(inputs), *spec.shape), spec.dtype) if into is None else into
+    rows = np.arange(len(inputs)) if places is None else np.asarray(places, int)
+    features[rows[list(failed)]] = -1 if spec.vocabulary_size else np.nan
+    for key, indices in found.items():
         if key in cache:
-            features[indices] = cache[key]
+            features[rows[indices]] = cache[key]
     return Extracted(features, dict(sorted(failed.items())))
 
 

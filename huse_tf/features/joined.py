@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from huse_tf.errors import UserError
@@ -36,6 +37,11 @@ class Joined(Encoder):
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.concat([part(inputs) for part in self._parts], axis=1)
+
+    def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int] | None:
+        """Of the first part that cuts texts."""
+        counted = (part.token_counts(texts) for part in self._parts)
+        return next((counts for counts in counted if counts is not None), None)
 
     def fit(self, texts: Sequence[str]) -> None:
         for part in self._parts:

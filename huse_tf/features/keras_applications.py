@@ -59,7 +59,8 @@ class KerasApplication(Encoder):
         # Each family of networks is a module, with the preprocessing that belongs to it.
         self._preprocess = sys.modules[networks[name].__module__].preprocess_input
         self._size = SIZES.get(name, DEFAULT_SIZE)
-        self._model = _load(networks[name], self._size, weights or "imagenet")
+        self._network, self._weights = networks[name], weights or "imagenet"
+        self._model = _load(self._network, self._size, self._weights)
         self._sha256 = weights_sha256(self._model)
 
     @property
@@ -72,6 +73,16 @@ class KerasApplication(Encoder):
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         pixels = pictures.decode(inputs, (self._size, self._size))
         return self._model(self._preprocess(pixels), training=False)
+
+    def network(self, size: int) -> keras.Model:
+        """The network for pictures [batch, size, size, 3], with weights of its own to train.
+
+        Batch normalisations keep their statistics, as small batches would spoil them.
+        """
+        model = _load(self._network, size, self._weights)
+        model.trainable = True  # before it is wrapped: Keras does not reach it from outside later
+        pixels = keras.Input((size, size, 3), name="image")
+        return keras.Model(pixels, model(self._preprocess(pixels), training=False))
 
 
 def _load(network: Callable[..., keras.Model], size: int, weights: str) -> keras.Model:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras_hub
+import numpy as np
 import tensorflow as tf
 
 from huse_tf.features.encoder import Encoder
@@ -32,6 +35,9 @@ class MiniLM(Encoder):
 
     def _identity(self) -> tuple[str, ...]:
         return (self.text.sha256, "minilm 1")
+
+    def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
+        return self.text.token_counts(texts), MAX_TOKENS
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         pieces = self.text.tokenize(inputs)[:, : MAX_TOKENS - 2]

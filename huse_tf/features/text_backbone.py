@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 import keras_hub
+import numpy as np
 import tensorflow as tf
 
 from huse_tf.errors import UserError
@@ -66,6 +69,12 @@ class TextBackbone(tf.Module):
         self.dim = self._model.output.shape[-1]
         self.max_pieces = limit - 2
         self.sha256 = sha256
+
+    def token_counts(self, texts: Sequence[str]) -> np.ndarray:
+        """[n] int: word pieces of each text, [CLS] and [SEP] among them, none cut."""
+        batches = [texts[start : start + 1024] for start in range(0, len(texts), 1024)]
+        counts = [self.tokenize(tf.constant(list(batch))).row_lengths() for batch in batches]
+        return np.concatenate([[], *counts]).astype(int) + 2
 
     def tokenize(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """[batch] string -> [batch, (pieces)] int32 ids, without special tokens."""

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from huse_tf.features import words
@@ -54,6 +55,9 @@ class WordIds(Encoder):
 
     def _identity(self) -> tuple[str, ...]:
         return (words.VERSION, "word_cnn 1", str(self._tokens))
+
+    def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
+        return np.array([len(each) for each in words.split(texts)], int), self._tokens
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.cast(self._fitted()(words.standardize(inputs)), tf.int32)

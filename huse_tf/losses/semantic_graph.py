@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from huse_tf import keys
+from huse_tf.losses.label_distances import label_distances, label_set_distances
+from huse_tf.losses.rows import joint_embeddings, joint_weights, weighted_mean
 from huse_tf.losses.term import Tensors
 
 MarginRule = Literal["equation", "prose"]
@@ -16,8 +18,8 @@ MarginRule = Literal["equation", "prose"]
 
 def semantic_graph(
     embeddings: tf.Tensor,
-    labels: tf.Tensor,
-    class_distances: tf.Tensor,
+    targets: tf.Tensor,
+    weights: tf.Tensor,
     margin: float,
     margin_rule: MarginRule = "equation",
 ) -> tf.Tensor:
@@ -27,21 +29,21 @@ def semantic_graph(
       * rule "equation", eq. (10): (d - A)^2 if A < margin and d < margin, else nothing;
       * rule "prose", what the paper's text describes: (d - A)^2 if A < margin, else
         (margin - d)^2 if d < margin: far classes are pushed at least a margin apart.
-    The sum is divided by n^2, whatever the number of pairs that take part (eq. 11). Which rule a
+    A pair weighs the product of its rows' weights, and the sum is divided by the weight of all
+    pairs, whatever the number that take part: n^2 where all rows weigh 1 (eq. 11). Which rule a
     pair falls under is an indicator and carries no gradient.
 
     Args:
         embeddings: [n, D] float32 of unit norm; images and texts of a batch together.
-        labels: [n] int32 in [0, K).
-        class_distances: [K, K] float32 cosine distances, zero on the diagonal.
+        targets: [n, n] float32, A for each pair of rows, zero between rows of equal classes.
+        weights: [n] float32 >= 0.
         margin: zeta > 0. Cosine distances lie in [0, 2]; a margin above 2 lets all pairs in (eq. 9).
         margin_rule: see above.
 
     Returns:
-        A scalar >= 0.
+        A scalar >= 0; 0 where all weights are 0.
     """
     distances = 1.0 - tf.matmul(embeddings, embeddings, transpose_b=True)
-    targets = tf.gather(tf.gather(class_distances, labels), labels, axis=1)
     near = targets < margin
     close = distances < margin
     pull = tf.square(distances - targets)
@@ -50,25 +52,32 @@ def semantic_graph(
     else:
         push = tf.where(close, tf.square(margin - distances), 0.0)
         pairs = tf.where(near, pull, push)
-    return tf.reduce_mean(pairs)
+    return weighted_mean(pairs, weights[:, tf.newaxis] * weights)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SemanticGraph:
-    """The loss over the joint 2B embeddings: image-image, text-text and image-text pairs."""
+    """The loss over the joint 2B embeddings: image-image, text-text and image-text pairs.
+
+    Attributes:
+        class_distances: [K, K] float32.
+        margin, margin_rule: see `semantic_graph`.
+        multi_label: whether items have several classes; their distance is `label_set_distances`.
+    """
 
     class_distances: np.ndarray
     margin: float
     margin_rule: MarginRule = "equation"
+    multi_label: bool = False
 
     def __call__(self, outputs: Tensors, batch: Tensors) -> tf.Tensor:
-        embeddings = tf.concat(
-            [outputs[keys.IMAGE_EMBEDDING], outputs[keys.TEXT_EMBEDDING]], axis=0
-        )
-        return semantic_graph(
-            embeddings,
-            tf.tile(batch[keys.LABEL], [2]),
-            tf.constant(self.class_distances, embeddings.dtype),
-            self.margin,
-            self.margin_rule,
-        )
+        embeddings = joint_embeddings(outputs)
+        class_distances = tf.constant(self.class_distances, embeddings.dtype)
+        if self.multi_label:
+            targets = label_set_distances(batch[keys.LABELS], class_distances)
+        else:
+            targets = label_distances(batch[keys.LABEL], class_distances)
+        # An item's image and its text have the same classes.
+        targets = tf.tile(targets, [2, 2])
+        weights = joint_weights(batch)
+        return semantic_graph(embeddings, targets, weights, self.margin, self.margin_rule)

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from huse_tf import keys
 from huse_tf.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,14 +45,25 @@ class DataSpec:
     Attributes:
         image, text: the features of the two modalities.
         num_classes: K.
-        class_distances: [K, K] float32, distance of each two classes, zero on the diagonal (the
-            HUSE paper's adjacency A, eq. 4).
+        class_distances: [K, K] float32, distance of each two classes, symmetric, zero on the
+            diagonal (the HUSE paper's adjacency A, eq. 4).
+        multi_label: whether items have several classes; batches then hold LABELS, not LABEL.
+        class_shares: [K] in [0, 1], share of the training items that have each class; None where
+            there are no training items, as in another catalogue.
     """
 
     image: FeatureSpec
     text: FeatureSpec
     num_classes: int
     class_distances: np.ndarray
+    multi_label: bool = False
+    class_shares: np.ndarray | None = None
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The keys of a batch that losses may read beside the model's outputs."""
+        label = keys.LABELS if self.multi_label else keys.LABEL
+        return (label, keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +76,19 @@ class Method(Settings, abc.ABC):
 
     @abc.abstractmethod
     def build_model(self, spec: DataSpec) -> keras.Model:
-        """A functional model: dict of features (keys.py) in, dict of outputs (keys.py) out."""
+        """A functional model: dict of features (keys.py) in, dict of outputs (keys.py) out.
+
+        Towers know no masks: they turn the zeros that stand for a missing image or text into some
+        embedding, which no loss, figure or answer may use.
+        """
 
     @abc.abstractmethod
-    def build_objective(self, spec: DataSpec) -> Objective:
-        """What is minimised."""
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
+        """What is minimised.
+
+        Args:
+            spec: of the data.
+            adjust_logits: whether to adjust the logits in the loss to how frequent classes are
+                (`spec.class_shares`), for --class_balance=logits. A method without class logits
+                refuses that.
+        """

@@ -35,6 +35,22 @@ class Huse(Method):
         minimum=0,
         maximum=0.95,
     )
+    image_power: float = setting(
+        0.5,
+        "Signed power |x|^p of the image features, which evens out what few strong units outshine "
+        "(0.5: square root; 1: as they come).",
+        minimum=0.1,
+        maximum=1,
+    )
+    image_backbone: str = setting(
+        "",
+        "Image network to train along, on --image_encoder=pixels:SIZE: efficientnet_lite0 or "
+        "keras_applications:NAME@WEIGHTS.",
+    )
+    augmentation: str = setting(
+        "",
+        "Random changes of the pictures for --image_backbone, joined by +: flip, crop, color, randaugment.",
+    )
     last_activation: Literal["linear", "relu"] = setting(
         "linear",
         "Activation of the last layer, before L2; relu confines cosine distances to [0, 1].",
@@ -57,6 +73,7 @@ class Huse(Method):
     )
 
     def build_model(self, spec: DataSpec) -> keras.Model:
+        from huse_tf.features.image_backbones import picture_layers
         from huse_tf.models.two_tower import two_tower
 
         return two_tower(
@@ -66,24 +83,31 @@ class Huse(Method):
             text_layers=self.text_layers,
             dropout=self.dropout,
             input_dropout=self.input_dropout,
+            image_power=self.image_power,
+            image_network=picture_layers(self.image_backbone, self.augmentation, spec.image),
             classifier_norm=self.classifier_norm,
             last_activation=self.last_activation,
         )
 
-    def build_objective(self, spec: DataSpec) -> Objective:
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
+        from huse_tf.losses.binary_cross_entropy import BinaryCrossEntropy
         from huse_tf.losses.cross_entropy import CrossEntropy
         from huse_tf.losses.cross_modal_gap import CrossModalGap
+        from huse_tf.losses.logit_adjustment import logit_offsets
         from huse_tf.losses.semantic_graph import SemanticGraph
         from huse_tf.training.objective import Objective
 
+        classification = BinaryCrossEntropy if spec.multi_label else CrossEntropy
+        offsets = logit_offsets(spec.class_shares, spec.multi_label) if adjust_logits else 0.0
         return Objective(
             terms={
-                "classification": CrossEntropy(),
+                "classification": classification(offsets),
                 "semantic_graph": SemanticGraph(
-                    spec.class_distances, self.margin, self.margin_rule
+                    spec.class_distances, self.margin, self.margin_rule, spec.multi_label
                 ),
                 "cross_modal_gap": CrossModalGap(),
             },
+            targets=spec.targets,
             weights={
                 "classification": self.classification_weight,
                 "semantic_graph": self.graph_weight,
@@ -99,6 +123,9 @@ class HusePaper(Huse):
     name: ClassVar[str] = "huse_paper"
     input_dropout: float = setting(
         0.0, "Dropout of the towers' features; the paper names none.", minimum=0, maximum=0.95
+    )
+    image_power: float = setting(
+        1.0, "Signed power of the image features; the paper names none.", minimum=0.1, maximum=1
     )
     # What Keras's usual initialisation gives for D = 512 and the paper's 101 classes.
     classifier_norm: float = setting(

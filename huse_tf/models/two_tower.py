@@ -24,6 +24,8 @@ def two_tower(
     text_layers: Sequence[int],
     dropout: float,
     input_dropout: float = 0.0,
+    image_power: float = 1.0,
+    image_network: Sequence[keras.Layer] = (),
     classifier_norm: float,
     last_activation: str = "linear",
 ) -> keras.Model:
@@ -38,6 +40,8 @@ def two_tower(
         image_layers, text_layers: widths of the towers' hidden layers.
         dropout: share of hidden units dropped while training.
         input_dropout: share of features dropped while training.
+        image_power: signed power of the image features, in (0, 1].
+        image_network: layers that turn pictures into features, to be trained along.
         classifier_norm: expected length of a class vector of the classifier before training.
         last_activation: of the towers' last layer, before L2.
 
@@ -52,7 +56,9 @@ def two_tower(
         input_dropout=input_dropout,
         last_activation=last_activation,
     )
-    image_tower = tower(IMAGE_TOWER, spec.image, hidden=image_layers)
+    image_tower = tower(
+        IMAGE_TOWER, spec.image, hidden=image_layers, power=image_power, network=image_network
+    )
     text_tower = tower(TEXT_TOWER, spec.text, hidden=text_layers)
     # Scores of unit-norm embeddings are at most as large as the class vectors are long, and vectors
     # of Keras's usual length leave the softmax nearly flat for a long time.

@@ -27,6 +27,7 @@ def export_model(
     fusion_weight: float,
     folder: pathlib.Path,
     card: dict[str, Any],
+    multi_label: bool = False,
 ) -> pathlib.Path:
     """Writes a version that TF Serving can serve; saved_models/README.md is its contract.
 
@@ -39,6 +40,8 @@ def export_model(
         folder: NAME/VERSION, not there yet.
         card: JSON-able, what a reader should know of the model; goes into card.json, with the
             contract beside it under "serving".
+        multi_label: whether the model was trained on items with several classes each; every class
+            then has a probability of its own.
 
     Returns:
         `folder`.
@@ -47,11 +50,11 @@ def export_model(
         UserError: the version exists, or is no positive whole number.
     """
     classes = [path_name(path) for path in taxonomy.classes]
-    served = ServedModel(model, image_encoder, text_encoder, classes, fusion_weight)
+    served = ServedModel(model, image_encoder, text_encoder, classes, fusion_weight, multi_label)
     with new_version(folder) as temporary:
         signatures = served.signatures()
         _save_model(model, [image_encoder, text_encoder], classes, signatures, temporary)
-        _save_parts(model, temporary)
+        _save_parts(model, multi_label, temporary)
         serving = {
             "signatures": {name: _tensors(function) for name, function in signatures.items()},
             "encoders": {
@@ -60,6 +63,7 @@ def export_model(
             },
             "fusion_weight": fusion_weight,
             "num_classes": len(classes),
+            "multi_label": multi_label,
             "versions": {
                 "huse_tf": huse_tf.__version__,
                 "tensorflow": tf.__version__,
@@ -89,12 +93,13 @@ def _save_model(
         tf.saved_model.save(module, str(folder), signatures=signatures)
 
 
-def _save_parts(model: keras.Model, folder: pathlib.Path) -> None:
+def _save_parts(model: keras.Model, multi_label: bool, folder: pathlib.Path) -> None:
     """The towers, and the classifier from embeddings to probabilities, for other Keras programs."""
     for name in (IMAGE_TOWER, TEXT_TOWER):
         model.get_layer(name).save(folder / f"{name}.keras")
     embedding = keras.Input(model.output[keys.IMAGE_EMBEDDING].shape[1:], name="embedding")
-    probabilities = keras.layers.Softmax(name="probabilities")(
+    activation = "sigmoid" if multi_label else "softmax"
+    probabilities = keras.layers.Activation(activation, name="probabilities")(
         model.get_layer(CLASSIFIER)(embedding)
     )
     keras.Model(embedding, probabilities, name=CLASSIFIER).save(folder / f"{CLASSIFIER}.keras")

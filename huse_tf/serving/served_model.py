@@ -31,30 +31,45 @@ class Side:
         tower: from features to embeddings.
         input: name, shape and type of what clients send.
         output: name of the embedding.
+        stand_in: what the encoder gets where the input is missing.
     """
 
     encoder: Encoder | None
     tower: keras.Model
     input: tf.TensorSpec
     output: str
+    stand_in: bytes
 
     @classmethod
     def of_image(cls, model: keras.Model, encoder: Encoder | None) -> Side:
         tower = model.get_layer(IMAGE_TOWER)
         spec = _input_spec(encoder, tower, keys.IMAGE_BYTES, keys.IMAGE_FEATURES)
-        return cls(encoder, tower, spec, keys.IMAGE_EMBEDDING)
+        pixel = tf.io.encode_png(tf.zeros((1, 1, 3), tf.uint8)).numpy()
+        return cls(encoder, tower, spec, keys.IMAGE_EMBEDDING, pixel)
 
     @classmethod
     def of_text(cls, model: keras.Model, encoder: Encoder | None) -> Side:
         tower = model.get_layer(TEXT_TOWER)
         spec = _input_spec(encoder, tower, keys.TEXT, keys.TEXT_FEATURES)
-        return cls(encoder, tower, spec, keys.TEXT_EMBEDDING)
+        return cls(encoder, tower, spec, keys.TEXT_EMBEDDING, b"")
+
+    def present(self, values: tf.Tensor) -> tf.Tensor:
+        """[batch] bool: whether the input is there.
+
+        Missing is a string that is empty or white space, or a row of features that are all zero.
+        """
+        if self.encoder is None:
+            return tf.reduce_any(values != 0, axis=1)
+        return tf.strings.length(tf.strings.strip(values)) > 0
 
     @tf.function  # traced once, though several signatures call it
     def embed(self, values: tf.Tensor) -> tf.Tensor:
-        """[batch, D] float32, rows of unit norm."""
-        features = values if self.encoder is None else self.encoder(values)
-        return self.tower(features, training=False)
+        """[batch, D] float32, rows of unit norm, or of zeros where the input is missing."""
+        present = self.present(values)
+        features = values
+        if self.encoder is not None:
+            features = self.encoder(tf.where(present, values, self.stand_in))
+        return tf.where(present[:, tf.newaxis], self.tower(features, training=False), 0.0)
 
 
 def _input_spec(
@@ -74,6 +89,7 @@ class ServedModel:
         text_encoder: in front of the text tower, or None where clients send text features.
         classes: K class paths, in the order of the labels.
         fusion_weight: in [0, 1], the picture's share of the fused class probabilities.
+        multi_label: whether items have several classes, each with a probability of its own.
     """
 
     def __init__(
@@ -83,6 +99,7 @@ class ServedModel:
         text_encoder: Encoder | None,
         classes: list[str],
         fusion_weight: float,
+        multi_label: bool = False,
     ) -> None:
         labels = model.output[keys.IMAGE_LOGITS].shape[-1]
         if len(classes) != labels:
@@ -97,10 +114,11 @@ class ServedModel:
         self._classifier = model.get_layer(CLASSIFIER)
         self._classes = classes
         self._fusion_weight = fusion_weight
+        self._to_probabilities = tf.sigmoid if multi_label else tf.nn.softmax
 
     def signatures(self) -> dict[str, ConcreteFunction]:
         """The functions that can be called, by name, each with named inputs and outputs."""
-        image, text = self._image.input, self._text.input
+        image, text = self._image, self._text
         return {
             "embed_image": _trace(self._embed, image),
             "embed_text": _trace(self._embed, text),
@@ -111,43 +129,62 @@ class ServedModel:
         }
 
     def _embed(self, inputs: Tensors) -> Tensors:
-        """The embeddings of whichever modalities are there."""
+        """The embeddings of the modalities that the signature takes."""
         sides = [side for side in (self._image, self._text) if side.input.name in inputs]
         return {side.output: side.embed(inputs[side.input.name]) for side in sides}
 
     def _classify(self, inputs: Tensors) -> Tensors:
-        return self._best_classes(self._embed(inputs))
+        return self._best_classes(inputs, self._embed(inputs))
 
     def _embed_and_classify(self, inputs: Tensors) -> Tensors:
         embeddings = self._embed(inputs)
-        return embeddings | self._best_classes(embeddings)
+        return embeddings | self._best_classes(inputs, embeddings)
 
-    def _best_classes(self, embeddings: Tensors) -> Tensors:
+    def _best_classes(self, inputs: Tensors, embeddings: Tensors) -> Tensors:
         """Classes and scores from one modality's probabilities, or from those of both, fused."""
         probabilities = {
-            name: tf.nn.softmax(self._classifier(embedding))
+            name: self._to_probabilities(self._classifier(embedding))
             for name, embedding in embeddings.items()
         }
         if len(probabilities) == 1:
             (scores,) = probabilities.values()
         else:
-            scores = (
-                self._fusion_weight * probabilities[keys.IMAGE_EMBEDDING]
-                + (1 - self._fusion_weight) * probabilities[keys.TEXT_EMBEDDING]
+            scores = self._fused(
+                probabilities[self._image.output],
+                probabilities[self._text.output],
+                self._image.present(inputs[self._image.input.name]),
+                self._text.present(inputs[self._text.input.name]),
             )
         # Equal scores come in the order of their labels.
         best, labels = tf.math.top_k(scores, min(MAX_CLASSES, len(self._classes)))
         return {CLASSES: tf.gather(tf.constant(self._classes), labels), SCORES: best}
 
+    def _fused(
+        self, image: tf.Tensor, text: tf.Tensor, has_image: tf.Tensor, has_text: tf.Tensor
+    ) -> tf.Tensor:
+        """[batch, K]: the weighted mean where both are there, else the one that is."""
+        both = self._fusion_weight * image + (1 - self._fusion_weight) * text
+        without_text = tf.where(has_image[:, tf.newaxis], both, text)
+        return tf.where(has_text[:, tf.newaxis], without_text, image)
 
-def _trace(function: Callable[[Tensors], Tensors], *specs: tf.TensorSpec) -> ConcreteFunction:
-    """`function` as a graph with the inputs `specs`, which have equally many rows."""
+
+def _trace(function: Callable[[Tensors], Tensors], *sides: Side) -> ConcreteFunction:
+    """`function` as a graph with the inputs of `sides`, equally many rows, none missing in all."""
+    specs = [side.input for side in sides]
+    names = [spec.name for spec in specs]
 
     def checked(**inputs: tf.Tensor) -> Tensors:
         sizes = [tf.shape(value)[0] for value in inputs.values()]
         # A batch of one would be broadcast over the other input without a word.
         check = tf.debugging.assert_equal(
-            sizes[0], sizes[-1], f"{' and '.join(inputs)} must have equally many rows."
+            sizes[0], sizes[-1], f"{' and '.join(names)} must have equally many rows."
+        )
+        with tf.control_dependencies([check]):
+            present = [side.present(tf.identity(inputs[side.input.name])) for side in sides]
+        missing = tf.where(~tf.reduce_any(tf.stack(present), axis=0))[:, 0]
+        check = tf.debugging.Assert(
+            tf.equal(tf.size(missing), 0),
+            [f"Every row needs its {' or its '.join(names)}. Rows without, from 0:", missing],
         )
         with tf.control_dependencies([check]):
             return function({name: tf.identity(value) for name, value in inputs.items()})

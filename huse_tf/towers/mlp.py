@@ -18,6 +18,8 @@ def mlp_tower(
     embedding_dim: int,
     dropout: float,
     input_dropout: float = 0.0,
+    power: float = 1.0,
+    network: Sequence[keras.Layer] = (),
     last_activation: str = "linear",
 ) -> keras.Model:
     """Hidden ReLU layers with dropout after each, a last layer of `embedding_dim` units, unit norm.
@@ -31,6 +33,9 @@ def mlp_tower(
         embedding_dim: D.
         dropout: share of hidden units dropped, in [0, 1).
         input_dropout: share of features dropped, in [0, 1).
+        network: layers that come first, and turn what comes in into features [batch, dim].
+        power: signed power of float features, sign(x) |x|^p, in (0, 1]; 1 leaves them as they come.
+            Half is the Hellinger map of pooled activations (Perronnin et al. 2010, section 3.2).
         last_activation: of the last layer, before normalisation.
 
     Returns:
@@ -40,6 +45,11 @@ def mlp_tower(
     x = inputs
     if features.vocabulary_size is not None:
         x = word_cnn(x, features.vocabulary_size, prefix=name)
+    for layer in network:
+        x = layer(x)
+    if power != 1.0:
+        # The small number keeps the gradient at zero finite, for encoders that are trained along.
+        x = keras.ops.sign(x) * keras.ops.power(keras.ops.absolute(x) + 1e-12, power)
     if input_dropout:
         x = keras.layers.Dropout(input_dropout, name=f"{name}_input_dropout")(x)
     for index, width in enumerate(hidden):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -16,11 +16,18 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from huse_tf import distribute, files
+from huse_tf import distribute, files, keys
 from huse_tf.config import TrainingConfig
-from huse_tf.data.pipeline import epoch_order, steps_per_epoch, training_batches
+from huse_tf.data.pipeline import (
+    Change,
+    ModalityDropout,
+    epoch_order,
+    steps_per_epoch,
+    training_batches,
+)
 from huse_tf.errors import UserError, unknown_name
 from huse_tf.training.checkpoints import Checkpoints, Progress
+from huse_tf.training.class_balance import balanced_weights, class_members
 from huse_tf.training.interrupt import stop_requests
 from huse_tf.training.optimizers import make_optimizer
 from huse_tf.training.progress_bar import ProgressBar
@@ -37,14 +44,17 @@ def fit(
     validate: Callable[[keras.Model], Mapping[str, float]],
     config: TrainingConfig,
     folder: pathlib.Path,
+    changes: Sequence[Change] = (),
 ) -> keras.Model:
     """Trains to the end, from wherever the run in `folder` stands.
 
     Args:
         build: makes the trainer; called once, under the strategy.
-        features: the training items, arrays of equal length by key (keys.py), the label included.
+        features: the training items, arrays of equal length by key (keys.py), with masks, weights
+            and labels.
         validate: metrics of the validation items, by name, for a model.
         config: the settings of training.
+        changes: made to each batch, before the modality dropout of the settings.
         folder: of the run; receives `checkpoints/`, `history.jsonl`, `tensorboard/`, `model.keras`.
 
     Returns:
@@ -58,7 +68,7 @@ def fit(
     with strategy.scope():
         trainer = build()
         trainer.compile(optimizer=make_optimizer(config))
-    run = _Loop(trainer, strategy, features, validate, config, folder)
+    run = _Loop(trainer, strategy, features, validate, config, folder, changes)
     run.go()
     return keras.models.load_model(folder / "model.keras", compile=False)
 
@@ -74,10 +84,17 @@ class _Loop:
         validate: Callable[[keras.Model], Mapping[str, float]],
         config: TrainingConfig,
         folder: pathlib.Path,
+        changes: Sequence[Change],
     ) -> None:
-        self.trainer, self.strategy, self.features = trainer, strategy, features
+        self.trainer, self.strategy, self.features = trainer, strategy, dict(features)
         self.validate, self.config, self.folder = validate, config, folder
+        self.changes = [*changes]
+        if config.modality_dropout:  # the last one, for it says what is there
+            self.changes.append(ModalityDropout(config.modality_dropout))
         self.count = len(next(iter(features.values())))
+        if config.class_balance == "weights":
+            self.features[keys.WEIGHT] = balanced_weights(features)
+        self.members = class_members(features) if config.class_balance == "sampling" else None
         replicas = strategy.num_replicas_in_sync
         # Fewer items than a batch: one step takes them all, as far as replicas share them evenly.
         self.batch_size = min(config.batch_size, self.count // replicas * replicas)
@@ -117,8 +134,15 @@ class _Loop:
     def epoch(self, bar: ProgressBar, stop_requested: Callable[[], bool]) -> None:
         """The steps of this epoch that are still to do."""
         progress = self.progress
-        order = epoch_order(self.count, self.config.seed, progress.epoch)
-        batches = training_batches(self.features, order, self.batch_size, progress.step_in_epoch)
+        seed = (self.config.seed, progress.epoch)
+        batches = training_batches(
+            self.features,
+            epoch_order(self.count, *seed, self.members),
+            self.batch_size,
+            progress.step_in_epoch,
+            changes=self.changes,
+            seed=seed,
+        )
         for batch in distribute.distribute_batches(self.strategy, batches):
             # Sums stay on the device: reading them each step would make the device wait for us.
             for name, loss in self.step(batch).items():
@@ -154,20 +178,27 @@ class _Loop:
                     f"(now {config.learning_rate}) and start again in another --run_dir."
                 )
         metrics = dict(self.validate(self.trainer.model))
-        if config.monitor not in metrics:
-            raise unknown_name("validation metric for --monitor", config.monitor, metrics)
-        if progress.best is None or metrics[config.monitor] > progress.best:
-            progress.best, progress.best_epoch = metrics[config.monitor], progress.epoch
+        merit = monitored(metrics, config.monitor)
+        if progress.best is None or merit > progress.best:
+            progress.best, progress.best_epoch = merit, progress.epoch
             with files.replacing(self.folder / "model.keras") as path:
                 self.trainer.model.save(path)
         history.add({"epoch": progress.epoch, "step": progress.step, **losses, **metrics})
         for name, value in {**losses, **{f"validation/{k}": v for k, v in metrics.items()}}.items():
             tf.summary.scalar(name, value, step=progress.step)
-        bar.epoch_line(progress.epoch, losses, config.monitor, metrics[config.monitor])
+        bar.epoch_line(progress.epoch, losses, "monitor", merit)
         waited = progress.epoch - progress.best_epoch
         progress.finished = progress.step >= self.total_steps or 0 < config.patience <= waited
         progress.steps_since_validation = 0
         progress.sums = self.sums = {}
+
+
+def monitored(metrics: Mapping[str, float], names: Sequence[str]) -> float:
+    """The mean of the monitored metrics: what the best epoch has most of."""
+    for name in names:
+        if name not in metrics:
+            raise unknown_name("validation metric for --monitor", name, metrics)
+    return float(np.mean([metrics[name] for name in names]))
 
 
 class History:

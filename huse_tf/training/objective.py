@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from huse_tf import keys
 from huse_tf.errors import UserError
 from huse_tf.losses.term import LossTerm, Tensors
 
@@ -19,12 +18,13 @@ class Objective:
     Attributes:
         terms: by name.
         weights: one for each term, >= 0. A term of weight 0 is computed and reported all the same.
-        targets: the keys of the batch that the terms read; no others are gathered over replicas.
+        targets: the keys of the batch that the terms read; no others are gathered over replicas, so
+            that means over what is there are means over the global batch.
     """
 
     terms: Mapping[str, LossTerm]
     weights: Mapping[str, float]
-    targets: tuple[str, ...] = (keys.LABEL,)
+    targets: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if set(self.terms) != set(self.weights):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from huse_tf import config as configs
 from huse_tf import distribute, keys
 from huse_tf.config import Config
+from huse_tf.errors import UserError
 from huse_tf.methods import METHODS
 from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.training.trainer import Trainer
@@ -25,13 +26,15 @@ TEXTS = {"floats": FeatureSpec((5,)), "words": FeatureSpec((7,), vocabulary_size
 
 every_method = pytest.mark.parametrize("name", sorted(METHODS))
 every_text = pytest.mark.parametrize("text", sorted(TEXTS))
+one_class_or_several = pytest.mark.parametrize("multi_label", [False, True])
 
 
-def make_spec(text="floats", classes=4):
+def make_spec(text="floats", classes=4, multi_label=False):
     distances = np.random.default_rng(5).uniform(0.2, 1.0, (classes, classes)).astype(np.float32)
     distances = (distances + distances.T) / 2
     np.fill_diagonal(distances, 0)
-    return DataSpec(FeatureSpec((6,)), TEXTS[text], classes, distances)
+    shares = np.arange(1, classes + 1) / (classes * (classes + 1) / 2)
+    return DataSpec(FeatureSpec((6,)), TEXTS[text], classes, distances, multi_label, shares)
 
 
 def make_method(name, **settings):
@@ -45,11 +48,27 @@ def make_batch(spec, count=12, seed=0):
     text = rng.normal(size=(count, *spec.text.shape)).astype(np.float32)
     if spec.text.vocabulary_size:
         text = rng.integers(0, spec.text.vocabulary_size, (count, *spec.text.shape), np.int32)
-    return {
+    labels = (np.arange(count) % spec.num_classes).astype(np.int32)
+    batch = {
         keys.IMAGE_FEATURES: rng.normal(size=(count, *spec.image.shape)).astype(np.float32),
         keys.TEXT_FEATURES: text,
-        keys.LABEL: (np.arange(count) % spec.num_classes).astype(np.int32),
+        keys.IMAGE_MASK: np.ones(count, np.float32),
+        keys.TEXT_MASK: np.ones(count, np.float32),
+        keys.WEIGHT: np.ones(count, np.float32),
     }
+    if not spec.multi_label:
+        return {**batch, keys.LABEL: labels}
+    also = rng.random((count, spec.num_classes)) < 0.3
+    return {**batch, keys.LABELS: np.maximum(np.eye(spec.num_classes)[labels], also).astype("f4")}
+
+
+def without(batch, image=(), text=()):
+    """The batch, in which these items have no image and those no text."""
+    batch = {key: value.copy() for key, value in batch.items()}
+    for name, rows in ((keys.IMAGE, list(image)), (keys.TEXT, list(text))):
+        batch[f"{name}_features"][rows] = 0
+        batch[f"{name}_mask"][rows] = 0
+    return batch
 
 
 def build(name, spec, **settings):
@@ -63,6 +82,10 @@ def inputs(batch):
 
 def as_tensors(batch):
     return {key: tf.constant(value) for key, value in batch.items()}
+
+
+def total_loss(model, objective, batch):
+    return float(objective(model(inputs(batch)), as_tensors(batch))[0])
 
 
 def test_the_table_is_complete():
@@ -131,8 +154,9 @@ def test_the_number_of_classes_is_free(name, classes):
 
 @every_method
 @every_text
-def test_every_variable_learns_from_a_finite_objective(name, text):
-    spec = make_spec(text)
+@one_class_or_several
+def test_every_variable_learns_from_a_finite_objective(name, text, multi_label):
+    spec = make_spec(text, multi_label=multi_label)
     model, objective = build(name, spec), make_method(name).build_objective(spec)
     batch = make_batch(spec, 32)
     with tf.GradientTape() as tape:
@@ -150,20 +174,100 @@ def test_every_variable_learns_from_a_finite_objective(name, text):
 
 
 @every_method
-def test_the_objective_does_not_depend_on_the_order_of_a_batch(name):
-    spec = make_spec()
+@one_class_or_several
+def test_the_objective_does_not_depend_on_the_order_of_a_batch(name, multi_label):
+    spec = make_spec(multi_label=multi_label)
     model, objective = build(name, spec), make_method(name).build_objective(spec)
-    batch = make_batch(spec)
+    batch = without(make_batch(spec), image=[0, 4], text=[2])
+    batch[keys.WEIGHT] = np.linspace(0.5, 2, 12).astype(np.float32)
     order = np.random.default_rng(1).permutation(12)
     shuffled = {key: value[order] for key, value in batch.items()}
-    one, other = (float(objective(model(inputs(b)), as_tensors(b))[0]) for b in (batch, shuffled))
+    one, other = (total_loss(model, objective, b) for b in (batch, shuffled))
     assert one == pytest.approx(other, rel=1e-5)
 
 
 @every_method
-def test_one_step_over_two_replicas_is_one_step(name, mirrored):
-    spec = make_spec()
-    batch = make_batch(spec)
+@every_text
+@one_class_or_several
+def test_a_missing_modality_has_no_gradient(name, text, multi_label):
+    """Whatever stands in its place, the loss and the gradient of every weight stay to the bit."""
+    spec = make_spec(text, multi_label=multi_label)
+    model, objective = build(name, spec), make_method(name).build_objective(spec)
+    batch = without(make_batch(spec), image=[0, 4], text=[2, 11])
+    noise = make_batch(spec, seed=9)
+    other = {key: value.copy() for key, value in batch.items()}
+    for key, rows in ((keys.IMAGE_FEATURES, [0, 4]), (keys.TEXT_FEATURES, [2, 11])):
+        other[key][rows] = noise[key][rows]
+
+    def loss_and_gradients(features):
+        with tf.GradientTape() as tape:
+            total, _ = objective(model(inputs(features), training=True), as_tensors(features))
+        gradients = tape.gradient(total, model.trainable_variables)
+        return [total, *map(tf.convert_to_tensor, gradients)]
+
+    for one, two in zip(loss_and_gradients(batch), loss_and_gradients(other), strict=True):
+        assert np.isfinite(one).all()
+        np.testing.assert_array_equal(one, two)
+    one, two = (model(inputs(features)) for features in (batch, other))
+    for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING):
+        assert np.abs(one[key] - two[key]).max() > 1e-3, "the noise went nowhere"
+
+
+@every_method
+@one_class_or_several
+@pytest.mark.parametrize("missing", [keys.IMAGE, keys.TEXT])
+def test_a_batch_without_one_modality_is_finite_and_trains_the_other(name, missing, multi_label):
+    """Straight from the start, where zeros in give embeddings that are zero for want of biases."""
+    spec = make_spec(multi_label=multi_label)
+    model, objective = build(name, spec), make_method(name).build_objective(spec)
+    batch = without(make_batch(spec), **{missing: range(12)})
+    with tf.GradientTape() as tape:
+        total, report = objective(model(inputs(batch), training=True), as_tensors(batch))
+    assert float(total) > 0
+    assert all(np.isfinite(float(value)) for value in report.values())
+    for variable, gradient in zip(
+        model.trainable_variables,
+        tape.gradient(total, model.trainable_variables),
+        strict=True,
+    ):
+        gradient = tf.convert_to_tensor(gradient).numpy()
+        assert np.isfinite(gradient).all(), variable.path
+        if f"{missing}_tower" in variable.path:
+            assert not gradient.any(), variable.path
+        else:
+            assert gradient.any(), variable.path
+
+
+@every_method
+@one_class_or_several
+def test_an_item_of_weight_two_is_two_items(name, multi_label):
+    """In every term, pairs of an item with its copy included."""
+    spec = make_spec(multi_label=multi_label)
+    model, objective = build(name, spec), make_method(name).build_objective(spec)
+    batch = without(make_batch(spec), image=[0, 4], text=[2])
+    rows = np.array([*range(12), 0, 2, 5])
+    twice = {key: value[rows] for key, value in batch.items()}
+    batch[keys.WEIGHT][[0, 2, 5]] = 2
+    reports = [objective(model(inputs(b)), as_tensors(b))[1] for b in (batch, twice)]
+    for term, value in reports[0].items():
+        assert float(value) == pytest.approx(float(reports[1][term]), rel=1e-5), term
+
+
+@every_method
+@one_class_or_several
+def test_adjusted_logits_change_the_loss_and_not_the_outputs(name, multi_label):
+    spec = make_spec(multi_label=multi_label)
+    model, method, batch = build(name, spec), make_method(name), make_batch(spec)
+    plain, adjusted = (method.build_objective(spec, adjust_logits=a) for a in (False, True))
+    assert abs(total_loss(model, plain, batch) - total_loss(model, adjusted, batch)) > 1e-3
+
+
+@every_method
+@one_class_or_several
+def test_one_step_over_two_replicas_is_one_step(name, mirrored, multi_label):
+    spec = make_spec(multi_label=multi_label)
+    batch = without(make_batch(spec), image=[0, 4], text=[2])
+    batch[keys.WEIGHT] = np.linspace(0.5, 2, 12).astype(np.float32)
 
     def make_trainer():
         keras.utils.set_random_seed(3)
@@ -215,12 +319,21 @@ def test_one_modality_does_not_see_the_other(name):
             assert np.abs(outputs[f"{touched}_{part}"] - base[f"{touched}_{part}"]).max() > 1e-4
 
 
+# For methods on pictures as they are; what these settings do, tests/features/test_image_backbones.py
+# and tests/test_data_layer.py check.
+PICTURE_SETTINGS = {"image_backbone": "efficientnet_lite0", "augmentation": "flip"}
+
+
 def other_value(method, field):
     """A value for this setting that is not the method's own."""
     value = getattr(method, field.name)
-    others = {bool: lambda: not value, int: lambda: value + 1, float: lambda: value + 0.25}
+    maximum = field.metadata["maximum"]
+    step = -0.25 if maximum is not None and value == maximum else 0.25
+    others = {bool: lambda: not value, int: lambda: value + 1, float: lambda: value + step}
     if isinstance(value, tuple):
         return (*value, 16)
+    if field.name in PICTURE_SETTINGS:
+        return PICTURE_SETTINGS[field.name]
     if isinstance(value, str):
         choices = configs.typing.get_args(configs.typing.get_type_hints(type(method))[field.name])
         return next(choice for choice in choices if choice != value)
@@ -250,6 +363,10 @@ def test_every_setting_changes_the_model_or_the_objective(name):
     for again, before in zip(result(base), expected, strict=True):
         np.testing.assert_array_equal(again, before)
     for field in dataclasses.fields(base):
+        if field.name in PICTURE_SETTINGS:
+            with pytest.raises(UserError, match=f"--{field.name}"):
+                result(dataclasses.replace(base, **{field.name: other_value(base, field)}))
+            continue
         changed = result(dataclasses.replace(base, **{field.name: other_value(base, field)}))
         same = [a.shape for a in changed] == [a.shape for a in expected] and all(
             np.abs(a - b).max() < 1e-6 for a, b in zip(changed, expected, strict=True)

@@ -1,15 +1,20 @@
 """Pictures: each fault by name, and all formats that TensorFlow reads."""
 
 import hashlib
+import io
 import os
 import pathlib
 
+import fsspec
 import numpy as np
 import PIL.Image
 import pytest
 from tiny_catalogues import encode, picture_bytes
 
-from huse_tf.data.pictures import BadPictureError, Limits, digests, resolve
+from huse_tf.data.near_duplicates import perceptual_hash
+from huse_tf.data.pictures import BadPictureError, Limits, Root, read_picture
+from huse_tf.data.spool import Spool
+from huse_tf.errors import UserError
 
 LIMITS = Limits(max_bytes=100_000, max_pixels=10_000)
 GREY = PIL.Image.fromarray(np.arange(96, dtype=np.uint8).reshape(8, 12))
@@ -22,10 +27,13 @@ def fault(tmp_path):
     def _fault(data, limits=LIMITS):
         path = tmp_path / "picture"
         path.write_bytes(data)
-        result = digests([str(path)], limits)[str(path)]
-        if isinstance(result, BadPictureError):
-            return str(result)
-        assert result == hashlib.sha256(data).hexdigest()
+        spool = Spool(tmp_path / "spool")
+        try:
+            picture = read_picture(str(path), Root(str(tmp_path)), limits, spool)
+        except BadPictureError as error:
+            return str(error)
+        assert picture.digest == hashlib.sha256(data).hexdigest()
+        assert picture.path == str(path)
         return ""
 
     return _fault
@@ -34,7 +42,7 @@ def fault(tmp_path):
 @pytest.mark.parametrize(
     "data",
     [
-        *(picture_bytes(format) for format in ("JPEG", "PNG", "GIF", "BMP")),
+        *(picture_bytes(format) for format in ("JPEG", "PNG", "GIF", "BMP", "WEBP")),
         picture_bytes("JPEG", progressive=True),
         encode(GREY, "BMP"),
         encode(GREY, "JPEG"),
@@ -61,15 +69,33 @@ def test_png_without_its_end_mark(fault):
     assert fault(picture_bytes("PNG")[:-12]).startswith("picture is damaged")
 
 
-@pytest.mark.parametrize("format", ["WEBP", "TIFF", "PPM"])
+@pytest.mark.parametrize("format", ["TIFF", "PPM", "SGI"])
 def test_unsupported_format_is_named(fault, format):
-    assert fault(picture_bytes(format)) == f"picture format is not JPEG, PNG, GIF or BMP: {format}"
+    assert fault(picture_bytes(format)) == (
+        f"picture format is not JPEG, PNG, GIF, BMP or WebP: {format}"
+    )
 
 
-def test_bmp_with_a_palette(fault):
+@pytest.mark.parametrize("mode", ["P", "1"])
+def test_bmp_with_a_palette_is_kept_as_png(tmp_path, mode):
     """TensorFlow takes the numbers of the palette's colours for grey, and refuses one bit a pixel."""
-    assert fault(picture_bytes("BMP", mode="P")) == "picture is a BMP with a palette"
-    assert fault(picture_bytes("BMP", mode="1")) == "picture is a BMP with a palette"
+    data = picture_bytes("BMP", mode=mode)
+    spool = Spool(tmp_path / "spool")
+    picture = read_picture(data, Root(str(tmp_path)), LIMITS, spool)
+    assert picture.digest == hashlib.sha256(pathlib.Path(picture.path).read_bytes()).hexdigest()
+    with PIL.Image.open(picture.path) as kept, PIL.Image.open(io.BytesIO(data)) as given:
+        assert kept.format == "PNG"
+        assert np.array_equal(np.asarray(kept), np.asarray(given.convert("RGB")))
+
+
+def test_bytes_are_kept_as_they_are(tmp_path):
+    data = picture_bytes("JPEG")
+    spool = Spool(tmp_path / "spool")
+    picture = read_picture(data, Root(str(tmp_path)), LIMITS, spool)
+    assert pathlib.Path(picture.path).read_bytes() == data
+    assert picture.hash == perceptual_hash(PIL.Image.open(io.BytesIO(data)))
+    with pytest.raises(BadPictureError, match="too many bytes"):
+        read_picture(data, Root(str(tmp_path)), Limits(len(data) - 1, 10_000), spool)
 
 
 @pytest.mark.parametrize("data", [b"hello", b"<html></html>", b"\xff\xd8\xff", bytes(1000)])
@@ -105,48 +131,92 @@ def test_decompression_bomb_is_not_decoded(fault, monkeypatch, side):
 
 def test_missing_folder_pipe_and_unreadable(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    long = str(tmp_path / ("x" * 300))
-    paths = [str(tmp_path / "none.png"), str(tmp_path), str(tmp_path / "pipe"), long]
-    missing, folder, pipe, unreadable = map(str, digests(paths, LIMITS).values())
-    assert missing == "picture file is missing"
-    assert folder == pipe == "picture is not a file"
-    assert unreadable.startswith("picture cannot be read: ")
+    root = Root(str(tmp_path))
+
+    def read(name):
+        with pytest.raises(BadPictureError) as caught:
+            root.read(str(tmp_path / name), 100)
+        return str(caught.value)
+
+    assert read("none.png") == "picture file is missing"
+    assert read("") == read("pipe") == "picture is not a file"
+    assert read("x" * 300).startswith("picture cannot be read: ")
 
 
 def test_resolve_within_the_root(tmp_path):
-    root = tmp_path / "root"
-    (root / "sub").mkdir(parents=True)
-    (root / "link.png").symlink_to(root / "sub" / "a.png")
-    inside = str(root.resolve() / "sub" / "a.png")
+    folder = tmp_path / "root"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "link.png").symlink_to(folder / "sub" / "a.png")
+    inside = str(folder.resolve() / "sub" / "a.png")
     for value in ("sub/a.png", "./sub/../sub/a.png", inside, "link.png"):
-        assert resolve(root, value) == inside
+        assert Root.of(str(folder)).resolve(value) == inside
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["../a.png", "sub/../../a.png", "/etc/passwd", "..", ".", "link/a.png", "../rooted/a.png"],
-)
+OUTSIDE = ["../a.png", "sub/../../a.png", "/etc/passwd", "..", ".", "../rooted/a.png"]
+
+
+@pytest.mark.parametrize("value", [*OUTSIDE, "link/a.png"])
 def test_paths_that_leave_the_root(tmp_path, value):
-    root = tmp_path / "root"
+    folder = tmp_path / "root"
     (tmp_path / "rooted").mkdir()
-    root.mkdir()
-    (root / "link").symlink_to(tmp_path / "rooted")
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path / "rooted")
     with pytest.raises(BadPictureError, match="leaves the image root"):
-        resolve(root, value)
+        Root.of(str(folder)).resolve(value)
 
 
-@pytest.mark.parametrize(("value", "reason"), [(" ", "no picture path"), ("a\0b", "NUL")])
+@pytest.mark.parametrize(("value", "reason"), [("http://a/b.png", "as a URL"), ("a\0b", "NUL")])
 def test_no_path(tmp_path, value, reason):
     with pytest.raises(BadPictureError, match=reason):
-        resolve(tmp_path, value)
+        Root.of(str(tmp_path)).resolve(value)
 
 
 def test_a_link_to_itself_is_a_missing_picture(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    path = resolve(tmp_path, "loop")
-    assert isinstance(digests([path], LIMITS)[path], BadPictureError)
+    root = Root.of(str(tmp_path))
+    with pytest.raises(BadPictureError):
+        root.read(root.resolve("loop"), 100)
 
 
 def test_relative_root(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert resolve(pathlib.Path("."), "a.png") == str(tmp_path.resolve() / "a.png")
+    assert Root.of(".").resolve("a.png") == str(tmp_path.resolve() / "a.png")
+
+
+@pytest.mark.parametrize("root", ["none", "picture.png", "nothing://a"])
+def test_no_root(tmp_path, monkeypatch, root):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "picture.png").touch()
+    with pytest.raises(UserError, match="--image_root"):
+        Root.of(root)
+
+
+def test_remote_root(tmp_path):
+    """`memory://` stands for any file system that fsspec knows."""
+    data = picture_bytes("PNG")
+    fsspec.filesystem("memory").pipe("/test_remote_root/sub/a.png", data)
+    root = Root.of("memory://test_remote_root")
+    path = root.resolve("sub/../sub/a.png")
+    spool = Spool(tmp_path)
+    picture = read_picture(path, root, LIMITS, spool)
+    assert pathlib.Path(picture.path).read_bytes() == data
+    assert pathlib.Path(picture.path).name == picture.digest
+    with pytest.raises(BadPictureError, match="picture has too many bytes"):
+        read_picture(path, root, Limits(len(data) - 1, 10_000), spool)
+    with pytest.raises(BadPictureError, match="picture file is missing"):
+        read_picture(root.resolve("none.png"), root, LIMITS, spool)
+
+
+@pytest.mark.parametrize("value", OUTSIDE)
+def test_paths_that_leave_a_remote_root(value):
+    with pytest.raises(BadPictureError, match="leaves the image root"):
+        Root.of("memory://root").resolve(value)
+
+
+def test_spool_keeps_equal_bytes_once_and_mends_what_was_cut_short(tmp_path):
+    spool = Spool(tmp_path)
+    path = pathlib.Path(spool.keep(b"abc"))
+    assert path.name == hashlib.sha256(b"abc").hexdigest() and path.parent.name == path.name[:2]
+    path.write_bytes(b"a")
+    assert spool.keep(b"abc") == str(path) and path.read_bytes() == b"abc"
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [path]

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from huse_tf import keys
-from huse_tf.data.pipeline import epoch_order, steps_per_epoch, training_batches
+from huse_tf.data.pipeline import (
+    ModalityDropout,
+    epoch_order,
+    steps_per_epoch,
+    training_batches,
+)
 from huse_tf.errors import UserError
 
 COUNT, BATCH = 23, 4
@@ -16,6 +21,8 @@ def features(rng):
         keys.IMAGE_FEATURES: rng.normal(size=(COUNT, 5)).astype(np.float32),
         keys.TEXT_FEATURES: rng.integers(0, 9, (COUNT, 3)).astype(np.int32),
         keys.LABEL: np.arange(COUNT, dtype=np.int32),
+        keys.IMAGE_MASK: np.ones(COUNT, np.float32),
+        keys.TEXT_MASK: np.ones(COUNT, np.float32),
     }
 
 
@@ -70,6 +77,8 @@ def test_shapes_and_types_are_static(features):
         keys.IMAGE_FEATURES: ((BATCH, 5), "float32"),
         keys.TEXT_FEATURES: ((BATCH, 3), "int32"),
         keys.LABEL: ((BATCH,), "int32"),
+        keys.IMAGE_MASK: ((BATCH,), "float32"),
+        keys.TEXT_MASK: ((BATCH,), "float32"),
     }
 
 
@@ -95,3 +104,81 @@ def test_replicas_get_equal_shares_of_each_batch(features, mirrored):
     ]
     expected = order[: 5 * BATCH].reshape(5, 2, BATCH // 2)[2:]
     assert shares == expected.tolist()
+
+
+def test_balanced_order_draws_classes_equally_and_items_of_a_class_equally():
+    """9000 draws, classes of 1, 3 and 6 items: 3000 each, so 3000, 1000 and 500 an item, within five
+    standard deviations (about 45 for a class)."""
+    members = [np.array([9]), np.array([0, 4, 5]), np.array([1, 2, 3, 6, 7, 8])]
+    order = epoch_order(9000, seed=1, epoch=2, members=members)
+    assert order.shape == (9000,)
+    counts = np.bincount(order, minlength=10)
+    for items in members:
+        expected = 3000 / len(items)
+        assert np.abs(counts[items] - expected).max() < 5 * np.sqrt(expected)
+    np.testing.assert_array_equal(order, epoch_order(9000, 1, 2, members))
+    assert (order != epoch_order(9000, 1, 3, members)).any()
+
+
+def dropped(features, first_step=0, seed=(3, 0), share=0.6):
+    order = epoch_order(COUNT, 0, 0)
+    batches = training_batches(
+        features, order, BATCH, first_step, changes=[ModalityDropout(share)], seed=seed
+    )
+    return [{key: value.numpy() for key, value in batch.items()} for batch in batches]
+
+
+def test_dropout_of_modalities_looks_like_missing_ones(features):
+    """Features and mask are zero where dropped and as they were elsewhere; nothing else changes."""
+    order = epoch_order(COUNT, 0, 0)
+    originals = {key: array.copy() for key, array in features.items()}
+    lost = 0
+    for step, batch in enumerate(dropped(features)):
+        rows = order[step * BATCH : (step + 1) * BATCH]
+        np.testing.assert_array_equal(batch[keys.LABEL], rows)
+        assert (batch[keys.IMAGE_MASK] + batch[keys.TEXT_MASK] >= 1).all()
+        for name in (keys.IMAGE, keys.TEXT):
+            mask = batch[f"{name}_mask"]
+            kept = features[f"{name}_features"][rows]
+            np.testing.assert_array_equal(
+                batch[f"{name}_features"], kept * mask[:, None].astype(kept.dtype)
+            )
+            lost += int((mask == 0).sum())
+    assert 4 <= lost <= 18  # 20 items, 12 expected
+    for key, array in originals.items():
+        np.testing.assert_array_equal(features[key], array)
+
+
+@pytest.mark.parametrize("first_step", [1, 4])
+def test_dropout_of_modalities_resumes(features, first_step):
+    whole, resumed = dropped(features)[first_step:], dropped(features, first_step)
+    for one, other in zip(whole, resumed, strict=True):
+        for key, value in one.items():
+            np.testing.assert_array_equal(other[key], value)
+
+
+def test_dropout_of_modalities_differs_by_seed_epoch_and_step(features):
+    def masks(seed):
+        return [tuple(batch[keys.IMAGE_MASK]) for batch in dropped(features, seed=seed)]
+
+    assert len(set(masks((3, 0)))) > 1
+    assert masks((3, 0)) != masks((3, 1))
+    assert masks((3, 0)) != masks((4, 0))
+
+
+def test_incomplete_items_lose_nothing_more():
+    """10 000 items, one in five without image: of the others .3 lose one, half of it each."""
+    count = 10_000
+    image_mask = (np.arange(count) % 5 > 0).astype(np.float32)
+    batch = {
+        keys.IMAGE_FEATURES: np.ones((count, 1), np.float32),
+        keys.TEXT_FEATURES: np.ones((count, 1), np.int32),
+        keys.IMAGE_MASK: image_mask.copy(),
+        keys.TEXT_MASK: np.ones(count, np.float32),
+    }
+    ModalityDropout(0.3)(batch, np.arange(count), np.random.default_rng(0))
+    assert (batch[keys.TEXT_MASK][image_mask == 0] == 1).all()
+    complete = image_mask > 0
+    for mask in (keys.IMAGE_MASK, keys.TEXT_MASK):
+        assert 1 - batch[mask][complete].mean() == pytest.approx(0.15, abs=0.02)
+    assert (batch[keys.IMAGE_MASK] + batch[keys.TEXT_MASK] >= 1).all()

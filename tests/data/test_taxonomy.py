@@ -5,7 +5,7 @@ import collections
 import numpy as np
 import pytest
 
-from huse_tf.data.taxonomy import Taxonomy, path_name
+from huse_tf.data.taxonomy import Taxonomy, distinct_ends, path_name, tree_hops
 from huse_tf.errors import UserError
 
 #              (root)
@@ -89,6 +89,26 @@ def test_names_are_unique_ends_of_the_paths(seed):
     )
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_ends_equal_a_search_through_all_pairs(seed):
+    """For each path the shortest end that occurs once; the whole path if it ends another one."""
+    generator = np.random.default_rng(seed)
+    paths = list(random_taxonomy(generator).classes)
+    generator.shuffle(paths)
+    expected = [
+        next(
+            (
+                path[-n:]
+                for n in range(1, len(path) + 1)
+                if sum(other[-n:] == path[-n:] for other in paths) == 1
+            ),
+            path,
+        )
+        for path in paths
+    ]
+    assert distinct_ends(paths) == expected
+
+
 def test_level():
     assert TREE.level(1) == ("clothing", "clothing", "clothing", "lamps", "toys")
     assert TREE.level(2) == (
@@ -117,6 +137,16 @@ def test_tree_hops_by_hand():
 def test_hops_to_a_class_above():
     tree = Taxonomy.from_paths([("a",), ("a", "b"), ("a", "b", "c")])
     assert tree.tree_hops().tolist() == [[0, 1, 2], [1, 0, 1], [2, 1, 0]]
+
+
+def test_hops_of_paths_in_any_order():
+    """a-tops-clothing-root-lamps: 4; a-tops-clothing-shoes: 3; clothing lies 2 above a."""
+    assert tree_hops([LAMPS, A, SHOES, ("clothing",)]).tolist() == [
+        [0, 4, 3, 2],
+        [4, 0, 3, 2],
+        [3, 3, 0, 1],
+        [2, 2, 1, 0],
+    ]
 
 
 def test_correct_sets_by_hand():

@@ -11,6 +11,8 @@ import numpy as np
 import PIL.Image
 
 from huse_tf.config import DataConfig
+from huse_tf.data.catalogue import Catalogue, read_catalogue
+from huse_tf.data.records import Record, Source
 
 HEADER = ("product_id", "image", "name", "description", "classes")
 ROWS = (
@@ -37,7 +39,7 @@ def encode(image: PIL.Image.Image, format: str, **options) -> bytes:
 
 def write_pictures(folder: pathlib.Path, images: Sequence[str]) -> None:
     """A picture of its own, in the format that its ending tells, at each of the relative paths."""
-    formats = {".png": "PNG", ".jpg": "JPEG", ".gif": "GIF", ".bmp": "BMP"}
+    formats = {".png": "PNG", ".jpg": "JPEG", ".gif": "GIF", ".bmp": "BMP", ".webp": "WEBP"}
     for seed, image in enumerate(images):
         path = folder / image
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,3 +64,24 @@ def write_text_catalogue(folder: pathlib.Path, text: str | bytes, **settings) ->
     path = folder / "catalogue.csv"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return DataConfig(catalogue=str(path), **settings)
+
+
+def read(
+    config: DataConfig, source: Source | None = None, spool: pathlib.Path | None = None
+) -> Catalogue:
+    """Reads a catalogue; pictures without a file of their own go to a folder beside it."""
+    beside = pathlib.Path(config.catalogue).parent / "spool"
+    return read_catalogue(config, spool or beside, source)
+
+
+class ListSource:
+    """Records that a test wrote down."""
+
+    optional = False
+
+    def __init__(self, *records: Record) -> None:
+        self._records = records
+        self.columns = tuple(dict.fromkeys(name for r in records for name in r.cells))
+
+    def __iter__(self):
+        return iter(self._records)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from huse_tf.evaluation.confusion import Confusion, confusion_counts, f1_by_class, most_confused
+from huse_tf.evaluation.confusion import (
+    Confusion,
+    confusion_counts,
+    f1_by_class,
+    most_confused,
+    taken_as,
+)
 
 LABELS = np.array([0, 0, 0, 1, 1, 2])
 PREDICTED = np.array([0, 1, 1, 1, 0, 2])
@@ -30,5 +36,27 @@ def test_most_confused_pairs_come_first_and_right_ones_never():
 
 def test_f1_by_class_by_hand():
     """F1 = 2 TP / (predicted + true): 2/(2+3), 2/(3+2), 2/(1+1), and 0 for the absent class 3."""
-    f1 = f1_by_class(LABELS, {"fused": PREDICTED}, 4)
+    f1 = f1_by_class(LABELS, {"fused": np.eye(4)[PREDICTED]})
     assert f1["fused"] == pytest.approx([0.4, 0.4, 1.0, 0.0])
+
+
+def test_f1_is_of_the_items_that_have_the_modality():
+    """Without the last three items: 2/(1+3), 2/(2+0) of no true item is 0, nothing of the rest."""
+    probabilities = np.eye(4)[PREDICTED]
+    probabilities[3:] = np.nan
+    f1 = f1_by_class(LABELS, {"image": probabilities, "text": np.full((6, 4), np.nan)})
+    assert f1["image"] == pytest.approx([0.5, 0.0, 0.0, 0.0])
+    assert np.isnan(f1["text"]).all()
+
+
+def test_f1_of_items_with_several_classes_by_hand():
+    """Class 0: predicted for both, true of the first: 2/(2+1). 1: missed: 0. 2: right: 2/(1+1)."""
+    labels = np.array([[1, 1, 0], [0, 0, 1]], np.float32)
+    probabilities = np.array([[0.9, 0.5, 0.1], [0.6, 0.2, 0.7]])
+    assert f1_by_class(labels, {"fused": probabilities})["fused"] == pytest.approx([2 / 3, 0, 1])
+
+
+def test_an_item_of_several_classes_is_taken_as_the_predicted_one_if_that_is_right():
+    labels = np.array([[0, 1, 1], [0, 1, 1], [1, 0, 0]])
+    assert taken_as(labels, np.array([2, 0, 1])).tolist() == [2, 1, 0]
+    assert taken_as(LABELS, PREDICTED) is LABELS

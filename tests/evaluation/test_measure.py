@@ -31,10 +31,9 @@ def model():
 
 
 def features(rng, count):
-    return {
-        name: rng.normal(size=(count, 3)).astype(np.float32)
-        for name in (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)
-    }
+    modalities = (keys.IMAGE, keys.TEXT)
+    vectors = {f"{m}_features": rng.normal(size=(count, 3)).astype("f4") for m in modalities}
+    return {**vectors, **{f"{m}_mask": np.ones(count, np.float32) for m in modalities}}
 
 
 def softmax(logits):
@@ -65,8 +64,32 @@ def test_batches_do_not_change_predictions(rng, model, monkeypatch, size):
     parts = predict(model, batch)
     for field in dataclasses.fields(Predictions):
         one, other = getattr(whole, field.name), getattr(parts, field.name)
-        assert one.shape == other.shape
+        assert np.shape(one) == np.shape(other)
         np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_nothing_is_said_of_what_is_missing(rng, model, multi_label):
+    batch = features(rng, 4)
+    batch[keys.IMAGE_MASK][1] = batch[keys.TEXT_MASK][[0, 3]] = 0
+    found = predict(model, batch, multi_label)
+    assert found.image_mask.tolist() == [True, False, True, True]
+    assert found.text_mask.tolist() == [False, True, True, False]
+    for modality in (keys.IMAGE, keys.TEXT):
+        for part in ("embedding", "probabilities"):
+            said = np.isfinite(getattr(found, f"{modality}_{part}"))
+            np.testing.assert_array_equal(said.all(axis=1), getattr(found, f"{modality}_mask"))
+            np.testing.assert_array_equal(said.any(axis=1), said.all(axis=1))
+    assert np.isfinite(found.fused(0.5)).all()
+
+
+def test_predictions_of_label_sets_are_sigmoids(rng, model):
+    batch = features(rng, 5)
+    found = predict(model, batch, multi_label=True)
+    expected = 1 / (1 + np.exp(-2 * batch[keys.IMAGE_FEATURES].astype(np.float64)))
+    np.testing.assert_allclose(found.image_probabilities, expected, atol=1e-6)
+    extremes = measures._sigmoid(np.array([-1e4, 0, 1e4], np.float32))
+    np.testing.assert_allclose(extremes, [0, 0.5, 1])
 
 
 def test_softmax_of_extreme_scores_is_finite():
@@ -76,9 +99,14 @@ def test_softmax_of_extreme_scores_is_finite():
     np.testing.assert_allclose(measures._softmax(logits), expected, atol=1e-6)
 
 
+def complete(*arrays):
+    """Predictions of items with image and text."""
+    return Predictions(*arrays, *np.ones((2, len(arrays[0])), bool))
+
+
 def test_fused_is_the_weighted_mean():
     one, two = np.array([[0.8, 0.2]]), np.array([[0.4, 0.6]])
-    predictions = Predictions(one, two, one, two)
+    predictions = complete(one, two, one, two)
     np.testing.assert_allclose(predictions.fused(0.25), [[0.5, 0.5]])
     np.testing.assert_allclose(predictions.fused(1.0), one)
 
@@ -93,7 +121,7 @@ def unit(rng, count):
 
 
 def random_predictions(rng, count):
-    return Predictions(
+    return complete(
         unit(rng, count),
         unit(rng, count),
         softmax(rng.normal(size=(count, 3))),
@@ -128,7 +156,7 @@ def test_the_fusion_weight_is_tuned_only_where_none_is_given():
     """The image is always right and the text always wrong, so all weight belongs to the image."""
     rng = np.random.default_rng(0)
     right, wrong = np.eye(3)[[0, 0, 1, 2]], np.eye(3)[[1, 1, 2, 0]]
-    predictions = Predictions(unit(rng, 4), unit(rng, 4), right, wrong)
+    predictions = complete(unit(rng, 4), unit(rng, 4), right, wrong)
     tuned, _ = measure(predictions, make_items(), TAXONOMY, CONFIG)
     assert tuned["classification/fusion_weight"] > 0.5
     assert tuned["classification/fused/accuracy"] == 1
@@ -148,7 +176,7 @@ def test_figures_of_perfect_embeddings_by_hand():
     """
     axes = np.eye(4, dtype=np.float32)[[0, 0, 1, 2]]
     shares = np.eye(3)[[0, 0, 1, 2]]
-    predictions = Predictions(axes, axes, shares, shares)
+    predictions = complete(axes, axes, shares, shares)
     metrics, undefined = measure(predictions, make_items(), TAXONOMY, CONFIG, 0.5)
     assert metrics["text_to_image/class/recall_at_1"] == 1
     assert metrics["text_to_image/class/queries"] == 3
@@ -161,6 +189,67 @@ def test_figures_of_perfect_embeddings_by_hand():
         "text_to_text/item": "no query has another text of its product among the candidates",
     }
     assert "text_to_text/hierarchical_precision_at_2" in metrics
+
+
+def without(predictions, image=(), text=()):
+    """The predictions, of items of which these have no image and those no text."""
+    changes = {}
+    for name, rows in (("image", list(image)), ("text", list(text))):
+        for part in ("embedding", "probabilities"):
+            changed = getattr(predictions, f"{name}_{part}").copy()
+            changed[rows] = np.nan
+            changes[f"{name}_{part}"] = changed
+        mask = np.ones(len(changed), bool)
+        mask[rows] = False
+        changes[f"{name}_mask"] = mask
+    return dataclasses.replace(predictions, **changes)
+
+
+def test_what_is_missing_neither_searches_nor_is_found(rng):
+    """Item 0 has no text, so the text of its product comes from item 1; item 3 has no image."""
+    predictions = without(random_predictions(rng, 4), image=[3], text=[0])
+    image, text = galleries(predictions, make_items())
+    assert image.items.tolist() == [0, 1, 2]
+    assert text.items.tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(text.embeddings, predictions.text_embedding[[1, 2, 3]])
+    metrics, _ = measure(predictions, make_items(), TAXONOMY, CONFIG, 0.5)
+    assert metrics["image_to_text/class/queries"] == 3
+    assert metrics["classification/fused/image_only/items"] == 1
+    assert metrics["classification/fused/text_only/items"] == 1
+    assert metrics["classification/fused/image_and_text/items"] == 2
+    assert all(np.isfinite(value) for value in metrics.values())
+
+
+def test_the_fusion_weight_is_tuned_on_complete_items():
+    """The image is right where there is a text to compare with, and wrong where it stands alone."""
+    rng = np.random.default_rng(0)
+    right, wrong = np.eye(3)[[0, 0, 1, 2]], np.eye(3)[[1, 1, 2, 0]]
+    image = np.concatenate([right[:2], wrong[2:]])
+    predictions = without(complete(unit(rng, 4), unit(rng, 4), image, wrong), text=[2, 3])
+    assert (
+        measure(predictions, make_items(), TAXONOMY, CONFIG)[0]["classification/fusion_weight"]
+        > 0.5
+    )
+    nothing = without(predictions, text=[0, 1, 2, 3])
+    metrics, undefined = measure(nothing, make_items(), TAXONOMY, CONFIG)
+    assert metrics["classification/fusion_weight"] == 0.5
+    assert undefined["classification/text"] == "every item lacks its text"
+    assert undefined["text_to_image"] == "every item lacks its text"
+
+
+def test_label_sets_are_measured_as_sets(rng):
+    """Embeddings at the axis of the first class; item 1 also has the class of item 3."""
+    axes, labels = np.eye(4, dtype=np.float32)[[0, 0, 1, 2]], [(0,), (0, 2), (1,), (2,)]
+    shares = np.array([[0.9, 0.1, 0.1], [0.9, 0.2, 0.4], [0.1, 0.9, 0.1], [0.1, 0.1, 0.9]])
+    predictions = dataclasses.replace(complete(axes, axes, shares, shares), multi_label=True)
+    items = make_items().assign(labels=labels)
+    metrics, _ = measure(predictions, items, TAXONOMY, CONFIG)
+    assert metrics["classification/fused/hit_at_1"] == 1
+    assert metrics["classification/fused/subset_accuracy"] == 0.75
+    assert "classification/fused/accuracy" not in metrics
+    # Items 0, 1 and 3 find one of their classes: 0 and 1 each other, 3 only item 1, last of all.
+    assert metrics["image_to_image/class/queries"] == 3
+    assert metrics["image_to_image/class/recall_at_1"] == pytest.approx(2 / 3)
 
 
 def test_cut_offs_beyond_the_number_of_classes_are_listed_as_undefined(rng):
@@ -185,7 +274,8 @@ def test_a_model_of_two_replicas_answers_once(rng, mirrored):
     """As while training over several devices; `Model.predict_on_batch` answers once a replica."""
     batch = features(rng, 5)
     with mirrored.scope():
-        inputs = {key: keras.Input((3,), name=key) for key in batch}
+        names = (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)
+        inputs = {key: keras.Input((3,), name=key) for key in names}
         outputs = {}
         for modality in (keys.IMAGE, keys.TEXT):
             x = inputs[f"{modality}_features"]
@@ -193,7 +283,6 @@ def test_a_model_of_two_replicas_answers_once(rng, mirrored):
             outputs[f"{modality}_logits"] = keras.layers.Dense(4)(x)
         model = keras.Model(inputs, outputs)
     found = predict(model, batch)
-    for field in dataclasses.fields(Predictions):
-        assert len(getattr(found, field.name)) == 5
+    assert len(found.image_embedding) == len(found.text_probabilities) == 5
     again = predict(model, {key: value[2:] for key, value in batch.items()})
     np.testing.assert_allclose(again.text_probabilities, found.text_probabilities[2:], atol=1e-6)

@@ -71,12 +71,13 @@ def made_up(folder: pathlib.Path, class_names=("lamp", "sofa", "chair", "tree"))
     probabilities = [softmax(5 * points) for points in embeddings]
     picture = folder / "picture.png"
     PIL.Image.new("RGBA", (200, 100), (255, 0, 0, 128)).save(picture)
-    metrics = classification_metrics(*probabilities, labels, 0.4)
-    images = Gallery(embeddings[0], labels, products, np.arange(24))
-    texts = text_gallery(embeddings[1], labels, products, [f"text {p}" for p in products])
+    everywhere = np.ones(24, bool)
+    metrics = classification_metrics(*probabilities, everywhere, everywhere, labels, 0.4)
+    images, texts = (Gallery(points, labels, products, np.arange(24)) for points in embeddings)
+    texts = text_gallery(texts, [f"text {p}" for p in products])
     sets = {2: np.kron(np.eye(2), np.ones((2, 2))).astype(bool)}
     retrieval, undefined = all_retrieval_metrics(images, texts, sets, (1, 5), chunk=8)
-    cards = [Card(c, f"a {c}", picture, 0.5, same_product=c == 0) for c in (0, 1, 2)]
+    cards = [Card((c,), f"a {c}", picture, 0.5, same_product=c == 0) for c in (0, 1, 2)]
     return Report(
         title="A title",
         subtitle="huse, 1 January",
@@ -84,11 +85,12 @@ def made_up(folder: pathlib.Path, class_names=("lamp", "sofa", "chair", "tree"))
         undefined=undefined,
         class_names=class_names,
         top_levels=("home", "home", "garden", "garden"),
+        class_distances=1 - np.eye(4),
         labels=labels,
-        predictions={
-            "image": probabilities[0].argmax(axis=1),
-            "text": probabilities[1].argmax(axis=1),
-            "fused": (labels + (products == 3)) % 4,
+        probabilities={
+            "image": probabilities[0],
+            "text": probabilities[1],
+            "fused": np.eye(4)[(labels + (products == 3)) % 4],
         },
         counts={"rows": 27},
         rejected={"picture file is missing": 3},
@@ -103,7 +105,7 @@ def made_up(folder: pathlib.Path, class_names=("lamp", "sofa", "chair", "tree"))
             for e in (1, 2, 3)
         ],
         best_epoch=2,
-        examples={"image_to_image": [Example(Card(0, "the query", picture), cards)]},
+        examples={"image_to_image": [Example(Card((0,), "the query", picture), cards)]},
         embedding_map=EmbeddingMap(
             np.arange(24), rng.normal(size=(24, 2)), rng.normal(size=(24, 2)), total=30
         ),
@@ -170,13 +172,24 @@ def test_shows_the_figures(tmp_path, report):
     assert "text_to_text/item : no query has another text of its product" in text
     assert "picture file is missing 3" in text
     assert "Split by product." in text
-    assert "24 of 30 measured items , drawn at random" in text.replace("items,", "items ,")
-    assert "0.40 × the image's softmax + 0.60 × the text's" in text
+    assert "24 of 30 measured items with image and text , drawn at random" in text.replace(
+        "text,", "text ,"
+    )
+    assert "0.40 × the image's probabilities + 0.60 × the text's" in text
 
 
 def test_confused_pairs_are_listed(tmp_path, report):
     """Both pictures of product 3, a tree, were taken for a lamp: 2 of the 6 trees."""
     assert "tree lamp 2 0.333" in Page(written(tmp_path, report)).text
+
+
+def test_the_class_graph_is_a_section(tmp_path, report):
+    distances = 1 - np.eye(4)
+    distances[0, 3] = distances[3, 0] = 0.25
+    report = dataclasses.replace(report, class_distances=distances)
+    page = Page(written(tmp_path, report))
+    assert {"id": "graph"} in page.attributes("h2")
+    assert "lamp tree 0.25 sofa 1.00" in page.text
 
 
 def test_results_are_marked_in_words_and_signs(tmp_path, report):
@@ -204,7 +217,7 @@ def test_pictures_are_small_jpegs_on_white(tmp_path, report):
 
 def test_what_comes_from_data_is_escaped(tmp_path):
     report = made_up(tmp_path, class_names=(EVIL, "sofa", "chair", "tree"))
-    card = Card(0, EVIL, None, 0.5)
+    card = Card((0,), EVIL, None, 0.5)
     report = dataclasses.replace(
         report,
         title=EVIL,
@@ -231,18 +244,25 @@ def test_names_in_figures_are_letters_not_formulas(tmp_path):
     """Dollar signs are no formula; matplotlib has no glyph for Japanese, but the browser has."""
     report = made_up(tmp_path, class_names=("$\\frac$ 日本", "sofa", "chair", "tree"))
     words = Page(written(tmp_path, report)).words
-    assert words.count("$\\frac$ 日本") >= 2 + 1 + 1  # two axes, the query, the table of classes
+    # Two axes each of confusion and graph, the query, the table of classes, that of the nearest.
+    assert words.count("$\\frac$ 日本") >= 4 + 1 + 1 + 1
 
 
 @pytest.mark.parametrize(("classes", "figures"), [(80, 2), (81, 1)])
 def test_many_classes_are_drawn_by_top_level_only(tmp_path, report, classes, figures):
+    """The class graph is one more figure."""
     names = tuple(f"class {c}" for c in range(classes))
     tops = tuple(f"top {c // 10}" for c in range(classes))
     report = dataclasses.replace(
-        report, class_names=names, top_levels=tops, history=[], embedding_map=None
+        report,
+        class_names=names,
+        top_levels=tops,
+        class_distances=1 - np.eye(classes),
+        history=[],
+        embedding_map=None,
     )
     page = Page(written(tmp_path, report))
-    assert len(page.attributes("svg")) == figures
+    assert len(page.attributes("svg")) == figures + 1
     assert ("too many to draw" in page.text) == (classes > 80)
 
 
@@ -251,7 +271,7 @@ def test_a_flat_tree_has_no_top_level_figures(tmp_path, report):
         report, top_levels=report.class_names, history=[], embedding_map=None, examples={}
     )
     page = Page(written(tmp_path, report))
-    assert len(page.attributes("svg")) == 1
+    assert len(page.attributes("svg")) == 2  # confusion and class graph
     assert "same top level" not in page.text
 
 
@@ -263,9 +283,93 @@ def test_nothing_rejected_nothing_confused_says_so(tmp_path, report):
     report = dataclasses.replace(
         report,
         rejected={},
-        predictions=dict.fromkeys(("image", "text", "fused"), report.labels),
+        probabilities=dict.fromkeys(("image", "text", "fused"), np.eye(4)[report.labels]),
         embedding_map=None,
     )
     text = Page(written(tmp_path, report)).text
     assert "No row was rejected." in text
     assert "No item was confused." in text
+
+
+def test_missing_modalities_are_counted_by_pattern(tmp_path, report):
+    """Items 0-3 lack the text; the map, the cards and the figures do without."""
+    image, text = np.ones(24, bool), np.ones(24, bool)
+    text[:4] = False
+    by_text = report.probabilities["text"].copy()
+    by_text[:4] = np.nan
+    metrics = classification_metrics(
+        report.probabilities["image"], by_text, image, text, report.labels, 0.4
+    )
+    report = dataclasses.replace(
+        report,
+        metrics=report.metrics | metrics,
+        probabilities=report.probabilities | {"text": by_text},
+        examples={"image_to_image": [Example(Card((0,), "", tmp_path / "picture.png"), [])]},
+    )
+    page = Page(written(tmp_path, report))
+
+    def figure(path):
+        return f"{metrics[f'classification/{path}/accuracy']:.3f}"
+
+    assert f"Macro-F1 Items image {figure('image')}" in page.text
+    assert re.search(r"fused, items with image only [\d.]+ [\d.]+ 4 ", page.text)
+    assert re.search(r"fused, items with image and text [\d.]+ [\d.]+ 20 ", page.text)
+    assert re.search(rf" text {figure('text')} [\d.]+ 20 ", page.text)
+    assert "text only" not in page.text
+    assert [image["alt"] for image in page.attributes("img")] == ["an item without text"]
+
+
+def test_a_modality_that_no_item_has(tmp_path, report):
+    """Its rows are left out of the classification, and are dashes in the retrieval tables."""
+    nothing = np.full((24, 4), np.nan)
+    kept = {k: v for k, v in report.metrics.items() if "image_to" in k and "to_image" in k}
+    everywhere = np.ones(24, bool)
+    metrics = kept | classification_metrics(
+        report.probabilities["image"], nothing, everywhere, ~everywhere, report.labels, 0.5
+    )
+    report = dataclasses.replace(
+        report,
+        metrics=metrics,
+        probabilities={
+            "image": report.probabilities["image"],
+            "text": nothing,
+            "fused": report.probabilities["image"],
+        },
+        undefined={"text_to_text": "every item lacks its text"},
+        examples={},
+        embedding_map=None,
+    )
+    text = Page(written(tmp_path, report)).text
+    assert "Text → text – – – – 0 0" in text
+    assert "nan" not in text
+
+
+def test_items_of_several_classes(tmp_path, report):
+    """Multi-hot labels: other figures, cards with all classes, right if one is shared."""
+    labels = np.eye(4, dtype=np.float32)[report.labels]
+    labels[:, 3] = 1
+    everywhere = np.ones(24, bool)
+    kept = {k: v for k, v in report.metrics.items() if not k.startswith("classification/")}
+    image, text = report.probabilities["image"], report.probabilities["text"]
+    metrics = classification_metrics(image, text, everywhere, everywhere, labels, 0.4)
+    cards = [Card(c, "x", None, 0.5) for c in ((1, 3), (1,), (2,))]
+    report = dataclasses.replace(
+        report,
+        metrics=kept | metrics,
+        labels=labels,
+        examples={"text_to_text": [Example(Card((0, 3), "the query"), cards)]},
+    )
+    page = Page(written(tmp_path, report))
+    found = [a["class"] for name, a in page.tags if name == "li" and "card" in a.get("class", "")]
+    assert found == [
+        "card right",
+        "card near",
+        "card near",
+    ]  # a chair is in the garden, as the tree
+    assert "the query lamp, tree" in page.text
+    assert "Hit@1 All classes right Micro-F1 Macro-F1 mAP Items" in page.text
+    assert f"Hit@1, image and text fused {metrics['classification/fused/hit_at_1']:.3f}" in (
+        " ".join(page.text.split())
+    )
+    assert "tree garden 24" in page.text  # in the table of classes: all items are trees
+    assert "An item of several classes counts for the predicted one" in page.text

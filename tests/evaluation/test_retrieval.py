@@ -276,12 +276,10 @@ def test_text_gallery_keeps_one_of_each_text_of_a_product():
     """Rows 0 and 1 are one text of product 5; product 6 has the same words and keeps its own."""
     vectors = np.eye(5, dtype=np.float32)
     texts = text_gallery(
-        vectors,
-        labels=np.array([0, 0, 1, 1, 1]),
-        products=np.array([5, 5, 6, 6, 6]),
-        texts=["lamp", "lamp", "lamp", "red lamp", "lamp"],
+        gallery(vectors, [0, 0, 1, 1, 1], products=[5, 5, 6, 6, 6], items=[7, 8, 9, 10, 11]),
+        ["lamp", "lamp", "lamp", "red lamp", "lamp"],
     )
-    assert texts.items.tolist() == [0, 2, 3]
+    assert texts.items.tolist() == [7, 9, 10]
     assert texts.products.tolist() == [5, 6, 6]
     assert texts.labels.tolist() == [0, 1, 1]
     np.testing.assert_array_equal(texts.embeddings, vectors[[0, 2, 3]])
@@ -345,7 +343,68 @@ def test_hierarchical_precision_that_cannot_fail_is_not_reported():
     assert "none can be wrong" in undefined["hierarchical_precision_at_2"]
 
 
-@pytest.mark.parametrize("shape", [(0, 4), (4,)])
-def test_a_gallery_is_a_matrix_with_a_row(shape):
-    with pytest.raises(ValueError, match="n at least 1"):
-        Gallery(np.ones(shape), *[np.zeros(shape[0], int)] * 3)
+def test_embeddings_are_a_matrix():
+    with pytest.raises(ValueError, match=r"\[n, D\]. Received shape: \(4,\)"):
+        Gallery(np.ones(4), *[np.zeros(4, int)] * 3)
+
+
+def test_tasks_of_a_modality_that_no_item_has_are_undefined():
+    texts, nothing = random_gallery(13, 12, 3, ties=False), gallery(np.ones((0, 8)), [])
+    sets = {2: random_correct_set(0, 3)}
+    metrics, undefined = all_retrieval_metrics(nothing, texts, sets, RECALL_AT, chunk=4)
+    assert undefined == {
+        task: "every item lacks its image"
+        for task in ("image_to_image", "image_to_text", "text_to_image")
+    }
+    assert {path.partition("/")[0] for path in metrics} == {"text_to_text"}
+
+
+def with_label_sets(one: Gallery, seed: int, classes: int) -> Gallery:
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((len(one), classes)) < 0.1).astype(np.float32)
+    labels[np.arange(len(one)), one.labels] = 1
+    return Gallery(one.embeddings, labels, one.products, one.items)
+
+
+@pytest.mark.parametrize("same_modality", [True, False])
+def test_label_sets_equal_the_slow_implementation(same_modality):
+    """Relevant: at least one class in common. Correct: a class in any of the query's sets."""
+    queries = with_label_sets(random_gallery(1, 23, 15, True), 3, 15)
+    candidates = queries
+    if not same_modality:
+        candidates = with_label_sets(random_gallery(2, 18, 15, True), 4, 15)
+    sets_of = [
+        [set(np.flatnonzero(row).tolist()) for row in one.labels] for one in (queries, candidates)
+    ]
+    correct = random_correct_set(0, 15, density=0.1)
+
+    def shares(q, c):
+        return bool(sets_of[0][q] & sets_of[1][c])
+
+    def is_correct(q, c):
+        return any(correct[s][t] for s in sets_of[0][q] for t in sets_of[1][c])
+
+    firsts, correct_shares = [], []
+    for q in range(len(queries)):
+        ranking = slow_ranking(queries, candidates, q, same_modality, shares)
+        ranks = [rank for rank, (right, _) in enumerate(ranking, start=1) if right]
+        firsts += ranks[:1]
+        ranking = slow_ranking(queries, candidates, q, same_modality, is_correct)
+        correct_shares.append(sum(right for right, _ in ranking[:4]) / 4)
+    metrics = retrieval_metrics(queries, candidates, "class", same_modality, RECALL_AT, chunk=5)
+    assert metrics["queries"] == len(firsts)
+    assert metrics["median_rank"] == statistics.median(firsts)
+    assert metrics["recall_at_3"] == pytest.approx(statistics.fmean(r <= 3 for r in firsts))
+    actual = hierarchical_precision(queries, candidates, correct, 4, same_modality, chunk=5)
+    assert actual == pytest.approx(statistics.fmean(correct_shares))
+
+
+def test_label_sets_of_one_class_are_classes():
+    images, texts = random_gallery(5, 30, 6, False), random_gallery(6, 25, 6, False)
+    one_hot = [
+        Gallery(one.embeddings, np.eye(6, dtype=np.float32)[one.labels], one.products, one.items)
+        for one in (images, texts)
+    ]
+    sets = {2: random_correct_set(1, 6)}
+    expected = all_retrieval_metrics(images, texts, sets, RECALL_AT, chunk=8)
+    assert all_retrieval_metrics(*one_hot, sets, RECALL_AT, chunk=8) == expected

@@ -44,6 +44,10 @@ KINDS = {
     "jpeg cmyk": encode(RGB.convert("CMYK"), "JPEG"),
     "bmp rgb": encode(RGB, "BMP"),
     "bmp 32 bits": encode(RGBA, "BMP"),
+    "webp": encode(RGB, "WEBP", quality=90),
+    "webp lossless": encode(RGB, "WEBP", lossless=True),
+    "webp alpha": encode(RGBA, "WEBP", quality=90),
+    "webp lossless alpha": encode(RGBA, "WEBP", lossless=True),
     "gif": encode(RGB, "GIF"),
     "gif animated": encode(RGB, "GIF", save_all=True, append_images=[GREY.convert("RGB")]),
 }
@@ -77,6 +81,23 @@ def test_16_bits_become_8(decode):
     np.testing.assert_array_equal(pixels[..., 0], np.where(COLUMNS < 16, 255, 128))
 
 
+def test_exif_orientation_is_not_applied(decode):
+    """Written as turned by a quarter, shown as it lies in the file; so does Pillow by default."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = encode(RGB, "JPEG", quality=95, exif=exif)
+    [pixels] = decode(tf.constant([turned])).numpy()
+    np.testing.assert_allclose(pixels, by_pillow(turned), atol=1e-3)
+
+
+def test_transparent_pixels_of_a_gif_are_black(decode):
+    """What TensorFlow does; the reader of catalogues turns such files into PNG."""
+    [pixels] = decode(tf.constant([encode(PALETTE, "GIF", transparency=3)])).numpy()
+    transparent = np.asarray(PALETTE) == 3
+    assert transparent.any()
+    assert (pixels[transparent] == 0).all()
+
+
 def test_a_batch_mixes_kinds_and_sizes(decode):
     large = encode(Image.new("RGB", (300, 100), (10, 20, 30)), "JPEG", quality=100)
     small = encode(Image.new("LA", (1, 1), (99, 0)), "PNG")
@@ -98,6 +119,17 @@ def test_shrinking_averages(decode):
     np.testing.assert_allclose(pixels[2:-2, 2:-2], 127.5, atol=2)
 
 
+@pytest.mark.parametrize(
+    ("height", "width"), [(7, 9), (HEIGHT, 9), (HEIGHT, WIDTH), (7, 90), (60, 9)]
+)
+def test_resizing_equals_antialiasing(decode, height, width):
+    """Where the shortcut is taken, and where it is not."""
+    image = RGB.resize((width, height), Image.Resampling.NEAREST)
+    [pixels] = decode(tf.constant([encode(image, "PNG")])).numpy()
+    expected = tf.image.resize(np.asarray(image), (HEIGHT, WIDTH), antialias=True)
+    np.testing.assert_allclose(pixels, expected, atol=1e-3)
+
+
 def png_of_size(width, height):
     """A small file that claims to be large."""
     header = b"IHDR" + struct.pack(">II", width, height) + KINDS["png rgb"][24:29]
@@ -105,19 +137,43 @@ def png_of_size(width, height):
     return KINDS["png rgb"][:12] + header + checksum + KINDS["png rgb"][33:]
 
 
+def webp_of_size(kind, start, size):
+    """The same with the header's field of the size, which starts at byte `start`."""
+    return KINDS[kind][:start] + size + KINDS[kind][start + len(size) :]
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (b"", "empty"),
-        (b"not a picture at all", "Unknown image file format"),
+        (b"", "empty, or not JPEG"),
+        (b"not a picture at all", "not JPEG, PNG, GIF, BMP or WebP"),
+        (b"\xff\x0a" + bytes(100), "not JPEG, PNG, GIF, BMP or WebP"),  # JPEG XL
         (b"\x89PNG", "cut short"),
         (b"BM", "cut short"),
         (b"GIF89a", "cut short"),
+        (b"RIFF", "cut short"),
+        (KINDS["webp"].replace(b"VP8 ", b"XXXX"), "a damaged WebP file"),
+        (KINDS["webp"][:12] + KINDS["webp"][20:], "a damaged WebP file"),
         (KINDS["jpeg rgb"][:400], "Invalid JPEG"),
         (KINDS["png rgb"][:-40], "Invalid PNG"),
+        (
+            encode(RGB, "WEBP", save_all=True, append_images=[GREY.convert("RGB")]),
+            "animated WebP file; convert it to PNG",
+        ),
         (encode(GREY, "BMP"), "convert it to PNG"),
         (encode(PALETTE, "BMP"), "convert it to PNG"),
         (png_of_size(60_000, 60_000), "larger than 50000000 pixels"),
+        (webp_of_size("webp", 26, struct.pack("<HH", 9_000, 9_000)), "larger than 50000000 pixels"),
+        (
+            webp_of_size("webp lossless", 21, struct.pack("<I", 8_999 | 8_999 << 14)),
+            "larger than 50000000 pixels",
+        ),
+        (
+            webp_of_size(
+                "webp alpha", 24, struct.pack("<I", 8_999)[:3] + struct.pack("<I", 8_999)[:3]
+            ),
+            "larger than 50000000 pixels",
+        ),
         (KINDS["gif"][:6] + b"\xff\xff\xff\xff" + KINDS["gif"][10:], "larger than 50000000 pixels"),
         (KINDS["jpeg rgb"] + bytes(20_000_000), "larger than 20000000 bytes"),
     ],

@@ -11,21 +11,24 @@ def unit(rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def slow_semantic_graph(embeddings, labels, class_distances, margin, rule):
+def slow_semantic_graph(embeddings, labels, class_distances, margin, rule, weights=None):
     """Eq. (10) and (11) of the HUSE paper, pair by pair in float64; "prose" as its text has it."""
-    n, total = len(labels), 0.0
+    n, total, count = len(labels), 0.0, 0.0
+    weights = [1.0] * n if weights is None else weights
     for m in range(n):
         for k in range(n):
             d = 1 - float(np.dot(embeddings[m], embeddings[k]))
             a = float(class_distances[labels[m]][labels[k]])
+            weight = weights[m] * weights[k]
+            count += weight
             if rule == "equation":
                 sigma = 1 if a < margin and d < margin else 0
-                total += sigma * (d - a) ** 2
+                total += weight * sigma * (d - a) ** 2
             elif a < margin:
-                total += (d - a) ** 2
+                total += weight * (d - a) ** 2
             elif d < margin:
-                total += (margin - d) ** 2
-    return total / n**2
+                total += weight * (margin - d) ** 2
+    return total / count
 
 
 def random_case(rng, n=9, dim=4, classes=5):
@@ -36,16 +39,19 @@ def random_case(rng, n=9, dim=4, classes=5):
     return unit(rng.normal(size=(n, dim))), rng.integers(0, classes, n), distances
 
 
-def run(embeddings, labels, distances, margin, rule="equation"):
-    return float(
-        semantic_graph(
-            tf.constant(embeddings, tf.float32),
-            tf.constant(labels, tf.int32),
-            tf.constant(distances, tf.float32),
-            margin,
-            rule,
-        )
+def loss_of(embeddings, labels, distances, margin, rule="equation", weights=None):
+    targets = np.asarray(distances)[np.ix_(labels, labels)]
+    return semantic_graph(
+        tf.convert_to_tensor(embeddings, tf.float32),
+        tf.constant(targets, tf.float32),
+        tf.ones(len(labels)) if weights is None else tf.constant(weights, tf.float32),
+        margin,
+        rule,
     )
+
+
+def run(*case, **settings):
+    return float(loss_of(*case, **settings))
 
 
 # Two rows 60 degrees apart: d = 1 - cos 60 = .5. Two classes at distance a.
@@ -83,6 +89,16 @@ def test_equals_the_slow_sum(rng, rule, margin):
         case = random_case(rng)
         expected = slow_semantic_graph(*case, margin, rule)
         assert run(*case, margin, rule) == pytest.approx(expected, rel=1e-4, abs=1e-7)
+        weights = rng.uniform(0, 2, 9) * (rng.random(9) < 0.7)
+        expected = slow_semantic_graph(*case, margin, rule, weights)
+        value = run(*case, margin, rule, weights=weights)
+        assert value == pytest.approx(expected, rel=1e-4, abs=1e-7)
+
+
+def test_weights_by_hand():
+    """Same class, d = .5, weights 3 and 1: 2 * 3 * .25 of all pairs' weight (3 + 1)^2."""
+    assert run(SIXTY, [0, 0], [[0.0]], 0.7, weights=[3, 1]) == pytest.approx(1.5 / 16, abs=1e-6)
+    assert run(SIXTY, [0, 0], [[0.0]], 0.7, weights=[0, 0]) == 0
 
 
 def test_is_zero_where_distances_agree():
@@ -100,9 +116,7 @@ def test_gradient_against_finite_differences(rng, rule):
     tensor = tf.constant(embeddings)
     with tf.GradientTape() as tape:
         tape.watch(tensor)
-        loss = semantic_graph(
-            tensor, tf.constant(labels, tf.int32), tf.constant(distances, tf.float32), 0.7, rule
-        )
+        loss = loss_of(tensor, labels, distances, 0.7, rule)
     gradient = tape.gradient(loss, tensor).numpy()
     base = embeddings.astype(np.float64)
     for index in np.ndindex(*base.shape):
@@ -116,11 +130,55 @@ def test_gradient_against_finite_differences(rng, rule):
         assert gradient[index] == pytest.approx(difference, abs=1e-4)
 
 
+def outputs_of(image, text):
+    return {
+        keys.IMAGE_EMBEDDING: tf.constant(image, tf.float32),
+        keys.TEXT_EMBEDDING: tf.constant(text, tf.float32),
+    }
+
+
+def batch_of(labels, image_mask=None, text_mask=None, weights=None):
+    ones = np.ones(len(labels))
+    name = keys.LABEL if np.ndim(labels) == 1 else keys.LABELS
+    return {
+        name: tf.constant(labels, tf.int32 if name == keys.LABEL else tf.float32),
+        keys.IMAGE_MASK: tf.constant(ones if image_mask is None else image_mask, tf.float32),
+        keys.TEXT_MASK: tf.constant(ones if text_mask is None else text_mask, tf.float32),
+        keys.WEIGHT: tf.constant(ones if weights is None else weights, tf.float32),
+    }
+
+
 def test_term_covers_image_text_pairs():
     """One item whose image and text are 60 degrees apart: only the cross pair is off, 2 (.5)^2 / 4."""
-    outputs = {
-        keys.IMAGE_EMBEDDING: tf.constant(SIXTY[:1], tf.float32),
-        keys.TEXT_EMBEDDING: tf.constant(SIXTY[1:], tf.float32),
-    }
     term = SemanticGraph(np.zeros((1, 1), np.float32), margin=0.7)
-    assert float(term(outputs, {keys.LABEL: tf.constant([0])})) == pytest.approx(0.125, abs=1e-6)
+    value = term(outputs_of(SIXTY[:1], SIXTY[1:]), batch_of([0]))
+    assert float(value) == pytest.approx(0.125, abs=1e-6)
+
+
+def test_term_is_over_the_rows_that_are_there(rng):
+    image, text = unit(rng.normal(size=(5, 4))), unit(rng.normal(size=(5, 4)))
+    labels, (_, _, distances) = np.array([0, 1, 2, 3, 4]), random_case(rng)
+    image_mask, text_mask = np.array([1, 0, 1, 1, 1]), np.array([1, 1, 0, 1, 0])
+    weights = rng.uniform(0.5, 2, 5)
+    term = SemanticGraph(distances.astype(np.float32), margin=0.9)
+    value = term(outputs_of(image, text), batch_of(labels, image_mask, text_mask, weights))
+    rows = np.flatnonzero(np.concatenate([image_mask, text_mask]))
+    expected = slow_semantic_graph(
+        np.concatenate([image, text])[rows],
+        np.tile(labels, 2)[rows],
+        distances,
+        0.9,
+        "equation",
+        np.tile(weights, 2)[rows],
+    )
+    assert float(value) == pytest.approx(expected, rel=1e-4)
+
+
+def test_single_classes_as_label_sets_are_the_same_loss(rng):
+    image, text = unit(rng.normal(size=(6, 4))), unit(rng.normal(size=(6, 4)))
+    labels, (_, _, distances) = rng.integers(0, 5, 6), random_case(rng)
+    distances = distances.astype(np.float32)
+    outputs = outputs_of(image, text)
+    one = SemanticGraph(distances, 0.9)(outputs, batch_of(labels))
+    sets = SemanticGraph(distances, 0.9, multi_label=True)(outputs, batch_of(np.eye(5)[labels]))
+    assert float(sets) == pytest.approx(float(one), rel=1e-5)

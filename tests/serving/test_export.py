@@ -4,6 +4,7 @@ import pathlib
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -14,6 +15,7 @@ from tiny_models import (
     AverageColour,
     BagOfWords,
     assert_same,
+    best,
     build,
     decoded,
     expected_answers,
@@ -131,11 +133,41 @@ def test_unequal_batches_are_refused(signatures, pictures, name, images, texts):
         )
 
 
-def test_an_empty_text_is_a_text_without_words(signatures, outputs):
-    """Nothing of the rest of the batch gets into its embedding, and it has unit norm."""
-    alone = signatures["embed_text"](text=tf.constant([""]))["text_embedding"]
-    np.testing.assert_allclose(alone[0], outputs["text_embedding"][1], atol=1e-6)
-    np.testing.assert_allclose(np.linalg.norm(alone), 1, atol=1e-5)
+@pytest.mark.parametrize("empty", ["", " \t\n"])
+def test_what_is_missing_leaves_the_answer_to_the_other(signatures, pictures, outputs, empty):
+    """Row 0 is complete, row 1 has a picture only, row 2 a text only; so are their answers."""
+    answer = signatures["serving_default"](
+        image_bytes=tf.constant([pictures[0], pictures[1], b""]),
+        text=tf.constant([TEXTS[0], empty, TEXTS[2]]),
+    )
+    image, text = softmax(outputs[keys.IMAGE_LOGITS]), softmax(outputs[keys.TEXT_LOGITS])
+    expected = best(np.stack([WEIGHT * image[0] + (1 - WEIGHT) * text[0], image[1], text[2]]))
+    for modality, present in (("image", [1, 1, 0]), ("text", [1, 0, 1])):
+        embedding = outputs[f"{modality}_embedding"][:3] * np.array(present)[:, None]
+        expected[f"{modality}_embedding"] = embedding
+    assert_same({**answer, "classes": decoded(answer["classes"])}, expected)
+    classified = signatures["classify"](
+        image_bytes=tf.constant([pictures[1]]), text=tf.constant([empty])
+    )
+    np.testing.assert_allclose(classified["scores"], expected["scores"][1:2], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["classify", "serving_default"])
+def test_a_row_with_neither_picture_nor_text_is_refused(signatures, pictures, name):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"needs its image_bytes or its text.*\n?.*\[1\]"
+    ):
+        signatures[name](
+            image_bytes=tf.constant([pictures[0], b"", b""]),
+            text=tf.constant(["red", "", "blue"]),
+        )
+
+
+@pytest.mark.parametrize("task", ["embed", "classify"])
+@pytest.mark.parametrize(("modality", "name"), [("image", "image_bytes"), ("text", "text")])
+def test_a_signature_of_one_modality_refuses_its_absence(signatures, task, modality, name):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"Every row needs its {name}"):
+        signatures[f"{task}_{modality}"](**{name: tf.constant([""])})
 
 
 def test_the_vocabulary_lies_in_the_assets(folder):
@@ -159,6 +191,25 @@ def test_precomputed_features_come_in_as_they_are(tmp_path, outputs):
     assert (tuple(spec.shape), spec.dtype) == ((None, 3), tf.float32)
     serving = json.loads((folder / "card.json").read_text())["serving"]
     assert serving["encoders"] == {"image": None, "text": None}
+
+
+def test_a_model_of_label_sets_is_exported_with_sigmoids(tmp_path, outputs):
+    model, paths = build(3), (("a",), ("b", "c"), ("d",))
+    folder = export_model(
+        model, None, None, Taxonomy(paths), WEIGHT, tmp_path / "1", {}, multi_label=True
+    )
+    features = outputs[keys.TEXT_FEATURES]
+    embedding = model.get_layer("text_tower")(features)
+    logits = model.get_layer("classifier")(embedding).numpy().astype(np.float64)
+    expected = best(1 / (1 + np.exp(-logits)), paths)
+    answer = tf.saved_model.load(folder).signatures["classify_text"](
+        text_features=tf.constant(features)
+    )
+    np.testing.assert_allclose(answer["scores"], expected["scores"], atol=1e-5)
+    assert decoded(answer["classes"]) == expected["classes"]
+    classifier = keras.models.load_model(folder / "classifier.keras")
+    np.testing.assert_allclose(classifier(embedding), 1 / (1 + np.exp(-logits)), atol=1e-6)
+    assert json.loads((folder / "card.json").read_text())["serving"]["multi_label"] is True
 
 
 def test_only_weights_are_saved_and_each_once(folder, model):
@@ -187,6 +238,7 @@ def test_the_card_tells_the_contract(folder):
         "text": {"spec": "bag_of_words", "fingerprint": "1" * 64},
     }
     assert serving["fusion_weight"] == WEIGHT
+    assert serving["multi_label"] is False
     assert serving["num_classes"] == len(PATHS)
     assert set(serving["versions"]) == {"huse_tf", "tensorflow", "keras"}
 
@@ -233,13 +285,18 @@ def test_real_encoders_serve_real_bytes(tmp_path, rng):
 
     noise = rng.integers(0, 256, (2, 50, 70, 3)).astype(np.uint8)
     pictures = [tf.io.encode_jpeg(noise[0]).numpy(), tf.io.encode_png(noise[1]).numpy()]
-    texts = ["Men's red cotton shirt, größe M", ""]
+    texts = ["Men's red cotton shirt, größe M", "red"]
     outputs = expected_outputs(model, image(tf.constant(pictures)), text(tf.constant(texts)))
     answers = ask_in_a_fresh_process(folder, pictures, texts, outputs, tmp_path, "tensorflow_text")
     for name, expected in expected_answers(outputs, paths).items():
         assert_same(answers[name], expected)
 
     signatures = tf.saved_model.load(folder).signatures
-    for bad in (b"no picture", b"", b"\x89PNG\r\n\x1a\n", pictures[0][:100], pictures[1][:100]):
+    missing = signatures["classify"](
+        image_bytes=tf.constant([pictures[0], b""]), text=tf.constant(["", texts[1]])
+    )
+    for row, name in enumerate(("classify_image", "classify_text")):
+        np.testing.assert_allclose(missing["scores"][row], answers[name]["scores"][row], atol=1e-5)
+    for bad in (b"no picture", b"\x89PNG\r\n\x1a\n", pictures[0][:100], pictures[1][:100]):
         with pytest.raises(tf.errors.InvalidArgumentError):
             signatures["embed_image"](image_bytes=tf.constant([pictures[1], bad]))

@@ -45,7 +45,7 @@ def test_word_ids_go_to_a_tower_that_embeds_them(pictures):
     model = build(3, text=FeatureSpec((2,), vocabulary_size=len(WORDS) + 1))
     served = ServedModel(model, AverageColour(), FirstWords(), ["a", "b", "c"], 0.5)
     answer = served.signatures()["embed_text"](text=tf.constant(TEXTS))
-    ids = np.array([[1, 3], [0, 0], [2, 4], [0, 0]], np.int32)
+    ids = np.array([[1, 3], [4, 0], [2, 4], [0, 0]], np.int32)
     expected = model.get_layer("text_tower")(ids)
     np.testing.assert_allclose(answer["text_embedding"], expected, atol=1e-6)
 
@@ -59,3 +59,34 @@ def test_a_fusion_weight_is_a_share(model, weight):
 def test_the_taxonomy_must_be_the_models_own(model):
     with pytest.raises(ValueError, match="12 classes, but the taxonomy 2"):
         ServedModel(model, None, None, ["a", "b"], 0.5)
+
+
+def test_each_class_of_a_model_of_label_sets_has_its_own_probability(model, pictures, outputs):
+    image, text = (
+        1 / (1 + np.exp(-outputs[key].astype(np.float64)))
+        for key in (keys.IMAGE_LOGITS, keys.TEXT_LOGITS)
+    )
+    names = ["<".join(path) for path in PATHS]
+    served = ServedModel(model, AverageColour(), BagOfWords(), names, 0.3, multi_label=True)
+    answer = served.signatures()["classify"](
+        image_bytes=tf.constant(pictures), text=tf.constant(TEXTS)
+    )
+    expected = best(0.3 * image + 0.7 * text)
+    np.testing.assert_allclose(answer["scores"], expected["scores"], atol=1e-5)
+    assert decoded(answer["classes"]) == expected["classes"]
+
+
+def features_answer(signature, image, text):
+    served = ServedModel(build(3), None, None, ["a", "b", "c"], 0.5)
+    return served.signatures()[signature](
+        image_features=tf.constant(image, tf.float32), text_features=tf.constant(text, tf.float32)
+    )
+
+
+def test_features_that_are_all_zero_are_missing():
+    image, text = [[1, 2, 0], [0, 0, 0]], [[0, 0, 0, 0, 0], [0, 0, 1, 0, 0]]
+    answer = features_answer("serving_default", image, text)
+    for key, present in (("image_embedding", [1, 0]), ("text_embedding", [0, 1])):
+        np.testing.assert_allclose(np.linalg.norm(answer[key], axis=1), present, atol=1e-5)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="image_features or its text_features"):
+        features_answer("classify", [[0, 0, 0]], [[0, 0, 0, 0, 0]])

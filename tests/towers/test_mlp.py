@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from huse_tf.methods.base import FeatureSpec
 from huse_tf.towers.mlp import mlp_tower
@@ -73,3 +74,24 @@ def test_input_dropout_comes_first_and_not_at_zero():
     layers = make(dropout=0.1, input_dropout=0.4).layers
     assert type(layers[1]).__name__ == "Dropout"
     assert layers[1].rate == 0.4
+
+
+def test_signed_power_of_the_features(rng, tmp_path):
+    """Roots of the sizes, signs kept: -4 becomes -2; and the tower reloads with stock Keras."""
+    tower = make(power=0.5)
+    x = rng.normal(size=(9, 6)).astype(np.float32)
+    x[0, 0] = 0.0
+    expected = by_hand(tower, np.sign(x) * np.sqrt(np.abs(x)), 2)
+    np.testing.assert_allclose(tower(x), expected, atol=1e-5)
+    tower.save(tmp_path / "tower.keras")
+    again = keras.models.load_model(tmp_path / "tower.keras")
+    np.testing.assert_array_equal(again(x), tower(x))
+
+
+def test_signed_power_has_a_finite_gradient_at_zero():
+    tower = make(power=0.5)
+    x = tf.zeros((2, 6))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = tf.reduce_sum(tower(x)[:, 0])
+    assert np.isfinite(tape.gradient(y, x)).all()

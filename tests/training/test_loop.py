@@ -11,13 +11,14 @@ from huse_tf.config import TrainingConfig
 from huse_tf.errors import UserError
 from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.huse import Huse
-from huse_tf.training.loop import Stopped, fit, read_history
+from huse_tf.training.class_balance import balanced_weights
+from huse_tf.training.loop import Stopped, fit, monitored, read_history
 from huse_tf.training.trainer import Trainer
 
 METHOD = Huse(embedding_dim=8, image_layers=(16,), text_layers=(16,), dropout=0.3)
 SPEC = DataSpec(FeatureSpec((6,)), FeatureSpec((5,)), 3, (1 - np.eye(3)).astype(np.float32) * 0.5)
 CONFIG = TrainingConfig(
-    batch_size=8, epochs=4, learning_rate=1e-2, patience=0, monitor="score", strategy="one"
+    batch_size=8, epochs=4, learning_rate=1e-2, patience=0, monitor=("score",), strategy="one"
 )
 
 
@@ -27,6 +28,9 @@ def features(rng):
         keys.IMAGE_FEATURES: rng.normal(size=(40, 6)).astype(np.float32),
         keys.TEXT_FEATURES: rng.normal(size=(40, 5)).astype(np.float32),
         keys.LABEL: (np.arange(40) % 3).astype(np.int32),
+        keys.WEIGHT: np.ones(40, np.float32),
+        keys.IMAGE_MASK: np.ones(40, np.float32),
+        keys.TEXT_MASK: np.ones(40, np.float32),
     }
 
 
@@ -78,11 +82,12 @@ def test_killed_between_epochs_gives_the_same_result(features, tmp_path):
     )
 
 
-def test_stopped_inside_an_epoch_gives_the_same_result(features, tmp_path):
-    whole = train(features, tmp_path / "whole")
+@pytest.mark.parametrize("settings", [{}, {"modality_dropout": 0.5, "class_balance": "sampling"}])
+def test_stopped_inside_an_epoch_gives_the_same_result(features, tmp_path, settings):
+    whole = train(features, tmp_path / "whole", **settings)
     with pytest.raises(Stopped, match=r"step 6 \(epoch 2\).*same command"):
-        train(features, tmp_path / "cut", Validate(stops_at=1))
-    resumed = train(features, tmp_path / "cut", Validate(scores=(2, 3, 4, 5)))
+        train(features, tmp_path / "cut", Validate(stops_at=1), **settings)
+    resumed = train(features, tmp_path / "cut", Validate(scores=(2, 3, 4, 5)), **settings)
     assert_equal_models(whole, resumed)
     assert read_history(tmp_path / "whole/history.jsonl") == read_history(
         tmp_path / "cut/history.jsonl"
@@ -157,7 +162,13 @@ def test_fewer_items_than_a_batch_are_one_batch(features, tmp_path):
 
 def test_unknown_monitor_is_refused_with_a_suggestion(features, tmp_path):
     with pytest.raises(UserError, match=r"--monitor.*'scorre'.*'score'"):
-        train(features, tmp_path, monitor="scorre")
+        train(features, tmp_path, monitor=("scorre",))
+
+
+def test_several_monitored_metrics_count_by_their_mean():
+    """(0.2 + 0.8) / 2 by hand."""
+    metrics = {"image": 0.2, "text": 0.8, "fused": 1.0}
+    assert monitored(metrics, ("image", "text")) == pytest.approx(0.5)
 
 
 def test_divergence_is_refused(features, tmp_path):
@@ -177,3 +188,21 @@ def test_validations_may_be_rare(features, tmp_path):
     resumed = train(features, tmp_path / "cut", Validate((2, 3)), **settings)
     assert_equal_models(whole, resumed)
     assert read_history(tmp_path / "cut/history.jsonl") == rows
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"modality_dropout": 0.5}, {"class_balance": "weights"}, {"class_balance": "sampling"}],
+)
+def test_settings_of_the_batches_reach_the_weights(features, tmp_path, changes):
+    features[keys.LABEL] = np.minimum(np.arange(40) % 7, 2).astype(np.int32)
+    plain = train(features, tmp_path / "plain", epochs=1)
+    other = train(features, tmp_path / "other", epochs=1, **changes)
+    assert np.abs(plain.get_weights()[0] - other.get_weights()[0]).max() > 1e-4
+
+
+def test_balanced_weights_are_weights_of_the_items(features, tmp_path):
+    features[keys.LABEL] = np.minimum(np.arange(40) % 7, 2).astype(np.int32)
+    balanced = train(features, tmp_path / "balanced", epochs=1, class_balance="weights")
+    features[keys.WEIGHT] = balanced_weights(features)
+    assert_equal_models(balanced, train(features, tmp_path / "by_hand", epochs=1))

@@ -32,7 +32,19 @@ def make_batch(rng, count=12):
         keys.IMAGE_FEATURES: rng.normal(size=(count, 6)).astype(np.float32),
         keys.TEXT_FEATURES: rng.normal(size=(count, 5)).astype(np.float32),
         keys.LABEL: (np.arange(count) % CLASSES).astype(np.int32),
+        keys.WEIGHT: np.ones(count, np.float32),
+        keys.IMAGE_MASK: np.ones(count, np.float32),
+        keys.TEXT_MASK: np.ones(count, np.float32),
     }
+
+
+def make_incomplete_batch(rng):
+    """Items without image in the first half of the batch only, without text in the second."""
+    batch = make_batch(rng)
+    batch[keys.WEIGHT] = rng.uniform(0.5, 3, 12).astype(np.float32)
+    batch[keys.IMAGE_MASK][[0, 1, 4]] = 0
+    batch[keys.TEXT_MASK][[7, 11]] = 0
+    return batch
 
 
 def make_trainer(optimizer="sgd", learning_rate=0.1, **settings):
@@ -109,13 +121,15 @@ def test_fit_runs_the_same_step(rng):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_two_replicas_equal_one(rng, mirrored):
+@pytest.mark.parametrize("make", [make_batch, make_incomplete_batch])
+def test_two_replicas_equal_one(rng, mirrored, make):
     """Two SGD steps over two logical devices, pair terms over the global batch, against one device.
 
     The pair loss is weighted high: without the gather the weights are off by about 1e-3, without
-    the division by the replica count by more.
+    the division by the replica count by more. Masks and weights differ between the replicas, so
+    that a mean over each replica's own rows would be another.
     """
-    batches = [make_batch(rng), make_batch(rng)]
+    batches = [make(rng), make(rng)]
     settings = {"graph_weight": 20.0, "gap_weight": 2.0}
     one = weights_after(2, batches, make_trainer(**settings))
     with mirrored.scope():

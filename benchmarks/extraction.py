@@ -1,0 +1,74 @@
+"""Feature extraction from files, cache and all, against the bare encoder on pixels that are decoded already.
+
+python benchmarks/extraction.py --images=FOLDER [--encoder=efficientnet_lite0] [--count=256]
+
+Target: at least .9 of the bare network's speed.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import tempfile
+import time
+
+import numpy as np
+from absl import flags
+
+from huse_tf import command_line
+from huse_tf.errors import UserError
+from huse_tf.quiet import import_tensorflow
+
+flags.DEFINE_string("images", None, "Folder of pictures.", required=True)
+flags.DEFINE_string("encoder", "efficientnet_lite0", "Image encoder that has a network.")
+flags.DEFINE_integer("count", 256, "Pictures to encode.", lower_bound=64)
+flags.DEFINE_integer("batch_size", 32, "Pictures a forward pass.", lower_bound=1)
+flags.DEFINE_integer("repeats", 3, "Times each is measured, in turns.", lower_bound=1)
+
+
+def main(values: flags.FlagValues) -> None:
+    import_tensorflow()
+    import tensorflow as tf
+
+    from huse_tf.features import pictures
+    from huse_tf.features.encoders import make_image_encoder
+    from huse_tf.features.extract import extract
+
+    found = sorted(p for p in pathlib.Path(values.images).rglob("*") if p.is_file())
+    paths = found[: values.count]
+    if len(paths) < values.count:
+        raise UserError(f"Expected {values.count} pictures or more. Received: {len(paths)}.")
+    encoder = make_image_encoder(values.encoder)
+    size = encoder.model.input.shape[1:3]
+    pixels = np.concatenate(
+        [
+            pictures.decode(tf.constant([path.read_bytes() for path in paths[i : i + 64]]), size)
+            for i in range(0, len(paths), 64)
+        ]
+    )
+    network = tf.function(lambda x: encoder.model(x, training=False))
+
+    def bare() -> None:
+        for start in range(0, len(pixels), values.batch_size):
+            network(tf.constant(pixels[start : start + values.batch_size])).numpy()
+
+    def extraction() -> None:
+        with tempfile.TemporaryDirectory() as cache:
+            folder = pathlib.Path(cache)
+            extract(encoder, paths, cache_dir=folder, batch_size=values.batch_size)
+
+    seconds: dict[str, list[float]] = {"bare network": [], "extraction": []}
+    for _ in range(values.repeats + 1):  # the first time compiles, and is left out
+        for name, run in (("bare network", bare), ("extraction", extraction)):
+            began = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - began)
+    best = {name: min(times[1:]) for name, times in seconds.items()}
+    for name, time_taken in best.items():
+        print(f"{name:14s} {values.count / time_taken:8.1f} pictures/s")
+    print(
+        f"extraction / bare network: {best['bare network'] / best['extraction']:.2f} of its speed"
+    )
+
+
+if __name__ == "__main__":
+    command_line.run(main)

@@ -1,0 +1,57 @@
+"""From a catalogue's usable rows to labelled items, each on its side of the split."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pandas as pd
+
+from huse_tf.config import DataConfig
+from huse_tf.data.leaks import Leak, leaks
+from huse_tf.data.splits import split
+from huse_tf.data.taxonomy import Taxonomy, path_name
+from huse_tf.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Assembly:
+    """Items as training meets them.
+
+    Attributes:
+        items: the columns of `data.items.Item`, and label (int, the first class id), labels (tuple
+            of all class ids) and split (a side, keys.py).
+        taxonomy: the classes; a label is an index into them.
+        leaks: what sides share in spite of all; only sides that a column gives can leak.
+    """
+
+    items: pd.DataFrame
+    taxonomy: Taxonomy
+    leaks: list[Leak]
+
+
+def assemble(items: pd.DataFrame, config: DataConfig) -> Assembly:
+    """Labels and splits the items of a catalogue.
+
+    Raises:
+        UserError: fewer than two classes, or the split that the settings ask for cannot be had.
+    """
+    taxonomy = Taxonomy.from_paths(path for paths in items["class_paths"] for path in paths)
+    if len(taxonomy.classes) < 2:
+        raise UserError(
+            f"The catalogue has one class only, {path_name(taxonomy.classes[0])!r}; there is "
+            "nothing to tell apart. Expected at least two classes."
+        )
+    items = labelled(items, taxonomy)
+    items = items.assign(split=split(items, taxonomy, config))
+    found = leaks(items, items["split"].to_numpy(), config.near_duplicate_bits)
+    if found and config.split_by != "column":
+        raise RuntimeError(f"The split leaks; this is a defect of huse_tf. {found[0]}")
+    return Assembly(items, taxonomy, found)
+
+
+def labelled(items: pd.DataFrame, taxonomy: Taxonomy) -> pd.DataFrame:
+    """The items with their label and labels, in the order in which the catalogue names them."""
+    labels = [tuple(taxonomy.label(path) for path in paths) for paths in items["class_paths"]]
+    return items.assign(
+        label=[first for first, *_ in labels], labels=pd.Series(labels, items.index, object)
+    )

@@ -1,0 +1,172 @@
+"""One record understood: the items that it describes, or why it describes none."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import math
+from collections.abc import Iterator
+
+from huse_tf.data.cells import RowFault, text, values
+from huse_tf.data.class_cells import class_paths, path_names
+from huse_tf.data.columns import fill_template, template_fields
+from huse_tf.data.items import Draft, Item, Rejection, Rules
+from huse_tf.data.pictures import BadPictureError
+from huse_tf.data.records import Record
+from huse_tf.data.text import fold, join_sentences
+
+_MAX_SHOWN = 300  # characters of a picture's path in the table of rejected rows
+
+
+@dataclasses.dataclass(frozen=True)
+class _Named:
+    """A picture as a row names it: what can be read, or why it cannot be."""
+
+    column: str
+    shown: str
+    picture: str | bytes | BadPictureError
+
+
+def draft(record: Record, rules: Rules) -> list[Draft | Rejection]:
+    """What a record describes: one entry per picture, or one in all; never none.
+
+    Looks up paths of pictures, but opens none. What is missing is left empty in the item, unless
+    the settings reject it.
+    """
+    if record.fault:
+        return [Rejection(record.file, record.row, "", "", "", record.fault)]
+    product_id = ""
+    try:
+        if rules.columns.product:
+            product_id = text(record, rules.columns.product)
+            if not product_id:
+                raise RowFault(rules.columns.product, "no product id")
+        item = _item(record, product_id, rules)
+        named = list(_pictures(record, rules))
+        _check_missing(item, named, rules)
+    except RowFault as fault:
+        shown = _shown_image(record, rules)
+        return [Rejection(record.file, record.row, product_id, shown, fault.column, str(fault))]
+    if not item.product_id:
+        alone = f"{record.file}:{record.row}"
+        item = dataclasses.replace(item, product_id=named[0].shown or alone)
+    return [_with_name(item, picture) for picture in named] or [Draft(item, "", None)]
+
+
+def _with_name(item: Item, named: _Named) -> Draft | Rejection:
+    if isinstance(named.picture, BadPictureError):
+        reason = str(named.picture)
+        return Rejection(item.file, item.row, item.product_id, named.shown, named.column, reason)
+    item_id = item.item_id or named.shown
+    return Draft(
+        dataclasses.replace(item, item_id=item_id, image=named.shown), named.column, named.picture
+    )
+
+
+def _item(record: Record, product_id: str, rules: Rules) -> Item:
+    """The item without its picture."""
+    columns = rules.columns
+    fields = tuple(text(record, column) for column in columns.text)
+    title = next(filter(None, fields), "")
+    paths = class_paths(record, rules)
+    if title and not product_id:
+        # Equal titles of different classes are no contradiction where nobody said "one product".
+        product_id = f"{fold(title)} ({path_names(paths)})"
+    return Item(
+        file=record.file,
+        row=record.row,
+        item_id=text(record, columns.item) if columns.item else "",
+        product_id=product_id,
+        image="",
+        image_path="",
+        image_digest="",
+        image_hash="",
+        title=title,
+        text=join_sentences(fields),
+        text_fields=fields,
+        class_paths=paths,
+        weight=_weight(record, columns.weight),
+        attributes=tuple(text(record, column) for column in columns.attributes),
+        side=text(record, columns.side) if columns.side else "",
+    )
+
+
+def _check_missing(item: Item, named: list[_Named], rules: Rules) -> None:
+    images, text = rules.columns.images, rules.columns.text
+    column = (*text, *images)[0]
+    if not item.text and not named:
+        raise RowFault(column, "neither picture nor text")
+    if rules.config.missing == "reject":
+        if text and not item.text:
+            raise RowFault(text[0], "no text")
+        if images and not named:
+            raise RowFault(images[0], "no picture")
+
+
+def _pictures(record: Record, rules: Rules) -> Iterator[_Named]:
+    """The pictures of a row, in the order of columns and cells."""
+    for column in rules.columns.images:
+        for value in _picture_cells(record, column, rules.config.image_separator):
+            if value.strip() if isinstance(value, str) else value:
+                yield _picture(column, value, rules)
+
+
+def _picture_cells(record: Record, column: str, separator: str) -> Iterator[str | bytes]:
+    fields = template_fields(column)
+    if fields:
+        cells = {field: text(record, field) for field in fields}
+        if all(cells.values()):
+            yield fill_template(column, cells)
+        return
+    for value in values(record, column):
+        if separator and isinstance(value, str):
+            yield from map(str.strip, value.split(separator))
+        else:
+            yield value
+
+
+def _picture(column: str, value: str | bytes, rules: Rules) -> _Named:
+    if isinstance(value, bytes):
+        return _Named(column, "", value)
+    if rules.config.image_cells == "base64" and not template_fields(column):
+        return _Named(column, "", _from_base64(value, rules.config.max_image_bytes))
+    shown = value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}…"
+    try:
+        return _Named(column, shown, rules.root.resolve(value))
+    except BadPictureError as fault:
+        return _Named(column, shown, fault)
+
+
+def _from_base64(value: str, max_bytes: int) -> bytes | BadPictureError:
+    """The bytes; spaces and line breaks in the text do not matter, anything else odd does."""
+    letters = "".join(value.split())
+    if len(letters) * 3 // 4 - 2 > max_bytes:  # before more memory is spent on it
+        return BadPictureError(
+            f"picture has too many bytes: {len(letters) * 3 // 4}, more than {max_bytes}"
+        )
+    try:
+        return base64.b64decode(letters, validate=True)
+    except (binascii.Error, ValueError) as error:
+        return BadPictureError(f"picture is not base64: {error}")
+
+
+def _weight(record: Record, column: str | None) -> float:
+    if column is None:
+        return 1.0
+    cell = text(record, column)
+    try:
+        weight = float(cell)
+    except ValueError:
+        weight = math.nan
+    if not (math.isfinite(weight) and weight > 0):
+        raise RowFault(column, f"weight is not a number above 0: {cell[:_MAX_SHOWN]!r}")
+    return weight
+
+
+def _shown_image(record: Record, rules: Rules) -> str:
+    """What the table has for a picture, as far as it is text to read."""
+    if rules.config.image_cells == "base64":
+        return ""
+    cells = [record.cells.get(column) for column in rules.columns.images]
+    return next((cell[:_MAX_SHOWN] for cell in cells if isinstance(cell, str)), "")

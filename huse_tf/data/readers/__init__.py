@@ -1,0 +1,1 @@
+"""Catalogues of each format as a stream of records; one file a format."""

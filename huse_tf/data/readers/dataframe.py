@@ -1,0 +1,52 @@
+"""A pandas table as a catalogue, for Python users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from huse_tf.data.records import Record, Source
+from huse_tf.errors import UserError
+
+
+def from_dataframe(frame: pd.DataFrame) -> Source:
+    """A source of the table's rows, numbered from 1; the index is not read.
+
+    NaN, NaT, None and pd.NA are empty cells. Cells with bytes are encoded pictures.
+
+    Raises:
+        UserError: two columns of one name, or a name that is not text.
+    """
+    names = list(frame.columns)
+    odd = [name for name in names if not isinstance(name, str) or names.count(name) > 1]
+    if odd:
+        raise UserError(
+            "The columns of a DataFrame must have names that are text, each once. "
+            f"Received: {odd[0]!r} among {names}."
+        )
+    return _DataFrameSource(frame)
+
+
+class _DataFrameSource:
+    optional = False
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self._frame = frame
+        self.columns = tuple(frame.columns)
+
+    def __iter__(self) -> Iterator[Record]:
+        for row, values in enumerate(self._frame.itertuples(index=False, name=None), start=1):
+            cells = dict(zip(self.columns, map(_plain, values), strict=True))
+            yield Record.of("", row, cells)
+
+
+def _plain(value: Any) -> Any:
+    """The Python value of a NumPy one; None where pandas sees a gap."""
+    if isinstance(value, np.ndarray):
+        return [_plain(part) for part in value.tolist()]
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    return value.item() if isinstance(value, np.generic) else value

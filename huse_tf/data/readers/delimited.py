@@ -1,0 +1,153 @@
+"""CSV and TSV read strictly: every row counted, a damaged file refused with the line it breaks at."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import csv
+import io
+import itertools
+from collections.abc import Generator, Iterator
+from typing import IO
+
+from huse_tf.data.readers.opening import CatalogueFile
+from huse_tf.data.records import MAX_LINE_BYTES, Record
+from huse_tf.errors import UserError
+
+_PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
+_BLOCK = 1 << 20
+_Row = tuple[int, list[str]]  # line number, fields
+
+
+class DelimitedSource:
+    """A UTF-8 file with a header line; `"` quotes, and `""` is a quote within quotes.
+
+    Blank lines are no rows. A row with more or fewer fields than columns has a fault.
+    """
+
+    optional = False
+
+    def __init__(self, file: CatalogueFile, delimiter: str, max_cell: int) -> None:
+        r"""Reads the header.
+
+        Args:
+            file: of the catalogue.
+            delimiter: one character, or `\t`.
+            max_cell: characters that a field may have.
+
+        Raises:
+            UserError: an unusable delimiter, no such file, nothing in it, columns of equal name;
+                and here or while reading on: not UTF-8, a quote that is never closed or closed in
+                the wrong place, a field or line that is too long.
+        """
+        delimiter = delimiter.replace("\\t", "\t")
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise UserError(
+                "--delimiter takes one character, such as ',' or ';' or '\\t'. "
+                f"Received: {delimiter!r}."
+            )
+        self._file = file
+        self._delimiter = delimiter
+        self._max_cell = max_cell
+        with contextlib.closing(self._rows()) as rows:
+            header = next(rows, None)
+        if header is None:
+            raise UserError(
+                f"The catalogue {file.location!r} is empty. Expected a header and rows."
+            )
+        self.columns = tuple(name.strip() for name in header[1])
+        doubled = sorted({name for name in self.columns if self.columns.count(name) > 1})
+        if doubled:
+            raise UserError(
+                f"The catalogue {file.location!r} has several columns named {doubled[0]!r}. "
+                f"Expected each column name once. Received: {', '.join(self.columns)}."
+            )
+
+    def __iter__(self) -> Iterator[Record]:
+        rows = self._rows()
+        next(rows)
+        for line, fields in rows:
+            if len(fields) == len(self.columns):
+                cells = dict(zip(self.columns, fields, strict=True))
+                yield Record(self._file.name, line, cells)
+            else:
+                fault = f"wrong number of fields: {len(fields)}, expected {len(self.columns)}"
+                yield Record(self._file.name, line, {}, fault)
+
+    def _rows(self) -> Generator[_Row]:
+        try:
+            with self._file.open() as stream:
+                yield from self._parse(self._lines(stream))
+        except UnicodeDecodeError as error:
+            raise self._not_utf8() from error
+
+    def _lines(self, stream: IO[bytes]) -> Iterator[str]:
+        """Lines with their ends, whichever these are."""
+        with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+            for number in itertools.count(1):
+                line = text.readline(MAX_LINE_BYTES)
+                if len(line) == MAX_LINE_BYTES:
+                    raise UserError(
+                        f"The catalogue {self._file.location!r} has a line of more than "
+                        f"{MAX_LINE_BYTES} characters, line {number}. Expected a text file."
+                    )
+                if not line:
+                    return
+                yield line
+
+    def _parse(self, lines: Iterator[str]) -> Iterator[_Row]:
+        # Process-wide in the csv module, so it is only ever raised.
+        csv.field_size_limit(max(csv.field_size_limit(), self._max_cell))
+        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
+        line = 1
+        try:
+            for fields in reader:
+                if fields:
+                    self._refuse_swallowed_rows(line, fields)
+                    yield line, fields
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise UserError(
+                f"The catalogue {self._file.location!r} cannot be parsed: the row that starts on "
+                f"line {line} is broken by line {reader.line_num} ({error}). Expected each '\"' "
+                "that opens a field to be closed before the next field, and '\"\"' for a quote "
+                "within quotes. A wrong --delimiter shows like this too."
+            ) from error
+
+    def _refuse_swallowed_rows(self, line: int, fields: list[str]) -> None:
+        """Two stray quotes make one field of all the rows between them, and no parser minds.
+
+        Such a field has several lines, and among their cells are names of pictures.
+        """
+        for inner in (inner for field in fields if "\n" in field for inner in field.split("\n")):
+            cells = inner.strip().split(self._delimiter)
+            if len(cells) > 1 and any(cell.lower().endswith(_PICTURE_ENDINGS) for cell in cells):
+                raise UserError(
+                    f"The catalogue {self._file.location!r} has a stray '\"': a field of the row "
+                    f"that starts on line {line} holds what looks like another row: "
+                    f"{inner.strip()!r}. Close the quote, or double it where it belongs to the "
+                    "text."
+                )
+
+    def _not_utf8(self) -> UserError:
+        """The error for a file of another encoding; reads it again to say where that shows."""
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        offset, line, utf16 = 0, 1, False
+        with self._file.open() as stream:
+            while block := stream.read(_BLOCK):
+                utf16 = utf16 or (offset == 0 and block.startswith((b"\xff\xfe", b"\xfe\xff")))
+                pending = len(decoder.getstate()[0])
+                try:
+                    decoder.decode(block, final=False)
+                except UnicodeDecodeError as error:
+                    offset += error.start - pending
+                    line += block.count(b"\n", 0, max(error.start - pending, 0))
+                    break
+                offset += len(block)
+                line += block.count(b"\n")
+        encoding = "UTF-16" if utf16 else "WINDOWS-1252"
+        return UserError(
+            f"The catalogue {self._file.location!r} is not UTF-8, from byte {offset} on, line "
+            f"{line}. Convert it, if it is {encoding}, with: "
+            f"iconv -f {encoding} -t UTF-8 {self._file.name} > utf8.csv"
+        )

@@ -1,0 +1,104 @@
+"""TFRecord files of `tf.train.Example`: shards that `prepare` wrote, or anybody's."""
+
+from __future__ import annotations
+
+import functools
+import json
+import pathlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import fsspec
+
+from huse_tf.data.readers.opening import CatalogueFile
+from huse_tf.data.records import BadCellError, Record
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class ShardSource:
+    """One file; each feature is a column, and a list of values a cell of several.
+
+    In prepared shards the columns are `image` and the keys of the JSON. A feature that an example
+    lacks is an empty cell.
+    """
+
+    optional = True
+
+    def __init__(self, file: CatalogueFile) -> None:
+        """Reads nothing yet.
+
+        Raises, while reading:
+            UserError: the file is missing, or a checksum does not fit.
+        """
+        self._file = file
+
+    @functools.cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The names of all features, in alphabetical order.
+
+        Reads the file through, but for a prepared shard, of which one record tells all columns.
+        """
+        found: set[str] = set()
+        for record, is_prepared in self._rows():
+            found.update(record.cells, record.faults)
+            if is_prepared:
+                break
+        return tuple(sorted(found))
+
+    def __iter__(self) -> Iterator[Record]:
+        return (record for record, _ in self._rows())
+
+    def _rows(self) -> Iterator[tuple[Record, bool]]:
+        """Each record, and whether it is of a prepared shard."""
+        import tensorflow as tf
+        from google.protobuf.message import DecodeError
+
+        from huse_tf.data.examples import IMAGE, ITEM_JSON
+        from huse_tf.data.shards import read_shard
+
+        for row, data in enumerate(read_shard(self._local_path()), start=1):
+            try:
+                values = _features(tf.train.Example.FromString(data))
+                is_prepared = ITEM_JSON in values
+                if is_prepared:
+                    values = {**_cells(values[ITEM_JSON]), IMAGE: values.get(IMAGE) or None}
+            except DecodeError:
+                yield Record(self._file.name, row, {}, "record is not an example"), False
+            except BadCellError as fault:
+                yield Record(self._file.name, row, {}, str(fault)), False
+            else:
+                yield Record.of(self._file.name, row, values), is_prepared
+
+    def _local_path(self) -> pathlib.Path:
+        """The file, or a temporary copy of it if it is remote."""
+        with self._file.open():  # refuses one that is missing or unreadable
+            pass
+        if self._file.is_local:
+            return pathlib.Path(self._file.path)
+        try:
+            return pathlib.Path(fsspec.open_local(f"simplecache::{self._file.location}"))
+        except OSError as error:
+            raise self._file.unreadable(error) from error
+
+
+def _features(example: tf.train.Example) -> dict[str, Any]:
+    return {name: _value(feature) for name, feature in example.features.feature.items()}
+
+
+def _cells(item_json: Any) -> dict[str, Any]:
+    try:
+        cells = json.loads(item_json)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BadCellError("item_json is not JSON") from error
+    if not isinstance(cells, dict):
+        raise BadCellError("item_json is not a JSON object")
+    return cells
+
+
+def _value(feature: tf.train.Feature) -> Any:
+    """None, a value, or a list of several."""
+    kind = feature.WhichOneof("kind")
+    values = list(getattr(feature, kind).value) if kind else []
+    return values if len(values) > 1 else next(iter(values), None)

@@ -1,0 +1,208 @@
+"""The prepared folder: shards of TFRecords, a table of offsets beside each, and an index of all.
+
+    index.json                     schema, fingerprint, metadata; name, size and sha256 of each shard
+    items-00000-of-00008.tfrecord  records that TensorFlow reads by itself, sorted by key
+    items-00000-of-00008.npy       `TABLE`: where each record lies, so that any can be read alone
+
+A record's shard is a function of its key, and its place there is by the order of keys. So the bytes
+do not depend on who wrote them, in which order, or how many at a time. The index is written last:
+a folder without it is not finished.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import os
+import pathlib
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from huse_tf import files, keys
+from huse_tf.data.examples import side_of
+from huse_tf.errors import UserError
+
+SCHEMA = 1
+INDEX = "index.json"
+MAX_RECORD_BYTES = 256 * 2**20
+SIDES = ("", keys.TRAIN, keys.VALIDATION, keys.TEST, keys.UNSEEN)
+# One row per record: where its data begins in the shard, how long it is, zlib.crc32 of it, and
+# which of SIDES it is on.
+TABLE = np.dtype([("offset", "<u8"), ("length", "<u4"), ("crc32", "<u4"), ("side", "u1")])
+# A TFRecord is its length (8 bytes) and a checksum of that (4), the data, a checksum of that (4).
+_HEAD, _FOOT = 12, 4
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardInfo:
+    """What the index tells of a shard: number of records, size in bytes, sha256 of both files."""
+
+    name: str
+    records: int
+    bytes: int
+    sha256: str
+    table_sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+    """The content of `index.json`.
+
+    Attributes:
+        shards: in order.
+        fingerprint: of what the folder was made from.
+        metadata: what the writer had to tell, as JSON.
+    """
+
+    shards: tuple[ShardInfo, ...]
+    fingerprint: str
+    metadata: dict[str, Any]
+
+
+def shard_of(key: str, num_shards: int) -> int:
+    """The shard that a key belongs to, in [0, num_shards)."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % num_shards
+
+
+def shard_name(shard: int, num_shards: int) -> str:
+    return f"items-{shard:05d}-of-{num_shards:05d}.tfrecord"
+
+
+def write_shard(
+    folder: pathlib.Path, shard: int, num_shards: int, records: Iterable[tuple[str, bytes]]
+) -> ShardInfo:
+    """Writes one shard and its table; to be called in any process, on any machine.
+
+    Args:
+        folder: the prepared folder.
+        shard: number of this shard.
+        num_shards: number of all shards.
+        records: (key, `examples.example`) of all of this shard's items, in any order; in memory.
+
+    Raises:
+        UserError: two records have one key.
+    """
+    ordered = sorted(records)
+    for (key, _), (following, _) in itertools.pairwise(ordered):
+        if key == following:
+            raise UserError(f"Every item needs a key of its own. Received twice: {key!r}.")
+    path = folder / shard_name(shard, num_shards)
+    table = np.zeros(len(ordered), TABLE)
+    with files.replacing(path) as temporary:
+        offset = _HEAD
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            for row, (_, data) in enumerate(ordered):
+                writer.write(data)
+                side = SIDES.index(side_of(data))
+                table[row] = (offset, len(data), zlib.crc32(data), side)
+                offset += len(data) + _FOOT + _HEAD
+        size, sha256 = temporary.stat().st_size, files.sha256_file(temporary)
+    with files.replacing(path.with_suffix(".npy")) as temporary:
+        np.save(temporary, table, allow_pickle=False)
+        table_sha256 = files.sha256_file(temporary)
+    return ShardInfo(path.name, len(ordered), size, sha256, table_sha256)
+
+
+def write_index(folder: pathlib.Path, index: Index) -> None:
+    """Writes `index.json`; the last step, after which the folder can be read."""
+    tree = {"schema": SCHEMA, **dataclasses.asdict(index)}
+    files.write_json(folder / INDEX, tree)
+
+
+def read_index(folder: pathlib.Path) -> Index:
+    """Reads `index.json`.
+
+    Raises:
+        UserError: there is none, or not one of this schema.
+    """
+    path = folder / INDEX
+    if not path.is_file():
+        raise UserError(
+            f"No prepared shards lie in {str(folder)!r}. Expected a folder with {INDEX}, which "
+            "`python -m huse_tf.prepare` writes last; a run that was cut short goes on when started again."
+        )
+    try:
+        tree = files.read_json(path)
+        shards = tuple(ShardInfo(**shard) for shard in tree["shards"])
+        index = Index(shards, tree["fingerprint"], dict(tree["metadata"]))
+        schema = tree["schema"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UserError(f"{str(path)!r} is not an index of prepared shards: {error!r}.") from error
+    names = tuple(shard_name(number, len(shards)) for number in range(len(shards)))
+    if schema != SCHEMA or tuple(shard.name for shard in shards) != names:
+        raise UserError(
+            f"{str(path)!r} cannot be read. Expected schema {SCHEMA} and shards named like "
+            f"{shard_name(0, len(shards) or 1)!r}. Received: schema {schema!r}. Prepare it anew."
+        )
+    return index
+
+
+def verify(folder: pathlib.Path) -> Index:
+    """Reads the whole folder and compares it with its index.
+
+    Raises:
+        UserError: a shard or its table is missing, or is not what was written.
+    """
+    index = read_index(folder)
+    for shard in index.shards:
+        check_shard(folder, shard)
+    return index
+
+
+def check_shard(folder: pathlib.Path, shard: ShardInfo) -> None:
+    """Reads a shard and its table and compares them with what was written.
+
+    Raises:
+        UserError: one of them is missing or differs.
+    """
+    path = folder / shard.name
+    for file, expected in ((path, shard.sha256), (path.with_suffix(".npy"), shard.table_sha256)):
+        received = files.sha256_file(file) if file.is_file() else "no such file"
+        if received != expected:
+            raise UserError(
+                f"{str(file)!r} is not what was written there. Expected sha256 {expected}. "
+                f"Received: {received}. Restore it, or prepare the folder anew."
+            )
+
+
+def read_shard(path: pathlib.Path) -> Iterator[bytes]:
+    """The records of any TFRecord file one after the other, with their checksums checked.
+
+    Raises:
+        UserError: the file is cut short or damaged; names the record.
+    """
+    # TensorFlow believes in lengths and asks for as much memory; so they are looked at before.
+    _check_lengths(path)
+    record = 1
+    try:
+        for data in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            yield data
+            record += 1
+    except tf.errors.DataLossError as error:
+        raise UserError(
+            f"{str(path)!r} is damaged: the checksum of record {record} is wrong."
+        ) from error
+
+
+def _check_lengths(path: pathlib.Path) -> None:
+    """Refuses a file whose records, by their lengths, do not fill it exactly."""
+    record = 1
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        while (start := file.tell()) < size:
+            head = file.read(_HEAD)
+            length = struct.unpack("<Q", head[:8])[0] if len(head) == _HEAD else 0
+            if length > MAX_RECORD_BYTES or start + _HEAD + length + _FOOT > size:
+                raise UserError(
+                    f"{str(path)!r} is damaged or no TFRecord file: record {record}, at byte "
+                    f"{start}, claims {length} bytes, of which at most {MAX_RECORD_BYTES} are "
+                    f"allowed and {max(0, size - start - _HEAD - _FOOT)} are there."
+                )
+            file.seek(length + _FOOT, os.SEEK_CUR)
+            record += 1

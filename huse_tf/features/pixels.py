@@ -1,0 +1,41 @@
+"""Pictures as they are, for image networks that are trained together with the tower."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from huse_tf.errors import UserError
+from huse_tf.features import pictures
+from huse_tf.features.encoder import Encoder
+from huse_tf.methods.base import FeatureSpec
+
+MAX_SIZE = 1024
+
+
+class Pixels(Encoder):
+    """Encoded pictures -> [batch, size, size, 3] float32 in 0..255; `pixels:SIZE`.
+
+    Its features are made batch by batch and never kept: they would be larger than the pictures.
+    """
+
+    takes_argument = True
+    lazy = True
+
+    def __init__(self, spec: str) -> None:
+        super().__init__(spec)
+        if not (self.argument.isdecimal() and 16 <= int(self.argument) <= MAX_SIZE):
+            raise UserError(
+                f"The image encoder pixels takes a height and width from 16 to {MAX_SIZE}, such as "
+                f"pixels:224. Received: {spec!r}."
+            )
+        self._size = int(self.argument)
+
+    @property
+    def feature_spec(self) -> FeatureSpec:
+        return FeatureSpec((self._size, self._size, 3))
+
+    def _identity(self) -> tuple[str, ...]:
+        return (str(self._size), pictures.VERSION, "pixels 1")
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        return pictures.decode(inputs, (self._size, self._size))

@@ -1,0 +1,64 @@
+"""Large arrays that lie on disk, and some of their rows: what a batch does not ask for is not read."""
+
+from __future__ import annotations
+
+import pathlib
+import tempfile
+from typing import Any
+
+import numpy as np
+
+MAX_BYTES_IN_MEMORY = 2**28
+
+
+def zeros(shape: tuple[int, ...], dtype: str, folder: pathlib.Path) -> np.ndarray:
+    """An array of zeros; a large one lies in a file in `folder` that goes with the process."""
+    if int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize <= MAX_BYTES_IN_MEMORY:
+        return np.zeros(shape, dtype)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.memmap(file, dtype, mode="w+", shape=shape)
+
+
+def take(array: Any, chosen: np.ndarray) -> Any:
+    """The chosen rows: copied from an array in memory, and read later from any other.
+
+    Args:
+        array: [n, ...], an array, `RowsOf` or `LazyFeatures`.
+        chosen: [n] bool.
+    """
+    if chosen.all():
+        return array
+    if isinstance(array, np.memmap):
+        return RowsOf(array, np.flatnonzero(chosen))
+    return array[chosen]
+
+
+class RowsOf:
+    """Looks like an array; its rows are some of another's, read when they are indexed.
+
+    Indexed by booleans it gives some of its rows, unread; by integers or a slice, their content.
+    """
+
+    def __init__(self, array: np.ndarray, rows: np.ndarray) -> None:
+        """Takes the array [n, ...] and the numbers of its rows."""
+        self._array, self._rows = array, rows
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self._rows), *self._array.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._array.dtype
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, np.ndarray) and index.dtype == bool:
+            return RowsOf(self._array, self._rows[index])
+        return np.array(self._array[self._rows[index]])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)

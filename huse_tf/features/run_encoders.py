@@ -1,0 +1,134 @@
+"""The encoders of a run, and the features of a catalogue's items by them."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from huse_tf import files
+from huse_tf.config import FeatureConfig
+from huse_tf.errors import UserError
+from huse_tf.features.encoder import Encoder
+from huse_tf.features.encoders import make_image_encoder, make_text_encoder
+from huse_tf.features.extract import Input, extract
+from huse_tf.features.lazy import LazyFeatures
+from huse_tf.features.precomputed import Precomputed
+from huse_tf.features.rows import zeros
+
+TEXT_ENCODER = "text_encoder.json"
+
+
+class RunEncoders:
+    """Made when first asked for, the text encoder as it was fitted.
+
+    Args:
+        config: their names.
+        state: what the text encoder learned, or None if it has yet to be fitted.
+    """
+
+    def __init__(self, config: FeatureConfig, state: Mapping[str, Any] | None = None) -> None:
+        self._config = config
+        self._state = None if state is None else dict(state)
+
+    @classmethod
+    def of_run(cls, config: FeatureConfig, folder: pathlib.Path) -> RunEncoders:
+        """The encoders of the run that lies in `folder`."""
+        return cls(config, files.read_json(folder / TEXT_ENCODER))
+
+    @functools.cached_property
+    def image(self) -> Encoder | Precomputed:
+        spec = self._config.image_encoder
+        return _precomputed(spec) or make_image_encoder(spec)
+
+    @functools.cached_property
+    def text(self) -> Encoder | Precomputed:
+        spec = self._config.text_encoder
+        return _precomputed(spec) or make_text_encoder(spec, self._state)
+
+    def count_tokens(self, texts: Sequence[str]) -> tuple[np.ndarray, int] | None:
+        """([n] int tokens of each text, tokens that the text encoder reads); None without a limit."""
+        return self.text.token_counts(texts) if isinstance(self.text, Encoder) else None
+
+    def encode(
+        self,
+        encoder: Encoder | Precomputed,
+        inputs: Sequence[Input],
+        ids: Sequence[str],
+        present: np.ndarray,
+        label: str,
+    ) -> tuple[np.ndarray | LazyFeatures, dict[int, str]]:
+        """The features [n, ...] of items, and the reasons for those whose input cannot be encoded.
+
+        Those that lack the input have zeros.
+
+        Args:
+            encoder: `self.image` or `self.text`.
+            inputs: [n] paths of pictures, or texts.
+            ids: [n] by which precomputed features are found.
+            present: [n] bool, whether the item has the input.
+            label: what the inputs are, for the progress bar.
+        """
+        if isinstance(encoder, Encoder) and encoder.lazy:
+            return LazyFeatures(encoder, list(map(str, inputs)), present), {}
+        spec, cache_dir = encoder.feature_spec, pathlib.Path(self._config.cache_dir)
+        features = zeros((len(inputs), *spec.shape), spec.dtype, cache_dir)
+        places = np.flatnonzero(present).tolist()
+        if isinstance(encoder, Precomputed):
+            features[places] = encoder.lookup([ids[place] for place in places])
+            return features, {}
+        found = extract(
+            encoder,
+            [inputs[place] for place in places],
+            cache_dir=cache_dir,
+            batch_size=self._config.encoder_batch_size,
+            label=label,
+            into=features,
+            places=places,
+        )
+        return features, {places[row]: reason for row, reason in found.failed.items()}
+
+
+def _precomputed(spec: str) -> Precomputed | None:
+    """The features of `precomputed:FILE`; None for the names of encoders."""
+    name, _, file = spec.partition(":")
+    return Precomputed(pathlib.Path(file)) if name == "precomputed" else None
+
+
+def encode_class_names(
+    config: FeatureConfig, names: list[str], training_texts: Sequence[str]
+) -> np.ndarray:
+    """[names, dim] vectors of class names by --class_encoder.
+
+    Args:
+        config: the encoder's name, and where its cache lies.
+        names: of the classes.
+        training_texts: what an encoder with a vocabulary learns it from.
+
+    Raises:
+        UserError: the encoder gives word ids, or knows no word of a name.
+    """
+    encoder = make_text_encoder(config.class_encoder)
+    encoder.fit(training_texts)
+    if encoder.feature_spec.vocabulary_size is not None:
+        raise UserError(
+            "--class_encoder must give vectors of fixed meaning, to measure how far apart class "
+            f"names are. Received: {config.class_encoder!r}, which gives word ids."
+        )
+    vectors = extract(
+        encoder,
+        names,
+        cache_dir=pathlib.Path(config.cache_dir),
+        batch_size=config.encoder_batch_size,
+        label="Class names",
+    ).features
+    empty = [name for name, vector in zip(names, vectors, strict=True) if not vector.any()]
+    if empty:
+        raise UserError(
+            f"--class_encoder={config.class_encoder} knows no word of the class names "
+            f"{', '.join(empty)}. Expected another one, or --class_graph=tree."
+        )
+    return vectors

@@ -1,0 +1,159 @@
+"""From a catalogue to a prepared folder: looked at, split, and written as shards to train from.
+
+A prepared folder holds the shards (`data.shards`), `rejected.csv`, `items.csv`, `taxonomy.json`,
+`summary.txt` and `summary.html`, and `flags.txt`, the settings under which `train` reads it as its catalogue.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+from absl import logging
+
+from huse_tf import files
+from huse_tf.config import Config, flag_lines
+from huse_tf.data import prepared
+from huse_tf.data.assembly import Assembly, assemble
+from huse_tf.data.catalogue import (
+    Catalogue,
+    check_rejected_share,
+    read_catalogue,
+    write_rejected,
+)
+from huse_tf.data.examples import example
+from huse_tf.data.records import Source
+from huse_tf.data.shard_writer import write_shards
+from huse_tf.data.summary import summarize
+from huse_tf.data.summary_page import write_summary_page
+from huse_tf.dataset import TAXONOMY, items_table, spool_dir
+from huse_tf.features.run_encoders import RunEncoders
+
+SUMMARY_TEXT = "summary.txt"
+SUMMARY_PAGE = "summary.html"
+FLAGS = "flags.txt"
+
+
+def look(
+    config: Config, folder: pathlib.Path, source: Source | None = None
+) -> tuple[Catalogue, Assembly]:
+    """Reads a catalogue and tells in `folder` what was understood, for people to check.
+
+    Raises:
+        UserError: the catalogue as a whole cannot be used, or cannot be split as asked for.
+    """
+    catalogue = read_catalogue(config.data, spool_dir(config.features), source)
+    return catalogue, tell(catalogue, config, folder)
+
+
+def tell(catalogue: Catalogue, config: Config, folder: pathlib.Path) -> Assembly:
+    """Labels and splits a catalogue's items, and writes all tables and summaries into `folder`."""
+    write_rejected(catalogue, folder / "rejected.csv")
+    check_rejected_share(catalogue, config.data.max_rejected_share, folder / "rejected.csv")
+    assembly = assemble(catalogue.items, config.data)
+    with files.replacing(folder / "items.csv") as path:
+        items_table(assembly.items, config).to_csv(path, index=False, encoding="utf-8")
+    files.write_text(folder / TAXONOMY, assembly.taxonomy.to_json())
+    texts = [text for text in assembly.items["text"].unique() if text]
+    counted = RunEncoders(config.features).count_tokens(texts)
+    summary = summarize(catalogue, assembly, config.data, *(counted or ()))
+    files.write_text(folder / SUMMARY_TEXT, summary.as_text() + "\n")
+    write_summary_page(folder / SUMMARY_PAGE, summary)
+    return assembly
+
+
+def prepare(config: Config, folder: pathlib.Path, num_shards: int) -> None:
+    """Looks at a catalogue and writes it as a prepared folder; goes on where a killed run stopped.
+
+    Raises:
+        UserError: as `look`; or the folder holds another catalogue's shards.
+    """
+    catalogue, assembly = look(config, folder)
+    plan = make_plan(catalogue, assembly, config, folder, num_shards)
+    logging.info("Writes %d items into %d shards.", len(assembly.items), num_shards)
+    write_shards(
+        folder,
+        ((record.key, record.example()) for record in planned_records(assembly, plan)),
+        num_shards,
+        fingerprint=plan.fingerprint,
+        metadata=plan.metadata,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What the shards will hold; the same for every way of writing them.
+
+    Attributes:
+        text_columns, attribute_columns: the names of the items' cells.
+        fingerprint: of all that decides on the shards' bytes.
+        metadata: for their index.
+    """
+
+    text_columns: tuple[str, ...]
+    attribute_columns: tuple[str, ...]
+    fingerprint: str
+    metadata: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedRecord:
+    """A record of the shards whose picture was not read yet; can be sent to other processes."""
+
+    key: str
+    item_json: str
+    image_path: str
+    text: str
+    labels: tuple[int, ...]
+    weight: float
+    side: str
+
+    def example(self) -> bytes:
+        """The serialized example; reads the picture."""
+        return example(
+            self.item_json,
+            pathlib.Path(self.image_path).read_bytes() if self.image_path else b"",
+            text=self.text,
+            labels=self.labels,
+            weight=self.weight,
+            side=self.side,
+        )
+
+
+def make_plan(
+    catalogue: Catalogue, assembly: Assembly, config: Config, folder: pathlib.Path, num_shards: int
+) -> Plan:
+    """The plan, and `flags.txt`: the flags under which `train` reads the folder when it is whole."""
+    columns = catalogue.columns
+    prepared.check_names(columns.text, columns.attributes)
+    images = bool((assembly.items["image_path"] != "").any())
+    reading = prepared.reading_settings(config.data, folder, columns.text, images)
+    files.write_text(folder / FLAGS, "\n".join(flag_lines(reading)) + "\n")
+    content = prepared.content(assembly.items)
+    return Plan(
+        columns.text,
+        columns.attributes,
+        files.sha256(content, *columns.text, *columns.attributes, str(num_shards)),
+        {
+            "items": len(assembly.items),
+            "classes": [list(path) for path in assembly.taxonomy.classes],
+            "multi_label": config.data.multi_label,
+        },
+    )
+
+
+def planned_records(assembly: Assembly, plan: Plan) -> Iterator[PlannedRecord]:
+    """A record for every item."""
+    item: Any
+    for item in assembly.items.itertuples(index=False):
+        yield PlannedRecord(
+            key=item.item_id,
+            item_json=prepared.item_json(item, plan.text_columns, plan.attribute_columns),
+            image_path=item.image_path,
+            text=item.text,
+            labels=item.labels,
+            weight=item.weight,
+            side=item.split,
+        )

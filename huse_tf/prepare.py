@@ -1,0 +1,48 @@
+"""Tells what was understood of a catalogue, and writes it as shards to train from.
+
+python -m huse_tf.prepare --dry_run --catalogue=shop.csv
+python -m huse_tf.prepare --flagfile=experiments/NAME.flags --output=prepared/NAME
+python -m huse_tf.train --flagfile=prepared/NAME/flags.txt --run_dir=runs/NAME
+"""
+
+from __future__ import annotations
+
+import pathlib
+
+from absl import flags
+
+from huse_tf import command_line, config, config_flags
+from huse_tf.quiet import import_tensorflow
+
+flags.DEFINE_bool("dry_run", False, "Only tell what was understood; write no shards.")
+flags.DEFINE_string("output", "", "Folder to fill. Default: prepared/NAME.")
+flags.DEFINE_integer("num_shards", 8, "Number of shards; each should have about 100 MB.", 1)
+flags.DEFINE_bool("beam", False, "Run as an Apache Beam pipeline; needs the extra huse_tf[beam].")
+flags.DEFINE_multi_string(
+    "beam_option", [], "An option of the pipeline, like --beam_option=--runner=DirectRunner."
+)
+
+
+def main(values: flags.FlagValues) -> None:
+    settings = config_flags.from_flags(values=values)
+    folder = pathlib.Path(values.output or pathlib.Path("prepared") / settings.data.name)
+    import_tensorflow()
+    from huse_tf import preparation
+
+    if values.dry_run:
+        preparation.look(settings, folder)
+    elif values.beam:
+        from huse_tf import beam_preparation
+
+        beam_preparation.prepare(settings, folder, values.num_shards, values.beam_option)
+    else:
+        preparation.prepare(settings, folder, values.num_shards)
+    print((folder / preparation.SUMMARY_TEXT).read_text(encoding="utf-8"))
+    print(f"Summary   {folder / preparation.SUMMARY_PAGE}")
+    if not values.dry_run:
+        print(f"Prepared  {folder}\nTrain     --flagfile={folder / preparation.FLAGS}")
+
+
+if __name__ == "__main__":
+    # All of them, so that an experiment's flag file serves here too.
+    command_line.run(main, *config.SECTIONS, method=True)

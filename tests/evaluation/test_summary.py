@@ -1,0 +1,24 @@
+from huse_tf.evaluation.summary import summary_table
+
+
+def lines(metrics):
+    return [line.split() for line in summary_table(metrics).splitlines()]
+
+
+def test_missing_figures_are_dashes():
+    table = lines({"classification/image/accuracy": 0.5, "text_to_image/class/recall_at_1": 0.25})
+    assert table[0] == ["Held-out", "items", "accuracy", "macroF1"]
+    assert table[1:4] == [["image", "0.500", "-"], ["text", "-", "-"], ["fused", "-", "-"]]
+    assert ["text", "to", "image", "0.250", "-", "-", "-"] in table
+
+
+def test_patterns_stand_below_the_fused_prediction_where_they_occur():
+    path = "classification/fused/text_only"
+    table = lines({f"{path}/items": 3.0, f"{path}/accuracy": 0.75, f"{path}/macro_f1": 0.5})
+    assert table[3:6] == [["fused", "-", "-"], ["text", "only", "0.750", "0.500"], []]
+
+
+def test_label_sets_show_their_hits():
+    table = lines({"classification/fused/hit_at_1": 0.75, "classification/fused/macro_f1": 0.5})
+    assert table[0] == ["Held-out", "items", "hit@1", "macroF1"]
+    assert table[3] == ["fused", "0.750", "0.500"]

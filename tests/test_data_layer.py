@@ -1,0 +1,175 @@
+"""Catalogues of every shape through the whole job: trained, measured, exported, each in this process."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from small_runs import change, rows, settings
+
+from huse_tf import files, keys, workflow
+from huse_tf.data.readers.dataframe import from_dataframe
+from huse_tf.dataset import prepare
+from huse_tf.errors import UserError
+from huse_tf.training.loop import read_history
+
+
+@pytest.fixture(autouse=True)
+def keep_determinism_out(monkeypatch):
+    """It cannot be switched off again, and makes unseeded ops of other tests fail."""
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
+
+
+def with_gaps():
+    """Every fifth row lacks its picture, every seventh its text; one lacks both."""
+    table = [dict(row) for row in rows()]
+    for index, row in enumerate(table):
+        row["file"] = row["image"]
+        if index % 7 == 0:
+            row["name"] = row["description"] = ""
+        if index % 5 == 0:
+            row["image"] = ""
+    return table
+
+
+def gap_settings(tmp_path):
+    """The pictures are encoded for real: precomputed vectors would need ids for all."""
+    config = settings(tmp_path, rows())
+    frame = pd.DataFrame(with_gaps()).drop(columns="file")
+    frame.to_csv(tmp_path / "shop/catalogue.csv", index=False)
+    return change(config, max_rejected_share=0.1)
+
+
+def test_missing_images_and_texts_train_and_are_measured_apart(tmp_path):
+    config = change(gap_settings(tmp_path), modality_dropout=0.3)
+    dataset = prepare(config, tmp_path / "looked")
+    image = dataset.features[keys.IMAGE_MASK]
+    assert not dataset.features[keys.IMAGE_FEATURES][image == 0].any()
+    assert dataset.features[keys.IMAGE_FEATURES][image == 1].any(axis=1).all()
+    assert (image == 0).sum() == sum(row["image"] == "" for row in with_gaps()) - 2  # rows 0 and 35
+    assert len(dataset.rejected) == 2 and set(dataset.rejected["reason"]) == {
+        "neither picture nor text"
+    }
+    result = workflow.train_run(config)
+    patterns = {key.split("/")[2] for key in result.metrics if key.count("/") == 3}
+    assert {"image_only", "text_only"} & patterns
+    assert np.isfinite(list(result.metrics.values())).all()
+    assert result.report.exists() and result.export.exists()
+    for row in read_history(tmp_path / "run/history.jsonl"):
+        assert np.isfinite(row["loss/total"])
+
+
+def test_several_labels_an_item(tmp_path):
+    """Every product is in its class and every third one in a common class too."""
+    table = [
+        {**row, "classes": row["classes"] + ("|new" if index % 6 < 2 else "")}
+        for index, row in enumerate(rows())
+    ]
+    config = settings(tmp_path, rows())
+    pd.DataFrame(table).to_csv(tmp_path / "shop/catalogue.csv", index=False)
+    config = change(config, multi_label=True, classification_weight=0.3)
+    dataset = prepare(config, tmp_path / "looked")
+    assert dataset.spec.num_classes == 4
+    counts = dataset.features[keys.LABELS].sum(axis=1)
+    assert set(counts.tolist()) == {1.0, 2.0} and keys.LABEL not in dataset.features
+    assert (counts == 2).sum() == sum("|new" in row["classes"] for row in table)
+    result = workflow.train_run(config)
+    assert result.metrics["classification/fused/hit_at_1"] > 0.3
+    served = tf.saved_model.load(str(result.export))
+    answer = served.signatures["classify_text"](text=tf.constant(["lamp word2"]))
+    assert answer["scores"].shape == (1, 4)
+    assert float(tf.reduce_sum(answer["scores"])) != pytest.approx(1.0, abs=1e-3)
+
+
+def test_rows_from_python(tmp_path):
+    config = settings(tmp_path)
+    expected = prepare(config, tmp_path / "from_file")
+    config = change(config, catalogue="", image_root=str(tmp_path / "shop"))
+    frame = pd.DataFrame(rows())
+    dataset = prepare(config, tmp_path / "from_python", from_dataframe(frame))
+    for key, array in expected.features.items():
+        np.testing.assert_array_equal(dataset.features[key], array)
+
+
+def test_classes_held_out_are_met_in_no_training_item(tmp_path):
+    config = change(settings(tmp_path), unseen_classes=("lamps",))
+    dataset = prepare(config, tmp_path / "looked")
+    unseen, _ = dataset.side(keys.UNSEEN)
+    assert len(unseen) == 16 and set(unseen["label"]) == {2}
+    for side in (keys.TRAIN, keys.VALIDATION):
+        assert 2 not in set(dataset.side(side)[0]["label"])
+    workflow.train_run(config)
+    result = workflow.evaluate_run(tmp_path / "run", config, split=keys.UNSEEN)
+    assert result.metrics["image_to_image/class/recall_at_1"] == 1.0  # one class, so all are right
+    assert files.read_json(tmp_path / "run/metrics.json")[keys.UNSEEN]
+
+
+def test_texts_lose_words_and_columns_while_training(tmp_path):
+    table = [
+        {**row, "description": f"made of {['wood', 'steel', 'glass'][index % 3]} by hand"}
+        for index, row in enumerate(rows())
+    ]
+    base = change(settings(tmp_path, table), text_encoder="word_cnn", epochs=2, learning_rate=1e-3)
+    losses = {}
+    for name, dropout in {
+        "none": {},
+        "words": {"token_dropout": 0.5},
+        "columns": {"field_dropout": 0.5},
+        "columns again": {"field_dropout": 0.5},
+    }.items():
+        folder = tmp_path / name
+        workflow.train_model(change(base, run_dir=str(folder), **dropout))
+        losses[name] = [row["loss/total"] for row in read_history(folder / "history.jsonl")]
+    assert losses["columns"] == pytest.approx(losses["columns again"], rel=1e-5)
+    assert losses["none"] != pytest.approx(losses["words"], rel=1e-5)
+    assert losses["none"] != pytest.approx(losses["columns"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"token_dropout": 0.1}, "--token_dropout.*word_cnn"),
+        ({"augmentation": "flip"}, "--augmentation.*pixels"),
+        ({"image_backbone": "efficientnet_lite0"}, "--image_encoder=pixels"),
+        ({"class_balance": "weights", "multi_label": True}, "--class_balance=weights"),
+    ],
+)
+def test_settings_that_cannot_be_honoured_are_refused(tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        workflow.train_model(change(settings(tmp_path), **changes))
+
+
+@pytest.mark.slow
+def test_an_image_network_is_trained_along(tmp_path):
+    """MobileNet from random weights on pictures of 32 pixels: its weights move, the export answers."""
+    config = change(
+        settings(tmp_path),
+        image_encoder="pixels:32",
+        image_backbone="keras_applications:MobileNet@random",
+        augmentation="flip+crop+color",
+        epochs=2,
+    )
+    _, dataset, model = workflow.train_model(config)
+    network = next(layer for layer in model.get_layer("image_tower").layers if layer.weights)
+    fresh = config.method.build_model(dataset.spec)
+    start = next(layer for layer in fresh.get_layer("image_tower").layers if layer.weights)
+    moved = [
+        np.abs(one - other).max()
+        for one, other in zip(network.get_weights(), start.get_weights(), strict=True)
+    ]
+    assert max(moved) > 1e-4
+    result = workflow.train_run(config)
+    served = tf.saved_model.load(str(result.export))
+    picture = (tmp_path / "shop/images/0-0.png").read_bytes()
+    answer = served.signatures["embed_image"](image_bytes=tf.constant([picture]))
+    embedding = next(iter(answer.values())).numpy()
+    np.testing.assert_allclose(np.linalg.norm(embedding), 1.0, atol=1e-5)
+    items, features = dataset.side(keys.TRAIN)
+    place = (
+        items["image"].tolist().index("images/0-0.png")
+        if "images/0-0.png" in set(items["image"])
+        else None
+    )
+    if place is not None:
+        pixels = features[keys.IMAGE_FEATURES][np.array([place])]
+        expected = model.get_layer("image_tower")(pixels, training=False)
+        np.testing.assert_allclose(embedding, expected, atol=1e-5)

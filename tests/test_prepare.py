@@ -1,0 +1,148 @@
+"""Prepared folders: what training reads from them is what it reads from the catalogue."""
+
+import json
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+import small_runs
+from small_runs import change, rows, settings
+
+from huse_tf import beam_preparation, dataset, files, keys, preparation
+from huse_tf.config import Config
+from huse_tf.data import shards
+from huse_tf.errors import UserError
+
+
+def reading(base: Config, folder: pathlib.Path) -> Config:
+    """The settings with those of the prepared folder's flag file."""
+    lines = (folder / "flags.txt").read_text(encoding="utf-8").splitlines()
+    flags = dict(line.removeprefix("--").split("=", 1) for line in lines)
+    data = json.loads(base.to_json())["data"]
+    changes = {}
+    for name, text in flags.items():
+        kind = type(data[name])
+        values = {
+            list: lambda text: tuple(filter(None, text.split(","))),
+            bool: lambda text: text == "true",
+        }
+        changes[name] = values.get(kind, kind)(text)
+    return change(base, **changes)
+
+
+def shop(tmp_path, **changes):
+    """A catalogue with gaps, an attribute and weights; one row is broken."""
+    table = [
+        {**row, "colour": ("red", "=cmd", "grün")[index % 3], "w": 1 + index % 2}
+        for index, row in enumerate(rows())
+    ]
+    table[5]["image"] = ""
+    table[9]["name"] = table[9]["description"] = ""
+    config = settings(tmp_path, rows())
+    table.append({**table[3], "image": "images/none.png", "product_id": "p99"})
+    pd.DataFrame(table).to_csv(tmp_path / "shop/catalogue.csv", index=False)
+    return change(
+        config,
+        attribute_columns=("colour",),
+        weight_column="w",
+        image_encoder="pixels:16",
+        **changes,
+    )
+
+
+def by_item(data: dataset.Dataset) -> dict[str, dict[str, np.ndarray]]:
+    return {
+        name: {key: np.asarray(array[np.array([row])][0]) for key, array in data.features.items()}
+        for row, name in enumerate(data.items["item_id"])
+    }
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_training_reads_the_same_from_shards(tmp_path, multi_label):
+    config = shop(tmp_path, multi_label=multi_label)
+    preparation.prepare(config, tmp_path / "prepared", num_shards=3)
+    shards.verify(tmp_path / "prepared")
+    before = dataset.prepare(config, tmp_path / "a")
+    again = dataset.prepare(reading(config, tmp_path / "prepared"), tmp_path / "b")
+    assert len(before.rejected) == 1 and again.rejected.empty
+    assert again.taxonomy == before.taxonomy
+    columns = ["item_id", "product_id", "title", "text", "text_fields", "class_paths", "split"]
+    columns += ["weight", "attributes", "image_digest", "image_hash"]
+    first, second = (
+        data.items.set_index("item_id", drop=False)[columns].sort_index()
+        for data in (before, again)
+    )
+    pd.testing.assert_frame_equal(second, first)
+    expected, received = by_item(before), by_item(again)
+    for name, features in expected.items():
+        for key, value in features.items():
+            if key != keys.TEXT_FEATURES:  # words are numbered in the order of the training texts
+                np.testing.assert_array_equal(received[name][key], value)
+
+
+def test_a_dry_run_tells_and_writes_no_shards(tmp_path):
+    done = small_runs.run(
+        "prepare",
+        "--dry_run",
+        "--output=looked",
+        small_runs.flagfile(shop(tmp_path), tmp_path),
+        folder=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    for line in (
+        "COLUMNS",
+        "REJECTED",
+        "picture file is missing",
+        "Leak check",
+        "rows             49",
+    ):
+        assert line in done.stdout, line
+    written = {path.name for path in (tmp_path / "looked").iterdir()}
+    assert written == {
+        *("rejected.csv", "items.csv", "taxonomy.json", "summary.txt", "summary.html")
+    }
+    page = (tmp_path / "looked/summary.html").read_text(encoding="utf-8")
+    assert "data:image" in page and "picture file is missing" in page
+
+
+def test_items_csv_is_safe_to_open(tmp_path):
+    config = shop(tmp_path)
+    preparation.look(config, tmp_path / "looked")
+    table = pd.read_csv(tmp_path / "looked/items.csv", keep_default_na=False)
+    assert set(table["colour"]) == {"red", "'=cmd", "grün"}
+
+
+def test_a_beam_pipeline_writes_the_same_bytes(tmp_path):
+    config = shop(tmp_path)
+    preparation.prepare(config, tmp_path / "local", num_shards=3)
+    beam_preparation.prepare(config, tmp_path / "beam", 3, ["--runner=DirectRunner"])
+    names = sorted(path.name for path in (tmp_path / "local").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "beam").iterdir())
+    assert len([name for name in names if name.endswith(".tfrecord")]) == 3
+    for name in names:
+        if name != "flags.txt":  # names its own folder
+            assert files.sha256_file(tmp_path / "beam" / name) == files.sha256_file(
+                tmp_path / "local" / name
+            ), name
+    with pytest.raises(UserError, match="prepared already"):
+        beam_preparation.prepare(config, tmp_path / "beam", 3, [])
+
+
+def test_columns_that_a_prepared_folder_has_itself_are_refused(tmp_path):
+    config = change(shop(tmp_path), text_columns=("name", "classes"))
+    with pytest.raises(UserError, match="'classes' among --text_columns"):
+        preparation.prepare(config, tmp_path / "prepared", num_shards=2)
+
+
+def test_flags_of_a_prepared_folder_are_known_flags(tmp_path):
+    preparation.prepare(shop(tmp_path), tmp_path / "prepared", num_shards=2)
+    done = small_runs.run(
+        "prepare",
+        "--dry_run",
+        "--output=again",
+        f"--flagfile={tmp_path / 'prepared/flags.txt'}",
+        "--text_encoder=tfidf",
+        folder=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
