@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import concurrent.futures
 import dataclasses
 import hashlib
 import pathlib
@@ -20,7 +22,10 @@ from huse_tf.features.encoder import Encoder
 # process is stopped, and a large catalogue does not become a large number of files.
 SHARD_SIZE = 1024
 
+_AT_ONCE = 2  # batches under way; decoding leaves cores idle that encoding can use
+
 Input = bytes | str | pathlib.Path
+Batch = list[tuple[str, Input]]  # key, input
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,8 +119,8 @@ def _encode(
     try:
         # disable=None: no bar where stderr is no terminal.
         with tqdm(total=len(missing), desc=label, unit="", disable=None) as progress:
-            for batch in _batches(missing, batch_size):
-                for key, row in _encode_batch(function, batch, failed):
+            for batch, encoded in _ahead(function, _batches(missing, batch_size), failed):
+                for key, row in encoded:
                     keys.append(key)
                     rows.append(row)
                 if len(keys) >= SHARD_SIZE:
@@ -124,6 +129,22 @@ def _encode(
     finally:
         flush()
     return failed
+
+
+def _ahead(
+    function: Callable[[tf.Tensor], tf.Tensor], batches: Iterator[Batch], failed: dict[str, str]
+) -> Iterator[tuple[Batch, list[tuple[str, np.ndarray]]]]:
+    """(batch, its features), in order; one batch is read and decoded while another is encoded."""
+    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
+        waiting: collections.deque = collections.deque()
+        for batch in batches:
+            waiting.append((batch, pool.submit(_encode_batch, function, batch, failed)))
+            if len(waiting) == _AT_ONCE:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        while waiting:
+            done, future = waiting.popleft()
+            yield done, future.result()
 
 
 def _batches(missing: dict[str, Input], batch_size: int) -> Iterator[list[tuple[str, Input]]]:
