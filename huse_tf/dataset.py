@@ -33,6 +33,7 @@ from huse_tf.data.taxonomy import Taxonomy, path_name
 from huse_tf.errors import UserError
 from huse_tf.features.class_graph import class_distances, parse_class_graph
 from huse_tf.features.encoder import Encoder
+from huse_tf.features.precomputed import Precomputed
 from huse_tf.features.rows import take
 from huse_tf.features.run_encoders import TEXT_ENCODER, RunEncoders, encode_class_names
 from huse_tf.methods.base import DataSpec
@@ -174,7 +175,7 @@ def _readable(
         encoders.image,
         [pathlib.Path(path) for path in catalogue.items["image_path"]],
         catalogue.items["item_id"].tolist(),
-        (catalogue.items["image_path"] != "").to_numpy(),
+        _available(encoders, encoders.image, catalogue.items, "image_path"),
         "Pictures",
     )
     failed = {row: f"the image encoder cannot read it: {why}" for row, why in failed.items()}
@@ -244,7 +245,7 @@ def _dataset(
     encoders: RunEncoders,
     config: Config,
 ) -> Dataset:
-    present = (items["text"] != "").to_numpy()
+    present = _available(encoders, encoders.text, items, "text")
     ids = items["item_id"].tolist()
     text, failed = encoders.encode(encoders.text, items["text"].tolist(), ids, present, "Texts")
     if failed:
@@ -253,7 +254,9 @@ def _dataset(
     features: dict[str, Any] = {
         keys.IMAGE_FEATURES: image,
         keys.TEXT_FEATURES: text,
-        keys.IMAGE_MASK: (items["image_path"] != "").to_numpy(np.float32),
+        keys.IMAGE_MASK: _available(encoders, encoders.image, items, "image_path").astype(
+            np.float32
+        ),
         keys.TEXT_MASK: present.astype(np.float32),
         keys.WEIGHT: items["weight"].to_numpy(np.float32),
     }
@@ -277,6 +280,14 @@ def _dataset(
     )
     train_only = train_only_labels(items, items["split"].to_numpy())
     return Dataset(items, features, taxonomy, spec, catalogue.rows, catalogue.rejected, train_only)
+
+
+def _available(
+    encoders: RunEncoders, encoder: Encoder | Precomputed, items: pd.DataFrame, column: str
+) -> np.ndarray:
+    """[items] bool: which items have features of the modality whose input is in `column`."""
+    given = (items[column] != "").to_numpy()
+    return encoders.available(encoder, given, items["item_id"].tolist())
 
 
 def _multi_hot(items: pd.DataFrame, num_classes: int) -> np.ndarray:

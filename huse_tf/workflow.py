@@ -92,6 +92,11 @@ def train_model(
         raise weights_need_one_class()
     folder = run_folder(config)
     dataset = datasets.prepare(config, folder, source)
+    for side in (keys.VALIDATION, keys.TEST):
+        if not (dataset.items["split"] == side).any():
+            raise UserError(
+                f"There are no {side} items. Expected some in --split_column={config.data.split_column}."
+            )
     configs.save(config, folder)
     files.write_json(folder / "versions.json", versions())
     _log_data(dataset)

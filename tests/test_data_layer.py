@@ -90,6 +90,26 @@ def test_rows_from_python(tmp_path):
         np.testing.assert_array_equal(dataset.features[key], array)
 
 
+def test_vectors_of_ones_own_need_no_pictures(tmp_path):
+    """The catalogue has no picture column; the vectors are found by the item column."""
+    config = settings(tmp_path)
+    frame = pd.DataFrame(rows()).rename(columns={"image": "key"})
+    frame.to_csv(tmp_path / "shop/catalogue.csv", index=False)
+    dataset = prepare(change(config, image_columns=(), item_column="key"), tmp_path / "looked")
+    assert dataset.features[keys.IMAGE_MASK].all()
+    assert dataset.features[keys.IMAGE_FEATURES].any(axis=1).all()
+
+
+def test_a_split_column_without_a_side_is_refused(tmp_path):
+    config = settings(tmp_path)
+    frame = pd.DataFrame(rows())
+    frame["side"] = ["test" if int(p[1:]) < 6 else "train" for p in frame["product_id"]]
+    frame.to_csv(tmp_path / "shop/catalogue.csv", index=False)
+    config = change(config, split_by="column", split_column="side")
+    with pytest.raises(UserError, match=r"no validation items.*--split_column=side"):
+        workflow.train_model(config)
+
+
 def test_classes_held_out_are_met_in_no_training_item(tmp_path):
     config = change(settings(tmp_path), unseen_classes=("lamps",))
     dataset = prepare(config, tmp_path / "looked")

@@ -41,6 +41,10 @@ class Precomputed:
             raise UserError(f"{str(path)!r} holds {len(ids) - len(self._rows)} ids twice.")
         self.feature_spec = FeatureSpec((self._features.shape[1],))
 
+    def holds(self, ids: Sequence[str]) -> np.ndarray:
+        """[n] bool: which of the ids are in the file."""
+        return np.array([id in self._rows for id in ids], bool)
+
     def lookup(self, ids: Sequence[str]) -> np.ndarray:
         """The features of items.
 

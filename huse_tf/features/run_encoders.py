@@ -53,6 +53,18 @@ class RunEncoders:
         """([n] int tokens of each text, tokens that the text encoder reads); None without a limit."""
         return self.text.token_counts(texts) if isinstance(self.text, Encoder) else None
 
+    def available(
+        self, encoder: Encoder | Precomputed, given: np.ndarray, ids: Sequence[str]
+    ) -> np.ndarray:
+        """[n] bool: which items have features; with vectors of one's own the catalogue needs no input.
+
+        Args:
+            encoder: `self.image` or `self.text`.
+            given: [n] bool, whether the catalogue has the item's picture or text.
+            ids: [n] by which precomputed features are found.
+        """
+        return given | encoder.holds(ids) if isinstance(encoder, Precomputed) else given
+
     def encode(
         self,
         encoder: Encoder | Precomputed,
