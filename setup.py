@@ -48,6 +48,7 @@ setuptools.setup(
         "hub": ["tensorflow-hub>=0.16.1", "setuptools<81"],
         "parquet": ["pyarrow>=18"],
         "beam": ["apache-beam>=2.65"],
+        "skip_gram": ["gensim>=4.4"],  # LGPL-2.1, used as a library
         "dev": [
             "hypothesis>=6.115",
             "pytest>=8",

@@ -70,7 +70,7 @@ def main(_: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         records = (
-            (str(number), example("{}", picture, labels=[0], side=keys.TRAIN))
+            (f"{number:09}", example("{}", picture, labels=[0], side=keys.TRAIN))
             for number, picture in enumerate(data)
         )
         write_shards(folder, records, 4, fingerprint="benchmark", metadata={})

@@ -43,7 +43,7 @@ def pictures() -> list[pathlib.Path]:
 
 def records() -> Iterator[tuple[str, bytes]]:
     for row, path in enumerate(pictures()):
-        yield str(row), example("{}", path.read_bytes(), labels=[0], side=keys.TRAIN)
+        yield f"{row:09}", example("{}", path.read_bytes(), labels=[0], side=keys.TRAIN)
 
 
 def write(folder: pathlib.Path) -> None:

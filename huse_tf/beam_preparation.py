@@ -108,7 +108,7 @@ class _Settle:
 
         elements.sort(key=lambda element: element[0])
         outcomes = (outcome for _, outcomes in elements for outcome in outcomes)
-        catalogue = catalogue_of(outcomes, len(elements), self.rules)
+        catalogue = catalogue_of(outcomes, lambda: len(elements), self.rules)
         assembly = tell(catalogue, self.config, self.folder)
         plan = make_plan(catalogue, assembly, self.config, self.folder, self.num_shards)
         yield TaggedOutput("plan", plan)
@@ -123,7 +123,7 @@ def _write(
     element: tuple[int, Iterable[tuple[str, bytes] | None]], folder: pathlib.Path, num_shards: int
 ) -> tuple[int, shards.ShardInfo]:
     shard, records = element
-    present = (record for record in records if record is not None)
+    present = sorted(record for record in records if record is not None)
     return shard, shards.write_shard(folder, shard, num_shards, present)
 
 

@@ -160,6 +160,11 @@ class TrainingConfig(Settings):
     run_dir: str = setting(
         "", "Folder of this run; a run that lies there unfinished goes on. Default: runs/NAME."
     )
+    start_from: str = setting(
+        "",
+        "Folder of a trained run on the same items and split: layers of equal name and shape start "
+        "with its weights.",
+    )
     seed: int = setting(0, "Seed of initial weights, dropout and shuffling.", minimum=0)
     strategy: Literal["auto", "one", "mirrored"] = setting(
         "auto",
@@ -170,6 +175,32 @@ class TrainingConfig(Settings):
     )
     learning_rate: float = setting(3e-4, "Learning rate.", minimum=0)
     momentum: float = setting(0.0, "Momentum, for rmsprop and sgd.", minimum=0, maximum=1)
+    beta_1: float = setting(
+        0.9, "Decay of the mean gradient, for adam, adamw and lamb.", minimum=0, maximum=0.9999
+    )
+    beta_2: float = setting(
+        0.999,
+        "Decay of the mean squared gradient, for adam, adamw and lamb.",
+        minimum=0,
+        maximum=0.99999,
+    )
+    weight_decay: float = setting(
+        0.0,
+        "Share of each weight, times the learning rate, lost in a step; 0: the optimizer's own "
+        "(adamw: 0.004, others: none).",
+        minimum=0,
+        maximum=1,
+    )
+    clip_norm: float = setting(
+        0.0, "Longest gradient, all weights together; longer ones are cut; 0: any.", minimum=0
+    )
+    warmup_steps: int = setting(
+        0, "Steps in which the learning rate rises from near 0, linearly.", minimum=0
+    )
+    decay: Literal["none", "linear"] = setting(
+        "none",
+        "How the learning rate falls after the warm-up: not at all, or to 0 at the last step.",
+    )
     class_balance: Literal["none", "weights", "sampling", "logits"] = setting(
         "none",
         "Against rare classes' neglect: weigh their items up, draw them as often, or adjust logits.",
@@ -228,6 +259,13 @@ class EvaluationConfig(Settings):
     )
     query_chunk: int = setting(
         512, "Queries scored at once; bounds the memory of retrieval metrics.", minimum=1
+    )
+    pair_queries: int = setting(
+        1000, "Queries ranked among 101 candidates, each way; scoring pairs takes long.", minimum=0
+    )
+    pair_seed: int = setting(0, "Seed of the draw of mismatched pairs and candidates.", minimum=0)
+    validation_pairs: int = setting(
+        500, "Products told from mismatched ones in each validation of a pair scorer.", minimum=1
     )
     report_queries: int = setting(
         8, "Queries shown in the report's retrieval grid, per task.", minimum=0

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 from absl import flags
 
 from huse_tf.config import SECTIONS, Config
-from huse_tf.errors import UserError
+from huse_tf.errors import UserError, unknown_name
 from huse_tf.methods import METHODS
+from huse_tf.methods.base import Method
 
 flags.disclaim_key_flags()  # flags belong to the command that asks for them, for its --help
 
@@ -73,21 +74,88 @@ def from_flags(base: Config | None = None, values: flags.FlagValues = flags.FLAG
         if "method" in values
         else type((base or Config()).method)
     )
-    base = base or Config.from_preset(method_kind)
-    sections = {name: _override(getattr(base, name), values) for name in SECTIONS}
-    strangers = [
-        name
-        for name in _method_fields()
-        if name in values
-        and values[name].present
-        and name not in {f.name for f in dataclasses.fields(method_kind)}
-    ]
-    if strangers:
-        known = ", ".join(f.name for f in dataclasses.fields(method_kind))
+    _check_owned([method_kind], values)
+    return _from_flags(method_kind, base or Config.from_preset(method_kind), values)
+
+
+def variants_from_flags(
+    specs: Sequence[str], values: flags.FlagValues = flags.FLAGS
+) -> dict[str, Config]:
+    """The settings of several methods under the same flags, by spec; --method is passed over.
+
+    Args:
+        specs: NAME or NAME:SETTING=VALUE:..., the setting one of the method, its value written as
+            for its flag, the values of a list joined by +.
+        values: absl's parsed flags. A setting of a method goes to all of these that have it.
+    """
+    if not specs or len(set(specs)) < len(specs):
         raise UserError(
-            f"--{strangers[0]} is not a setting of method {method_kind.name!r}. Expected one of: {known}."
+            f"--methods are different methods, at least one. Received: {','.join(specs)!r}. Known: "
+            f"{', '.join(METHODS)}."
         )
-    method = _override(base.method if type(base.method) is method_kind else method_kind(), values)
+    kinds = {}
+    for spec in specs:
+        name = spec.partition(":")[0]
+        if name not in METHODS:
+            raise unknown_name("method", name, METHODS)
+        kinds[spec] = METHODS[name]
+    _check_owned(kinds.values(), values)
+    return {
+        spec: _varied(_from_flags(kind, Config.from_preset(kind), values), spec)
+        for spec, kind in kinds.items()
+    }
+
+
+def _varied(config: Config, spec: str) -> Config:
+    """The settings, with those of the method that the spec names."""
+    kind = type(config.method)
+    hints = typing.get_type_hints(kind)
+    changes: dict[str, Any] = {}
+    for part in spec.split(":")[1:]:
+        name, equals, text = part.partition("=")
+        if name not in {field.name for field in dataclasses.fields(kind)}:
+            known = [field.name for field in dataclasses.fields(kind)]
+            raise unknown_name(f"setting of {kind.name}", name, known)
+        try:
+            changes[name] = _parsed(hints[name], text)
+        except ValueError as error:
+            raise UserError(
+                f"In --methods={spec}, {name} is written like its flag. Received: {text!r}."
+            ) from error
+        if not equals:
+            raise UserError(f"In --methods={spec}, expected {name}=VALUE.")
+    return dataclasses.replace(config, method=dataclasses.replace(config.method, **changes))
+
+
+def _parsed(hint: Any, text: str) -> Any:
+    if typing.get_origin(hint) is tuple:
+        return tuple(typing.get_args(hint)[0](each) for each in text.split("+") if each)
+    if typing.get_origin(hint) is Literal:
+        if text not in typing.get_args(hint):
+            raise ValueError(text)
+        return text
+    if hint is bool:
+        if text not in ("true", "false"):
+            raise ValueError(text)
+        return text == "true"
+    return hint(text)
+
+
+def _check_owned(kinds: Iterable[type[Method]], values: flags.FlagValues) -> None:
+    """Refuses settings of other methods than these."""
+    kinds = list(kinds)
+    known = {field.name: None for kind in kinds for field in dataclasses.fields(kind)}
+    for name in _method_fields():
+        if name in values and values[name].present and name not in known:
+            raise UserError(
+                f"--{name} is not a setting of method {' or '.join(repr(k.name) for k in kinds)}. "
+                f"Expected one of: {', '.join(known)}."
+            )
+
+
+def _from_flags(kind: type[Method], base: Config, values: flags.FlagValues) -> Config:
+    sections = {name: _override(getattr(base, name), values) for name in SECTIONS}
+    method = _override(base.method if type(base.method) is kind else kind(), values)
     return Config(method=method, **sections)
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,12 +17,13 @@ from absl import logging
 
 from huse_tf import files, keys
 from huse_tf.config import Config, FeatureConfig
-from huse_tf.data.assembly import assemble, labelled
+from huse_tf.data.assembly import Assembly, assemble, labelled
 from huse_tf.data.catalogue import (
     Catalogue,
     check_rejected_share,
     read_catalogue,
     safe_for_spreadsheets,
+    write_csv,
     write_rejected,
 )
 from huse_tf.data.class_cells import path_names
@@ -31,11 +32,12 @@ from huse_tf.data.records import Source
 from huse_tf.data.splits import train_only_labels
 from huse_tf.data.taxonomy import Taxonomy, path_name
 from huse_tf.errors import UserError
-from huse_tf.features.class_graph import class_distances, parse_class_graph
+from huse_tf.features.class_graph import class_distances, class_embeddings, parse_class_graph
+from huse_tf.features.class_names import class_name_encoder
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.precomputed import Precomputed
 from huse_tf.features.rows import take
-from huse_tf.features.run_encoders import TEXT_ENCODER, RunEncoders, encode_class_names
+from huse_tf.features.run_encoders import TEXT_ENCODER, RunEncoders
 from huse_tf.methods.base import DataSpec
 from huse_tf.training.class_balance import class_shares
 
@@ -76,18 +78,33 @@ class Dataset:
         }
 
 
+# A catalogue, and the image features of its items: what does not depend on how it is split.
+Reading: TypeAlias = tuple[Catalogue, Any]
+
+
+def read(config: Config) -> Reading:
+    """Reads a catalogue once for several runs that split it differently (`prepare`)."""
+    return _readable(config, RunEncoders(config.features))
+
+
 def spool_dir(config: FeatureConfig) -> pathlib.Path:
     """Where pictures go that have no local file of their own."""
     return pathlib.Path(config.cache_dir) / "pictures"
 
 
-def prepare(config: Config, folder: pathlib.Path, source: Source | None = None) -> Dataset:
+def prepare(
+    config: Config,
+    folder: pathlib.Path,
+    source: Source | None = None,
+    reading: Reading | None = None,
+) -> Dataset:
     """The data of a run: read, checked, split and encoded.
 
     Args:
         config: the run's settings.
         folder: the run's; receives `rejected.csv`, `items.csv` and what fixes the meaning of labels.
         source: the rows, if they come from Python.
+        reading: the catalogue and its picture features, if they were read already.
 
     Raises:
         UserError: the catalogue cannot be used, too many rows are rejected, or it is no longer the
@@ -95,9 +112,9 @@ def prepare(config: Config, folder: pathlib.Path, source: Source | None = None) 
     """
     parse_class_graph(config.features.class_graph)  # before hours of reading, not after
     encoders = RunEncoders(config.features)
-    catalogue, image = _readable(config, encoders, source)
+    catalogue, image = reading or _readable(config, encoders, source)
     _report_rejected(catalogue, config, folder / "rejected.csv")
-    assembly = assemble(catalogue.items, config.data)
+    assembly = assemble(catalogue.table, config.data)
     items, taxonomy = assembly.items, assembly.taxonomy
     for leak in assembly.leaks:
         logging.warning("The sides of the split share data. %s", leak)
@@ -109,26 +126,30 @@ def prepare(config: Config, folder: pathlib.Path, source: Source | None = None) 
     if isinstance(encoders.text, Encoder):
         encoders.text.fit(training_texts)
         state = encoders.text.state()
-    distances = class_distances(
-        taxonomy.classes,
-        config.features.class_graph,
-        lambda names: encode_class_names(config.features, names, training_texts),
-    )
+    encode = class_name_encoder(config.features, training_texts, taxonomy.classes)
+    distances = class_distances(taxonomy.classes, config.features.class_graph, encode)
     dataset = _dataset(catalogue, items, image, taxonomy, distances, encoders, config)
+    if config.method.needs_class_embeddings:
+        embeddings = class_embeddings(taxonomy.classes, encode)
+        spec = dataclasses.replace(dataset.spec, class_embeddings=embeddings)
+        dataset = dataclasses.replace(dataset, spec=spec)
     dataset = dataclasses.replace(dataset, leaks=assembly.leaks)
     # Only now: settings that were refused have not begun a run.
     files.write_json(folder / TEXT_ENCODER, state)
     files.write_text(folder / TAXONOMY, taxonomy.to_json())
     with files.replacing(folder / CLASS_DISTANCES) as path:
         np.save(path, distances)
-    with files.replacing(folder / "items.csv") as path:
-        items_table(items, config).to_csv(path, index=False, encoding="utf-8")
+    write_items(assembly, config, folder / "items.csv")
     files.write_json(folder / FINGERPRINT, fingerprint)
     return dataset
 
 
-def items_table(items: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """The items as a table to read, every cell plain and safe to open in a spreadsheet."""
+def write_items(assembly: Assembly, config: Config, path: pathlib.Path) -> None:
+    """Writes the items as a table to read, every cell plain and safe to open in a spreadsheet."""
+    write_csv(path, (_readable_cells(frame, config) for frame in assembly.table.frames()))
+
+
+def _readable_cells(items: pd.DataFrame, config: Config) -> pd.DataFrame:
     attributes = {
         name: [cells[place] for cells in items["attributes"]]
         for place, name in enumerate(config.data.attribute_columns)
@@ -153,14 +174,14 @@ def prepare_other(config: Config, folder: pathlib.Path, output: pathlib.Path) ->
     catalogue, image = _readable(config, encoders)
     unseen = {
         index: f"class not in the model's vocabulary: {path_name(path)!r}"
-        for index, paths in enumerate(catalogue.items["class_paths"])
+        for index, paths in enumerate(catalogue.table["class_paths"])
         for path in paths
         if taxonomy.find(path) is None
     }
-    image = take(image, _others(len(catalogue.items), unseen))
-    catalogue = _without(catalogue, unseen, ",".join(config.data.class_columns))
+    image = take(image, _others(len(catalogue.table), unseen))
+    catalogue = catalogue.without(unseen, ",".join(config.data.class_columns))
     _report_rejected(catalogue, config, output / "rejected.csv")
-    items = labelled(catalogue.items, taxonomy).assign(split=keys.TEST)
+    items = labelled(catalogue.table, taxonomy).frame().assign(split=keys.TEST)
     distances = np.load(folder / CLASS_DISTANCES, allow_pickle=False)
     return _dataset(catalogue, items, image, taxonomy, distances, encoders, config)
 
@@ -170,17 +191,19 @@ def _readable(
 ) -> tuple[Catalogue, Any]:
     """The catalogue without the pictures that the encoder cannot read, and all image features."""
     catalogue = read_catalogue(config.data, spool_dir(config.features), source)
-    logging.info("Catalogue: %d rows, %d usable items.", catalogue.rows, len(catalogue.items))
+    table = catalogue.table
+    logging.info("Catalogue: %d rows, %d usable items.", catalogue.rows, len(table))
+    ids = list(table["item_id"])
     features, failed = encoders.encode(
         encoders.image,
-        [pathlib.Path(path) for path in catalogue.items["image_path"]],
-        catalogue.items["item_id"].tolist(),
-        _available(encoders, encoders.image, catalogue.items, "image_path"),
+        [pathlib.Path(path) for path in table["image_path"]],
+        ids,
+        _available(encoders, encoders.image, table["image_path"], ids),
         "Pictures",
     )
     failed = {row: f"the image encoder cannot read it: {why}" for row, why in failed.items()}
-    kept = take(features, _others(len(catalogue.items), failed))
-    return _without(catalogue, failed, ",".join(catalogue.columns.images)), kept
+    kept = take(features, _others(len(table), failed))
+    return catalogue.without(failed, ",".join(catalogue.columns.images)), kept
 
 
 def _others(count: int, chosen: Iterable[int]) -> np.ndarray:
@@ -190,25 +213,10 @@ def _others(count: int, chosen: Iterable[int]) -> np.ndarray:
     return kept
 
 
-def _without(catalogue: Catalogue, failed: Mapping[int, str], column: str) -> Catalogue:
-    """The catalogue with the items at these places moved to the rejected rows."""
-    if not failed:
-        return catalogue
-    items = catalogue.items.iloc[list(failed)]
-    reasons = list(failed.values())
-    moved = items[["file", "row", "product_id", "image"]].assign(column=column, reason=reasons)
-    rejected = pd.concat([catalogue.rejected, moved])
-    return dataclasses.replace(
-        catalogue,
-        items=catalogue.items.drop(items.index).reset_index(drop=True),
-        rejected=rejected.sort_values(["file", "row"], kind="stable", ignore_index=True),
-    )
-
-
 def _report_rejected(catalogue: Catalogue, config: Config, path: pathlib.Path) -> None:
     write_rejected(catalogue, path)
-    if len(catalogue.rejected):
-        logging.warning("Rejected: %d, see %s.", len(catalogue.rejected), path)
+    if len(catalogue.rejections):
+        logging.warning("Rejected: %d, see %s.", len(catalogue.rejections), path)
     check_rejected_share(catalogue, config.data.max_rejected_share, path)
 
 
@@ -245,8 +253,8 @@ def _dataset(
     encoders: RunEncoders,
     config: Config,
 ) -> Dataset:
-    present = _available(encoders, encoders.text, items, "text")
     ids = items["item_id"].tolist()
+    present = _available(encoders, encoders.text, items["text"], ids)
     text, failed = encoders.encode(encoders.text, items["text"].tolist(), ids, present, "Texts")
     if failed:
         index, why = next(iter(failed.items()))
@@ -254,11 +262,12 @@ def _dataset(
     features: dict[str, Any] = {
         keys.IMAGE_FEATURES: image,
         keys.TEXT_FEATURES: text,
-        keys.IMAGE_MASK: _available(encoders, encoders.image, items, "image_path").astype(
+        keys.IMAGE_MASK: _available(encoders, encoders.image, items["image_path"], ids).astype(
             np.float32
         ),
         keys.TEXT_MASK: present.astype(np.float32),
         keys.WEIGHT: items["weight"].to_numpy(np.float32),
+        keys.PRODUCT: pd.factorize(items["product_id"])[0].astype(np.int32),
     }
     if config.data.multi_label:
         features[keys.LABELS] = _multi_hot(items, len(taxonomy.classes))
@@ -283,11 +292,13 @@ def _dataset(
 
 
 def _available(
-    encoders: RunEncoders, encoder: Encoder | Precomputed, items: pd.DataFrame, column: str
+    encoders: RunEncoders,
+    encoder: Encoder | Precomputed,
+    inputs: Iterable[str],
+    ids: Sequence[str],
 ) -> np.ndarray:
-    """[items] bool: which items have features of the modality whose input is in `column`."""
-    given = (items[column] != "").to_numpy()
-    return encoders.available(encoder, given, items["item_id"].tolist())
+    """[items] bool: which items have features of the modality of these inputs."""
+    return encoders.available(encoder, np.fromiter(map(bool, inputs), bool), ids)
 
 
 def _multi_hot(items: pd.DataFrame, num_classes: int) -> np.ndarray:

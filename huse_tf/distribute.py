@@ -7,7 +7,7 @@ and the gradient of a gather sums over the replicas that used it: hence the divi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
@@ -43,6 +43,22 @@ def gather(tensors: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 def share(loss: tf.Tensor) -> tf.Tensor:
     """This replica's share of a loss that every replica has computed over the global batch."""
     return loss / tf.cast(tf.distribute.get_strategy().num_replicas_in_sync, loss.dtype)
+
+
+def squared_norm(gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
+    """Squared length of a gradient whose addends the replicas hold.
+
+    Args:
+        gradients: of this replica's share of the loss, one for each variable; None counts as zero.
+
+    Returns:
+        A scalar, the same on every replica.
+    """
+    parts = [tf.convert_to_tensor(gradient) for gradient in gradients if gradient is not None]
+    context = tf.distribute.get_replica_context()
+    if context is not None and context.num_replicas_in_sync > 1:
+        parts = context.all_reduce(tf.distribute.ReduceOp.SUM, parts)
+    return tf.add_n([tf.reduce_sum(tf.square(part)) for part in parts])
 
 
 def distribute_batches(

@@ -14,11 +14,48 @@ LABELS = (
     "labels"  # [batch, K] float32 multi-hot, in place of LABEL where items have several classes
 )
 
+# Drawn for each batch by methods that ask for it.
+NEGATIVE_ORDER = "negative_order"  # [batch, K] float32 in [0, 1), random; lower comes first
+
+# Drawn for each batch by pair scorers: who is paired with whom, and what is hidden.
+MATCH = "match"  # [batch] float32, 1 where image and text are of one item, 0 where the image is another's
+HIDDEN_WORDS = "hidden_words"  # [batch, m] int32, the ids behind the [MASK]s in their order, then 0
+HIDDEN_PATCHES = "hidden_patches"  # [batch, h] int32, places of the patches that were set to zero
+PATCH_TARGETS = "patch_targets"  # [batch, h, dim] float32, what stood there
+
+PRODUCT = "product"  # [batch] int32, equal for items of one product
+
 # Outputs of a two-tower model.
 IMAGE_EMBEDDING = "image_embedding"  # [batch, D] float32, unit norm
 TEXT_EMBEDDING = "text_embedding"  # [batch, D] float32, unit norm
 IMAGE_LOGITS = "image_logits"  # [batch, K] float32, shared classifier on the image embedding
 TEXT_LOGITS = "text_logits"  # [batch, K] float32, shared classifier on the text embedding
+
+# Further outputs of models in the space of class-name embeddings (dim), read by losses alone.
+IMAGE_PROJECTION = "image_projection"  # [batch, dim] float32, the image embedding before its norm
+TEXT_PROJECTION = "text_projection"  # [batch, dim] float32, likewise
+IMAGE_REPRESENTATION = (
+    "image_representation"  # [batch, D] float32, from the image tower of deep CCA
+)
+TEXT_REPRESENTATION = "text_representation"  # [batch, D] float32, likewise; linear maps follow
+
+# Further outputs of models that fuse M modalities themselves.
+FUSED_LOGITS = "fused_logits"  # [batch, K] float32, from all modalities at once
+MODALITY_WEIGHTS = "modality_weights"  # [batch, M] float32 >= 0, contributions (image, text)
+BLOCK_NORMS = (
+    "block_norms"  # [batch, M] float32 > 0, what the contributions come from; all rows equal
+)
+
+# Outputs of a pair scorer.
+MATCH_LOGITS = "match_logits"  # [batch] float32, whether image and text are of one item
+WORD_LOGITS = (
+    "word_logits"  # [batch, m, vocabulary] float32, what stands behind the first m [MASK]s
+)
+PATCH_LOGITS = "patch_logits"  # [batch, patches, dim] float32, the features of each patch, guessed
+
+# Further outputs of models that learn how similarities become logits of pairs; all rows equal.
+LOGIT_SCALE = "logit_scale"  # [batch, 1] float32 > 0, one over the temperature
+LOGIT_BIAS = "logit_bias"  # [batch, 1] float32
 
 # Raw inputs of the served model.
 IMAGE_BYTES = "image_bytes"  # [batch] string, encoded picture files (JPEG, PNG, GIF, BMP)

@@ -7,10 +7,12 @@ A prepared folder holds the shards (`data.shards`), `rejected.csv`, `items.csv`,
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import pathlib
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from absl import logging
 
 from huse_tf import files
@@ -23,14 +25,16 @@ from huse_tf.data.catalogue import (
     read_catalogue,
     write_rejected,
 )
+from huse_tf.data.codes import distinct
 from huse_tf.data.examples import example
 from huse_tf.data.records import Source
 from huse_tf.data.shard_writer import write_shards
 from huse_tf.data.summary import summarize
 from huse_tf.data.summary_page import write_summary_page
-from huse_tf.dataset import TAXONOMY, items_table, spool_dir
+from huse_tf.dataset import TAXONOMY, spool_dir, write_items
 from huse_tf.features.run_encoders import RunEncoders
 
+_BATCH = 4096  # texts whose tokens are counted at once
 SUMMARY_TEXT = "summary.txt"
 SUMMARY_PAGE = "summary.html"
 FLAGS = "flags.txt"
@@ -52,16 +56,26 @@ def tell(catalogue: Catalogue, config: Config, folder: pathlib.Path) -> Assembly
     """Labels and splits a catalogue's items, and writes all tables and summaries into `folder`."""
     write_rejected(catalogue, folder / "rejected.csv")
     check_rejected_share(catalogue, config.data.max_rejected_share, folder / "rejected.csv")
-    assembly = assemble(catalogue.items, config.data)
-    with files.replacing(folder / "items.csv") as path:
-        items_table(assembly.items, config).to_csv(path, index=False, encoding="utf-8")
+    assembly = assemble(catalogue.table, config.data)
+    write_items(assembly, config, folder / "items.csv")
     files.write_text(folder / TAXONOMY, assembly.taxonomy.to_json())
-    texts = [text for text in assembly.items["text"].unique() if text]
-    counted = RunEncoders(config.features).count_tokens(texts)
-    summary = summarize(catalogue, assembly, config.data, *(counted or ()))
+    summary = summarize(catalogue, assembly, config.data, *_count_tokens(assembly, config))
     files.write_text(folder / SUMMARY_TEXT, summary.as_text() + "\n")
     write_summary_page(folder / SUMMARY_PAGE, summary)
     return assembly
+
+
+def _count_tokens(assembly: Assembly, config: Config) -> tuple[np.ndarray, int] | tuple[()]:
+    """The arguments of `summarize` that tell of the tokens of each different text; () for none."""
+    encoders, counts, limit = RunEncoders(config.features), [], 0
+    remaining = distinct(assembly.table["text"])
+    while texts := list(itertools.islice(remaining, _BATCH)):
+        counted = encoders.count_tokens(texts)
+        if counted is None:
+            return ()
+        counts.append(counted[0])
+        limit = counted[1]
+    return (np.concatenate(counts), limit) if counts else ()
 
 
 def prepare(config: Config, folder: pathlib.Path, num_shards: int) -> None:
@@ -72,7 +86,7 @@ def prepare(config: Config, folder: pathlib.Path, num_shards: int) -> None:
     """
     catalogue, assembly = look(config, folder)
     plan = make_plan(catalogue, assembly, config, folder, num_shards)
-    logging.info("Writes %d items into %d shards.", len(assembly.items), num_shards)
+    logging.info("Writes %d items into %d shards.", len(assembly.table), num_shards)
     write_shards(
         folder,
         ((record.key, record.example()) for record in planned_records(assembly, plan)),
@@ -128,16 +142,16 @@ def make_plan(
     """The plan, and `flags.txt`: the flags under which `train` reads the folder when it is whole."""
     columns = catalogue.columns
     prepared.check_names(columns.text, columns.attributes)
-    images = bool((assembly.items["image_path"] != "").any())
+    images = any(assembly.table["image_path"])
     reading = prepared.reading_settings(config.data, folder, columns.text, images)
     files.write_text(folder / FLAGS, "\n".join(flag_lines(reading)) + "\n")
-    content = prepared.content(assembly.items)
+    content = prepared.content_hash(assembly.table.frames())
     return Plan(
         columns.text,
         columns.attributes,
         files.sha256(content, *columns.text, *columns.attributes, str(num_shards)),
         {
-            "items": len(assembly.items),
+            "items": len(assembly.table),
             "classes": [list(path) for path in assembly.taxonomy.classes],
             "multi_label": config.data.multi_label,
         },
@@ -145,15 +159,16 @@ def make_plan(
 
 
 def planned_records(assembly: Assembly, plan: Plan) -> Iterator[PlannedRecord]:
-    """A record for every item."""
+    """A record for every item, in the order of their keys."""
     item: Any
-    for item in assembly.items.itertuples(index=False):
-        yield PlannedRecord(
-            key=item.item_id,
-            item_json=prepared.item_json(item, plan.text_columns, plan.attribute_columns),
-            image_path=item.image_path,
-            text=item.text,
-            labels=item.labels,
-            weight=item.weight,
-            side=item.split,
-        )
+    for frame in assembly.table.frames(order="item_id"):
+        for item in frame.itertuples(index=False):
+            yield PlannedRecord(
+                key=item.item_id,
+                item_json=prepared.item_json(item, plan.text_columns, plan.attribute_columns),
+                image_path=item.image_path,
+                text=item.text,
+                labels=item.labels,
+                weight=item.weight,
+                side=item.split,
+            )

@@ -7,6 +7,7 @@ import datetime
 import json
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ def make_report(
     config: Config,
     dataset: Dataset,
     items: pd.DataFrame,
-    predictions: Predictions,
+    predictions: Predictions | None,
     metrics: Mapping[str, float],
     undefined: Mapping[str, str],
     history: Sequence[Mapping[str, float]],
@@ -40,7 +41,7 @@ def make_report(
         config: the run's settings.
         dataset: all of the data.
         items: the measured ones.
-        predictions: of these items.
+        predictions: of these items; None of a model that scores pairs.
         metrics, undefined: of these items (`measure`).
         history: a row an epoch of training.
         versions: package -> version.
@@ -57,22 +58,46 @@ def make_report(
         class_names=dataset.taxonomy.names,
         top_levels=dataset.taxonomy.level(1),
         class_distances=dataset.spec.class_distances,
-        labels=true_classes(predictions, items),
-        probabilities={
-            keys.IMAGE: predictions.image_probabilities,
-            keys.TEXT: predictions.text_probabilities,
-            "fused": predictions.fused(metrics["classification/fusion_weight"]),
-        },
         counts=_counts(dataset),
         rejected=reason_counts(dataset.rejected),
         protocol=_protocol(config, dataset, side),
         history=history,
         best_epoch=int(best["epoch"]),
-        examples=_examples(config, items, predictions),
-        embedding_map=_map(predictions, config.training.seed),
         settings=settings,
         versions=versions,
+        **_answers(config, items, predictions, metrics.get("classification/fusion_weight")),
     )
+
+
+def _answers(
+    config: Config, items: pd.DataFrame, predictions: Predictions | None, weight: float | None
+) -> dict[str, Any]:
+    """What the report shows of embeddings and classes; a model that scores pairs has neither."""
+    if predictions is None:
+        return {
+            "labels": items["label"].to_numpy(),
+            "probabilities": {},
+            "examples": {},
+            "embedding_map": None,
+        }
+    return {
+        "labels": true_classes(predictions, items),
+        "probabilities": {
+            keys.IMAGE: predictions.image_probabilities,
+            keys.TEXT: predictions.text_probabilities,
+            "fused": predictions.fused(weight),
+        },
+        "examples": _examples(config, items, predictions),
+        "embedding_map": _map(predictions, config.training.seed),
+        "contributions": _contributions(predictions),
+    }
+
+
+def _contributions(predictions: Predictions) -> dict[str, np.ndarray]:
+    if predictions.contributions is None or not predictions.complete.any():
+        return {}
+    columns = predictions.contributions[predictions.complete].T
+    return dict(zip((keys.IMAGE, keys.TEXT), columns, strict=True))
 
 
 def _map(predictions: Predictions, seed: int) -> EmbeddingMap | None:
@@ -110,9 +135,11 @@ def _protocol(config: Config, dataset: Dataset, side: str) -> list[str]:
         sentences.append(
             "All items of this catalogue were measured; none was trained on knowingly."
         )
+    chosen = "the epoch whose model is measured"
+    if config.method.embeds:
+        chosen = f"the weight of image against text in the fused prediction, and {chosen}"
     sentences.append(
-        "The weight of image against text in the fused prediction, and the epoch whose model is "
-        f"measured, were chosen on the validation side, by {' + '.join(config.training.monitor)}."
+        f"Chosen on the validation side: {chosen}, by {' + '.join(config.training.monitor)}."
     )
     if dataset.train_only:
         names = ", ".join(dataset.taxonomy.names[label] for label in dataset.train_only)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 
 import keras
+import numpy as np
 import pandas as pd
 import tensorflow as tf
 from absl import logging
@@ -21,6 +22,7 @@ from huse_tf.data.records import Source
 from huse_tf.data.taxonomy import Taxonomy
 from huse_tf.errors import UserError
 from huse_tf.evaluation.measure import final_fusion_weight, measure, predict
+from huse_tf.evaluation.pairs import measure_pair_scorer, scores_pairs
 from huse_tf.evaluation.report import write_report
 from huse_tf.evaluation.summary import summary_table
 from huse_tf.features.encoder import Encoder
@@ -28,11 +30,13 @@ from huse_tf.features.run_encoders import RunEncoders
 from huse_tf.reporting import make_report
 from huse_tf.run_folder import METRICS, MODEL, run_folder, trained_model, versions
 from huse_tf.serving.export import export_model
+from huse_tf.serving.pair_scorer import export_pair_scorer
 from huse_tf.serving.versions import next_version
 from huse_tf.training.class_balance import weights_need_one_class
 from huse_tf.training.loop import fit, read_history
 from huse_tf.training.text_changes import FieldDropout, TokenDropout
 from huse_tf.training.trainer import Trainer
+from huse_tf.training.warm_start import copy_weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,9 +85,14 @@ def train_run(config: Config, source: Source | None = None) -> Result:
 
 
 def train_model(
-    config: Config, source: Source | None = None
+    config: Config, source: Source | None = None, reading: datasets.Reading | None = None
 ) -> tuple[pathlib.Path, datasets.Dataset, keras.Model]:
-    """Prepares the data and trains; returns the run's folder, the data and the best model."""
+    """Prepares the data and trains; returns the run's folder, the data and the best model.
+
+    Args:
+        config, source: as for `train_run`.
+        reading: the catalogue, if it was read already (`dataset.read`).
+    """
     # Equal seeds give equal weights only with ops that add up in a fixed order.
     tf.config.experimental.enable_op_determinism()
     config = _with_monitor(config)
@@ -91,7 +100,7 @@ def train_model(
     if config.training.class_balance == "weights" and config.data.multi_label:
         raise weights_need_one_class()
     folder = run_folder(config)
-    dataset = datasets.prepare(config, folder, source)
+    dataset = datasets.prepare(config, folder, source, reading)
     for side in (keys.VALIDATION, keys.TEST):
         if not (dataset.items["split"] == side).any():
             raise UserError(
@@ -105,19 +114,43 @@ def train_model(
         method = config.method
         adjust = config.training.class_balance == "logits"
         objective = method.build_objective(dataset.spec, adjust_logits=adjust)
-        return Trainer(method.build_model(dataset.spec), objective)
+        return Trainer(method.build_model(dataset.spec), objective, config.training.clip_norm)
 
     def validate(model: keras.Model) -> dict[str, float]:
-        return measure_side(model, dataset, config, keys.VALIDATION)[0]
+        return measure_side(model, dataset, config, keys.VALIDATION, quick=True)[0]
 
     items, features = dataset.side(keys.TRAIN)
     changes = _text_changes(config, dataset, items, folder)
-    model = fit(build, features, validate, config.training, folder, changes)
-    items, features = dataset.side(keys.VALIDATION)
-    weight = final_fusion_weight(predict(model, features, dataset.spec.multi_label), items)
-    figures, _ = measure_side(model, dataset, config, keys.VALIDATION, weight)
+    changes += config.method.changes(dataset.spec)
+    method = config.method
+
+    def adapt(model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
+        method.adapt(model, features)
+        if config.training.start_from:
+            _start_from(pathlib.Path(config.training.start_from), model, folder)
+
+    model = fit(build, features, validate, config.training, folder, changes, adapt, method.refit)
+    weight = None
+    if not scores_pairs(model):
+        items, features = dataset.side(keys.VALIDATION)
+        weight = final_fusion_weight(predict(model, features, dataset.spec.multi_label), items)
+    figures, _ = measure_side(model, dataset, config, keys.VALIDATION, weight, quick=True)
     files.write_json(folder / METRICS, {keys.VALIDATION: figures})
     return folder, dataset, model
+
+
+def _start_from(other: pathlib.Path, model: keras.Model, folder: pathlib.Path) -> None:
+    """Copies weights of the run in `other`; refused if that knows other items, or parted them otherwise."""
+    source = trained_model(other)
+    there, here = (files.read_json(each / datasets.FINGERPRINT) for each in (other, folder))
+    if there != here:
+        raise UserError(
+            f"--start_from: the run in {str(other)!r} had other items or another split, so it may have "
+            "been trained on what this one holds out. Expected the same catalogue, classes and "
+            f"--split_seed. Received: {there['items']} items in {there['classes']} classes there, "
+            f"{here['items']} in {here['classes']} here."
+        )
+    copy_weights(source, model)
 
 
 def _text_changes(
@@ -135,7 +168,7 @@ def _text_changes(
             )
         changes.append(FieldDropout(training.field_dropout, items["text_fields"].tolist(), encoder))
     if training.token_dropout:
-        if dataset.spec.text.vocabulary_size is None:
+        if dataset.spec.text.vocabulary_size is None or dataset.spec.text.pieces is not None:
             raise UserError(
                 "--token_dropout leaves out words of texts that are trained on as words. Expected "
                 f"--text_encoder=word_cnn. Received: {config.features.text_encoder!r}."
@@ -150,9 +183,15 @@ def measure_side(
     config: Config,
     side: str,
     fusion_weight: float | None = None,
+    quick: bool = False,
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """The figures of one side of a dataset; see `evaluation.measure.measure`."""
+    """The figures of one side of a dataset; see `evaluation.measure.measure`.
+
+    Of a pair scorer those of `evaluation.pairs.measure_pair_scorer`, without the ranks if `quick`.
+    """
     items, features = dataset.side(side)
+    if scores_pairs(model):
+        return measure_pair_scorer(model, features, items, config.evaluation, quick)
     predictions = predict(model, features, dataset.spec.multi_label)
     return measure(predictions, items, dataset.taxonomy, config.evaluation, fusion_weight)
 
@@ -213,21 +252,26 @@ def export_run(
     newest = home / str(next_version(home) - 1)
     if not again and not config.export_version and _holds(newest, model_sha256):
         return newest
-    version = config.export_version or next_version(home)
+    version = home / str(config.export_version or next_version(home))
+    image = encoders.image if isinstance(encoders.image, Encoder) else None
+    text = encoders.text if isinstance(encoders.text, Encoder) else None
+    card = {
+        "model_sha256": model_sha256,
+        "config": files.read_json(folder / "config.json"),
+        "data": files.read_json(folder / datasets.FINGERPRINT),
+        "metrics": metrics.get(keys.TEST, {}),
+    }
+    if scores_pairs(model):
+        return export_pair_scorer(model, image, text, version, card)
     return export_model(
         model,
-        encoders.image if isinstance(encoders.image, Encoder) else None,
-        encoders.text if isinstance(encoders.text, Encoder) else None,
+        image,
+        text,
         Taxonomy.from_json((folder / datasets.TAXONOMY).read_text(encoding="utf-8")),
-        metrics[keys.VALIDATION]["classification/fusion_weight"],
-        home / str(version),
+        metrics[keys.VALIDATION].get("classification/fusion_weight"),
+        version,
         multi_label=run.data.multi_label,
-        card={
-            "model_sha256": model_sha256,
-            "config": files.read_json(folder / "config.json"),
-            "data": files.read_json(folder / datasets.FINGERPRINT),
-            "metrics": metrics.get(keys.TEST, {}),
-        },
+        card=card,
     )
 
 
@@ -291,9 +335,18 @@ def _evaluate(
     if items.empty:
         raise UserError(f"There are no {split} items to measure.")
     before = files.read_json(folder / METRICS)
-    weight = before[keys.VALIDATION]["classification/fusion_weight"]
-    predictions = predict(model, features, dataset.spec.multi_label)
-    figures, undefined = measure(predictions, items, dataset.taxonomy, config.evaluation, weight)
+    weight = before[keys.VALIDATION].get("classification/fusion_weight")
+    predictions = None
+    if scores_pairs(model):
+        figures, undefined = measure_pair_scorer(model, features, items, config.evaluation)
+    else:
+        predictions = predict(model, features, dataset.spec.multi_label)
+        seen, shares = None, dataset.spec.class_shares
+        if split == keys.UNSEEN and config.method.names_unseen_classes and shares is not None:
+            seen = shares > 0
+        figures, undefined = measure(
+            predictions, items, dataset.taxonomy, config.evaluation, weight, seen
+        )
     kept = (
         before
         if output.resolve() == folder.resolve()

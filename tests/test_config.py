@@ -15,7 +15,7 @@ from huse_tf.methods import METHODS
 def parse(monkeypatch):
     """Parses arguments as the train command does, in flags of its own."""
 
-    def run(*arguments, base=None):
+    def run(*arguments, base=None, variants=None):
         values = flags.FlagValues()
         for name in ("string", "integer", "float", "bool", "list", "enum"):
             define = getattr(flags, f"DEFINE_{name}")
@@ -27,6 +27,8 @@ def parse(monkeypatch):
         config_flags.define_flags(*config.SECTIONS, method=True)
         monkeypatch.undo()
         values(["train", *arguments])
+        if variants is not None:
+            return config_flags.variants_from_flags(variants, values)
         return config_flags.from_flags(base, values)
 
     return run
@@ -48,7 +50,10 @@ def test_flags_win_over_the_preset_and_the_preset_over_defaults(parse):
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_a_flagfile_gives_the_settings_back(parse, tmp_path, name):
-    method = dataclasses.replace(METHODS[name](), margin=0.25, image_layers=(7, 8))
+    mine = {field.name for field in dataclasses.fields(METHODS[name])}
+    changes = {"margin": 0.25, "image_layers": (7, 8), "depth": 3}
+    changes = {key: value for key, value in changes.items() if key in mine}
+    method = dataclasses.replace(METHODS[name](), **changes)
     settings = dataclasses.replace(
         Config.from_preset(METHODS[name]),
         method=method,
@@ -106,3 +111,44 @@ def test_wrong_command_lines_end_with_a_sentence(arguments, message, tmp_path):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())  # nothing is left behind by a command that did nothing
+
+
+def test_variants_take_flags_and_settings_of_their_own(parse):
+    """A flag goes to all methods that have it; a preset holds where no flag speaks; --method is passed over."""
+    specs = ["huse", "huse:graph_weight=0:image_layers=7+8:margin_rule=prose", "huse_paper"]
+    found = parse("--method=huse_paper", "--dropout=0.3", "--batch_size=32", variants=specs)
+    assert list(found) == specs
+    plain, varied, paper = (found[spec] for spec in specs)
+    assert plain.method == METHODS["huse"](dropout=0.3)
+    assert varied.method == METHODS["huse"](
+        dropout=0.3, graph_weight=0.0, image_layers=(7, 8), margin_rule="prose"
+    )
+    assert type(varied.method.graph_weight) is float
+    assert paper.method == METHODS["huse_paper"](dropout=0.3)
+    assert {each.training.batch_size for each in found.values()} == {32}
+    assert paper.training.max_steps == 250_000
+    assert plain.training.max_steps == 0
+
+
+@pytest.mark.parametrize(
+    ("specs", "message"),
+    [
+        ([], "at least one"),
+        (["huse", "huse"], "different methods"),
+        (["hose"], "huse"),
+        (["huse:graph=1"], "graph"),
+        (["huse:graph_weight=much"], "written like its flag. Received: 'much'"),
+        (["huse:graph_weight"], "graph_weight"),
+        (["huse:graph_weight=-1"], "graph_weight"),
+        (["huse:margin_rule=poem"], "margin_rule"),
+    ],
+)
+def test_wrong_variants_are_refused(parse, specs, message):
+    with pytest.raises(UserError, match=message):
+        parse(variants=specs)
+
+
+def test_a_setting_that_no_variant_has_is_refused(parse):
+    with pytest.raises(UserError, match="--graph_weight is not a setting of method 'separate'"):
+        parse("--graph_weight=1", variants=["separate"])
+    assert parse("--graph_weight=2", variants=["separate", "huse"])["huse"].method.graph_weight == 2

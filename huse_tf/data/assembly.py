@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pandas as pd
 
 from huse_tf.config import DataConfig
+from huse_tf.data.disk import DiskTable
+from huse_tf.data.items import Item
 from huse_tf.data.leaks import Leak, leaks
-from huse_tf.data.splits import split
+from huse_tf.data.splits import first_labels, split
 from huse_tf.data.taxonomy import Taxonomy, path_name
 from huse_tf.errors import UserError
 
@@ -18,18 +21,23 @@ class Assembly:
     """Items as training meets them.
 
     Attributes:
-        items: the columns of `data.items.Item`, and label (int, the first class id), labels (tuple
-            of all class ids) and split (a side, keys.py).
+        table: the items, and beside them label (int, the first class id), labels (tuple of all
+            class ids) and split (a side, keys.py).
         taxonomy: the classes; a label is an index into them.
         leaks: what sides share in spite of all; only sides that a column gives can leak.
     """
 
-    items: pd.DataFrame
+    table: DiskTable[Item]
     taxonomy: Taxonomy
     leaks: list[Leak]
 
+    @property
+    def items(self) -> pd.DataFrame:
+        """The whole table, read into memory."""
+        return self.table.frame()
 
-def assemble(items: pd.DataFrame, config: DataConfig) -> Assembly:
+
+def assemble(items: DiskTable[Item], config: DataConfig) -> Assembly:
     """Labels and splits the items of a catalogue.
 
     Raises:
@@ -42,16 +50,16 @@ def assemble(items: pd.DataFrame, config: DataConfig) -> Assembly:
             "nothing to tell apart. Expected at least two classes."
         )
     items = labelled(items, taxonomy)
-    items = items.assign(split=split(items, taxonomy, config))
-    found = leaks(items, items["split"].to_numpy(), config.near_duplicate_bits)
+    sides = split(items, taxonomy, config)
+    found = leaks(items, sides, config.near_duplicate_bits)
     if found and config.split_by != "column":
         raise RuntimeError(f"The split leaks; this is a defect of huse_tf. {found[0]}")
-    return Assembly(items, taxonomy, found)
+    return Assembly(items.assign(split=sides), taxonomy, found)
 
 
-def labelled(items: pd.DataFrame, taxonomy: Taxonomy) -> pd.DataFrame:
+def labelled(items: DiskTable[Item], taxonomy: Taxonomy) -> DiskTable[Item]:
     """The items with their label and labels, in the order in which the catalogue names them."""
-    labels = [tuple(taxonomy.label(path) for path in paths) for paths in items["class_paths"]]
-    return items.assign(
-        label=[first for first, *_ in labels], labels=pd.Series(labels, items.index, object)
-    )
+    once: dict[tuple[int, ...], tuple[int, ...]] = {}  # equal tuples are one object in memory
+    each = (tuple(map(taxonomy.label, paths)) for paths in items["class_paths"])
+    labels = np.fromiter((once.setdefault(one, one) for one in each), object, len(items))
+    return items.assign(label=first_labels(labels), labels=labels)

@@ -7,18 +7,20 @@ import concurrent.futures
 import dataclasses
 import itertools
 import pathlib
-import posixpath
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
+import numpy as np
 import pandas as pd
 import tqdm
 from fsspec.implementations.local import LocalFileSystem
 
 from huse_tf.config import DataConfig
 from huse_tf.data import pictures
-from huse_tf.data.class_cells import path_names
+from huse_tf.data.codes import Cells, codes_of
 from huse_tf.data.columns import Columns, find_columns
+from huse_tf.data.consistency import compare
+from huse_tf.data.disk import DiskTable
 from huse_tf.data.drafts import draft
 from huse_tf.data.items import Draft, Item, Rejection, Rules
 from huse_tf.data.records import Source
@@ -37,32 +39,68 @@ class Catalogue:
     """All rows of a catalogue; none is lost.
 
     Attributes:
-        items: one row per `Item`, its fields the columns, in the order of the catalogue.
-        rejected: one row per `Rejection`, likewise.
+        table: the items, in the order of the catalogue.
+        rejections: likewise.
         rows: number of rows in the catalogue. Each has items or rejections; one with several
             pictures may have several, and both.
         columns: which column was taken for what.
     """
 
-    items: pd.DataFrame
-    rejected: pd.DataFrame
+    table: DiskTable[Item]
+    rejections: DiskTable[Rejection]
     rows: int
     columns: Columns
 
     def __post_init__(self) -> None:
-        places = pd.concat([self.items[["file", "row"]], self.rejected[["file", "row"]]])
-        told = len(places.drop_duplicates())
+        told = _count_rows(self.table, self.rejections)
         if told != self.rows:
             raise ValueError(
                 "Every row of a catalogue has items or rejections. Received: "
-                f"{len(self.items)} items and {len(self.rejected)} rejected, of {told} rows; "
+                f"{len(self.table)} items and {len(self.rejections)} rejected, of {told} rows; "
                 f"expected {self.rows} rows."
             )
 
     @property
+    def items(self) -> pd.DataFrame:
+        """The whole table, read into memory; its columns are the fields of `Item`."""
+        return self.table.frame()
+
+    @property
+    def rejected(self) -> pd.DataFrame:
+        """All rejections, read into memory; the columns are the fields of `Rejection`."""
+        return self.rejections.frame()
+
+    @property
     def rejected_share(self) -> float:
         """Rejected entries over all entries, in [0, 1]; an entry is a picture, or a row without."""
-        return len(self.rejected) / (len(self.items) + len(self.rejected))
+        return len(self.rejections) / (len(self.table) + len(self.rejections))
+
+    def without(self, reasons: Mapping[int, str], column: str) -> Catalogue:
+        """The catalogue with some items moved to the rejections.
+
+        Args:
+            reasons: place of each of these items in the table -> why it cannot be used.
+            column: the one at fault.
+        """
+        if not reasons:
+            return self
+        kept, moved = DiskTable(Item), list(self.rejections)
+        for place, item in enumerate(self.table):
+            if place in reasons:
+                moved.append(Rejection.of(item, column, reasons[place]))
+            else:
+                kept.append(item)
+        moved.sort(key=lambda rejection: (rejection.file, rejection.row))
+        return Catalogue(kept, DiskTable(Rejection, moved), self.rows, self.columns)
+
+
+def _count_rows(*tables: Cells) -> int:
+    """Number of different rows that the tables speak of."""
+    places = {
+        "file": codes_of(itertools.chain.from_iterable(table["file"] for table in tables)),
+        "row": np.fromiter(itertools.chain.from_iterable(t["row"] for t in tables), np.int64),
+    }
+    return len(pd.DataFrame(places).drop_duplicates())
 
 
 def read_catalogue(
@@ -92,30 +130,38 @@ def read_catalogue(
             rows, entries = rows + 1, entries + len(described)
             yield from described
 
-    outcomes = list(with_pictures(drafts(), rules, Spool(spool_dir)))
-    if len(outcomes) != entries:
-        raise RuntimeError(f"{entries} entries became {len(outcomes)}; a defect of huse_tf.")
-    return catalogue_of(outcomes, rows, rules)
+    catalogue = catalogue_of(with_pictures(drafts(), rules, Spool(spool_dir)), lambda: rows, rules)
+    became = len(catalogue.table) + len(catalogue.rejections)
+    if became != entries:
+        raise RuntimeError(f"{entries} entries became {became}; a defect of huse_tf.")
+    return catalogue
 
 
-def catalogue_of(outcomes: Iterable[Item | Rejection], rows: int, rules: Rules) -> Catalogue:
+def catalogue_of(
+    outcomes: Iterable[Item | Rejection], rows: Callable[[], int], rules: Rules
+) -> Catalogue:
     """The catalogue of all outcomes, which come in its order and are yet to be compared.
+
+    Args:
+        outcomes: any number; each is held in memory for a moment only.
+        rows: called when the outcomes are at their end; number of the catalogue's rows.
+        rules: under which the outcomes were made.
 
     Raises:
         UserError: it has no rows.
     """
-    if not rows:
+    items, rejections = DiskTable(Item), DiskTable(Rejection)
+    for outcome in compare(outcomes, rules.columns):
+        if isinstance(outcome, Item):
+            items.append(outcome)
+        else:
+            rejections.append(outcome)
+    if not rows():
         raise UserError(
             f"The catalogue {rules.config.catalogue!r} has no rows. Expected at least one under "
             f"the columns {', '.join([*rules.columns.images, *rules.columns.text])}, ..."
         )
-    compared = list(compare(outcomes, rules.columns))
-    return Catalogue(
-        items=_frame(Item, [outcome for outcome in compared if isinstance(outcome, Item)]),
-        rejected=_frame(Rejection, [o for o in compared if isinstance(o, Rejection)]),
-        rows=rows,
-        columns=rules.columns,
-    )
+    return Catalogue(items, rejections, rows(), rules.columns)
 
 
 def open_catalogue(config: DataConfig, source: Source | None = None) -> tuple[Source, Rules]:
@@ -150,7 +196,7 @@ def with_picture(entry: Draft | Rejection, rules: Rules, spool: Spool) -> Item |
     try:
         picture = pictures.read_picture(entry.picture, rules.root, limits, spool)
     except pictures.BadPictureError as fault:
-        return Rejection(item.file, item.row, item.product_id, item.image, entry.column, str(fault))
+        return Rejection.of(item, entry.column, str(fault))
     return dataclasses.replace(
         item, image_path=picture.path, image_digest=picture.digest, image_hash=picture.hash
     )
@@ -171,72 +217,7 @@ def with_pictures(
             yield from outcomes
 
 
-def compare(outcomes: Iterable[Item | Rejection], columns: Columns) -> Iterator[Item | Rejection]:
-    """Rejects what contradicts or repeats an earlier item, and makes ids of items unique.
-
-    The first usable row is the one kept. The same picture file is one item, whatever the product;
-    pictures that come as bytes, and texts without a picture, are one within their product, unless
-    an item column calls them different.
-    """
-    by_content: dict[tuple[str, ...], tuple[str, int]] = {}  # -> place of the first such item
-    by_product: dict[str, tuple[Sequence[tuple[str, ...]], tuple[str, int]]] = {}
-    ids: collections.Counter[str] = collections.Counter()
-    for outcome in outcomes:
-        if isinstance(outcome, Rejection):
-            yield outcome
-            continue
-        here = (outcome.file, outcome.row)
-        classes, there = by_product.get(outcome.product_id, (outcome.class_paths, here))
-        twin = by_content.get(_content(outcome))
-        if twin is not None:
-            column = (*(columns.images if outcome.image_path else columns.text), "")[0]
-            what = "picture" if outcome.image_path else "text"
-            reason = f"duplicate item: its {what} is that of {_place(twin, outcome)}"
-        elif set(classes) != set(outcome.class_paths):
-            column = columns.classes[0]
-            reason = (
-                "class path differs from that of an earlier row of the product: "
-                f"{_place(there, outcome)} has {path_names(tuple(classes))!r}"
-            )
-        else:
-            by_content[_content(outcome)] = here
-            by_product[outcome.product_id] = classes, there
-            name = _unique_id(outcome, ids)
-            same = name == outcome.item_id
-            yield outcome if same else dataclasses.replace(outcome, item_id=name)
-            continue
-        yield Rejection(
-            outcome.file, outcome.row, outcome.product_id, outcome.image, column, reason
-        )
-
-
-def _content(item: Item) -> tuple[str, ...]:
-    if item.image:
-        return ("picture file", posixpath.normpath(item.image))
-    if item.image_digest:
-        return ("picture", item.product_id, item.item_id, item.image_digest)
-    return ("text", item.product_id, item.item_id, item.text)
-
-
-def _place(place: tuple[str, int], item: Item) -> str:
-    file, row = place
-    return f"row {row}" if file == item.file else f"row {row} of {file}"
-
-
-def _unique_id(item: Item, ids: collections.Counter[str]) -> str:
-    name = item.item_id or item.product_id
-    ids[name] += 1
-    unique = name if ids[name] == 1 else f"{name}#{ids[name]}"
-    # Somebody may have called another item "a#2" himself.
-    return unique if unique == name or not ids[unique] else _unique_id(item, ids)
-
-
-def _frame(kind: type, records: list) -> pd.DataFrame:
-    names = [field.name for field in dataclasses.fields(kind)]
-    return pd.DataFrame({name: [getattr(record, name) for record in records] for name in names})
-
-
-def reason_counts(rejected: pd.DataFrame) -> dict[str, int]:
+def reason_counts(rejected: Cells) -> dict[str, int]:
     """Kind of fault -> number of entries, most frequent first; of a table as in `Catalogue`."""
     kinds = collections.Counter(reason.split(": ")[0] for reason in rejected["reason"])
     return dict(kinds.most_common())
@@ -251,13 +232,13 @@ def check_rejected_share(catalogue: Catalogue, limit: float, report: pathlib.Pat
     Raises:
         UserError: with the most frequent reasons and how often each was met.
     """
-    if len(catalogue.items) and catalogue.rejected_share <= limit:
+    if len(catalogue.table) and catalogue.rejected_share <= limit:
         return
-    reasons = list(reason_counts(catalogue.rejected).items())[:5]
+    reasons = list(reason_counts(catalogue.rejections).items())[:5]
     top = "\n".join(f"  {count} × {reason}" for reason, count in reasons)
-    entries = len(catalogue.items) + len(catalogue.rejected)
+    entries = len(catalogue.table) + len(catalogue.rejections)
     raise UserError(
-        f"{len(catalogue.rejected)} of {entries} rows were rejected "
+        f"{len(catalogue.rejections)} of {entries} rows were rejected "
         f"({catalogue.rejected_share:.1%}; at most {limit:.1%} may be, and not all):\n{top}\n"
         f"Each row with its reason: {report}. Mend the catalogue, or raise --max_rejected_share."
     )
@@ -268,8 +249,14 @@ def write_rejected(catalogue: Catalogue, path: pathlib.Path) -> None:
 
     A cell that a spreadsheet would take for a formula gets a leading apostrophe.
     """
-    with replacing(path) as temporary:
-        safe_for_spreadsheets(catalogue.rejected).to_csv(temporary, index=False, encoding="utf-8")
+    write_csv(path, map(safe_for_spreadsheets, catalogue.rejections.frames()))
+
+
+def write_csv(path: pathlib.Path, frames: Iterable[pd.DataFrame]) -> None:
+    """Writes a table that comes in pieces, at least one, as one file."""
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        for number, frame in enumerate(frames):
+            frame.to_csv(file, index=False, header=not number)
 
 
 def safe_for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:

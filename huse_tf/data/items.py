@@ -70,6 +70,11 @@ class Rejection:
     column: str
     reason: str
 
+    @classmethod
+    def of(cls, item: Item, column: str, reason: str) -> Rejection:
+        """What was to be an item, rejected."""
+        return cls(item.file, item.row, item.product_id, item.image, column, reason)
+
 
 @dataclasses.dataclass(frozen=True)
 class Draft:

@@ -10,6 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from huse_tf import keys
+from huse_tf.data.codes import Cells, codes_of, pick
 from huse_tf.data.near_duplicates import near_groups
 from huse_tf.data.text import fold
 
@@ -39,7 +40,7 @@ class Leak:
         )
 
 
-def shared_codes(items: pd.DataFrame, near_duplicate_bits: int) -> dict[str, np.ndarray]:
+def shared_codes(items: Cells, near_duplicate_bits: int) -> dict[str, np.ndarray]:
     """What items can have in common, by kind (see `Leak.kind`).
 
     Args:
@@ -49,37 +50,33 @@ def shared_codes(items: pd.DataFrame, near_duplicate_bits: int) -> dict[str, np.
     Returns:
         kind -> [items] int codes, equal where items share it, -1 where an item has none.
     """
-    titles, distinct = pd.factorize(items["title"])
-    folded = np.array([fold(title) for title in distinct], object)
     codes = {
-        "product": _codes(items["product_id"].to_numpy(object)),
-        "title": _codes(folded)[titles],
-        "picture": _codes(items["image_digest"].to_numpy(object)),
+        "product": codes_of(items["product_id"]),
+        "title": codes_of(map(fold, items["title"])),
+        "picture": codes_of(items["image_digest"]),
     }
     if near_duplicate_bits >= 0:
-        near = near_groups(items["image_hash"].tolist(), near_duplicate_bits)
+        near = near_groups(items["image_hash"], near_duplicate_bits)
         codes["near-duplicate picture"] = near
     return codes
 
 
-def _codes(values: np.ndarray) -> np.ndarray:
-    return pd.factorize(pd.Series(values, dtype=object).mask(values == ""))[0]
-
-
 def connected_groups(codes: dict[str, np.ndarray]) -> np.ndarray:
     """[items] group of each item, from 0: items that share anything, also by way of others."""
-    count = nodes = len(next(iter(codes.values())))
-    ends: list[np.ndarray] = []
+    groups = np.arange(len(next(iter(codes.values()))))
     for each in codes.values():
-        given = np.flatnonzero(each >= 0)
-        ends.append(np.stack([given, each[given] + nodes]))
-        nodes += int(each.max(initial=-1)) + 1
-    rows, columns = np.concatenate(ends, axis=1)
-    graph = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=(nodes, nodes))
-    return connected_components(graph, directed=False)[1][:count]
+        # The graph takes more memory than all else, so it has the links of one kind at a time, and
+        # leaves out what only one item has.
+        shared = (each >= 0) & (np.bincount(each + 1)[each + 1] > 1)
+        count = int(groups.max(initial=-1)) + 1
+        nodes = count + int(each.max(initial=-1)) + 1
+        ends = (groups[shared], each[shared] + count)
+        graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(nodes, nodes))
+        groups = connected_components(graph, directed=False)[1][groups]
+    return groups
 
 
-def leaks(items: pd.DataFrame, sides: np.ndarray, near_duplicate_bits: int) -> list[Leak]:
+def leaks(items: Cells, sides: np.ndarray, near_duplicate_bits: int) -> list[Leak]:
     """What more than one side has, one finding per kind; empty if all is well.
 
     The test side and the unseen classes may share: neither is learnt from nor tuned on.
@@ -89,14 +86,15 @@ def leaks(items: pd.DataFrame, sides: np.ndarray, near_duplicate_bits: int) -> l
         sides: [items] the side of each item.
         near_duplicate_bits: as in `shared_codes`.
     """
-    measured = np.where(sides == keys.UNSEEN, keys.TEST, sides)
+    train = sides == keys.TRAIN
+    measured = np.where(train, 0, np.where(sides == keys.VALIDATION, 1, 2)).astype(np.int8)
     found = []
     for kind, codes in shared_codes(items, near_duplicate_bits).items():
         pairs = pd.DataFrame({"code": codes, "side": measured})[codes >= 0].drop_duplicates()
         shared = pairs.loc[pairs["code"].duplicated(), "code"].unique()
         if len(shared):
-            trained = pairs.loc[pairs["side"] == keys.TRAIN, "code"]
-            outside = np.isin(codes, shared) & (measured != keys.TRAIN) & np.isin(codes, trained)
+            trained = pairs.loc[pairs["side"] == 0, "code"]
+            outside = np.isin(codes, shared) & ~train & np.isin(codes, trained)
             examples = [
                 _example(items, sides, kind, codes == code) for code in shared[:_MAX_EXAMPLES]
             ]
@@ -104,9 +102,10 @@ def leaks(items: pd.DataFrame, sides: np.ndarray, near_duplicate_bits: int) -> l
     return found
 
 
-def _example(items: pd.DataFrame, sides: np.ndarray, kind: str, chosen: np.ndarray) -> str:
-    item = items.iloc[int(chosen.argmax())]
+def _example(items: Cells, sides: np.ndarray, kind: str, chosen: np.ndarray) -> str:
+    first = [int(chosen.argmax())]
+    (title,), (product,) = pick(items["title"], first), pick(items["product_id"], first)
     return (
         f"The same {kind} is in {' and '.join(sorted(set(sides[chosen])))}: that of item "
-        f"{item['title']!r}, product {item['product_id']!r}."
+        f"{title!r}, product {product!r}."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import PIL.Image
@@ -44,7 +44,7 @@ def perceptual_hash(image: PIL.Image.Image) -> str:
     return np.packbits(waves > 0).tobytes().hex()
 
 
-def near_groups(hashes: Sequence[str], max_bits: int) -> np.ndarray:
+def near_groups(hashes: Iterable[str], max_bits: int) -> np.ndarray:
     """Groups of pictures that are linked by hashes which differ in at most `max_bits` of 64 bits.
 
     Links chain: two pictures of a group may differ in more bits, with others between them. The
@@ -55,16 +55,17 @@ def near_groups(hashes: Sequence[str], max_bits: int) -> np.ndarray:
         max_bits: at least 0.
 
     Returns:
-        [n] int64 number of each picture's group, from 0; -1 where the hash is "".
+        [n] int32 number of each picture's group, from 0; -1 where the hash is "".
     """
-    given = np.array([value != "" for value in hashes], bool)
-    values = np.array([int(value, 16) for value in hashes if value], np.uint64)
+    numbers = ((value != "", int(value or "0", 16)) for value in hashes)
+    read = np.fromiter(numbers, np.dtype([("given", bool), ("value", np.uint64)]))
+    given, values = read["given"], read["value"][read["given"]]
     # Equal hashes, of which a catalogue may have thousands, are one point from here on.
     points, place = np.unique(values, return_inverse=True)
     groups = np.arange(len(points))
     for edges in _batched(_near_pairs(points, max_bits)):
         groups = _join(groups, edges)
-    result = np.full(len(given), -1)
+    result = np.full(len(given), -1, np.int32)
     result[given] = groups[place]
     return result
 

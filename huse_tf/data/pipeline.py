@@ -12,7 +12,8 @@ from huse_tf import keys
 from huse_tf.errors import UserError
 
 Batch = dict[str, np.ndarray]
-# Changes a batch in place: arrays by key (keys.py), the items' indices, and where chance comes from.
+# Changes a batch in place, or adds keys: arrays by key (keys.py), the items' indices, and where
+# chance comes from.
 Change = Callable[[Batch, np.ndarray, np.random.Generator], None]
 
 _PREFETCHED_BATCHES = 2
@@ -73,7 +74,8 @@ def training_batches(
     every replica gets the same share; to be distributed without sharding, each batch whole.
 
     Args:
-        features: per key an array [items, ...]; the batch has the same keys.
+        features: per key an array [items, ...]; the batch has the same keys, and those that changes
+            add.
         order: [items] indices into the arrays, from `epoch_order`.
         batch_size: items a batch, over all replicas together.
         first_step: steps of this epoch that were made already, in [0, steps_per_epoch].
@@ -88,20 +90,27 @@ def training_batches(
         raise ValueError(f"first_step is in [0, {steps}]. Received: {first_step}.")
     indices = order[: steps * batch_size].reshape(steps, batch_size)[first_step:]
 
-    def gather(step: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+    def changed(step: int, rows: np.ndarray) -> Batch:
         batch = {key: np.asarray(array[rows]) for key, array in features.items()}
-        generator = np.random.default_rng([*seed, int(step), _STEP])
+        generator = np.random.default_rng([*seed, step, _STEP])
         for change in changes:
             change(batch, rows, generator)
-        return list(batch.values())
+        return batch
+
+    # Changes may add keys; a small batch tells which, and of what shape.
+    sample = changed(0, order[: min(batch_size, 2)])
+
+    def gather(step: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+        batch = changed(int(step), rows)
+        return [batch[key] for key in sample]
 
     def load(step: tf.Tensor, rows: tf.Tensor) -> dict[str, tf.Tensor]:
         # Outside the graph, which would hold a copy of all features as constants.
-        types = [array.dtype for array in features.values()]
+        types = [array.dtype for array in sample.values()]
         tensors = tf.numpy_function(gather, [step, rows], types)
-        for tensor, array in zip(tensors, features.values(), strict=True):
+        for tensor, array in zip(tensors, sample.values(), strict=True):
             tensor.set_shape((batch_size, *array.shape[1:]))
-        return dict(zip(features, tensors, strict=True))
+        return dict(zip(sample, tensors, strict=True))
 
     options = tf.data.Options()
     options.autotune.enabled = False  # its threads can stall the end of an epoch for seconds

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -40,7 +41,7 @@ def item_json(item: Any, text_columns: Sequence[str], attribute_columns: Sequenc
     """All cells of an item but its picture, as JSON; equal items give equal texts.
 
     Args:
-        item: a row of `assembly.Assembly.items`, as a named tuple.
+        item: a row of a frame of `assembly.Assembly.table`, as a named tuple.
         text_columns, attribute_columns: their names in the catalogue.
     """
     cells: dict[str, Any] = {
@@ -89,6 +90,14 @@ def reading_settings(
     )
 
 
-def content(items: pd.DataFrame) -> str:
-    """All that tells these items and their sides from others, whatever folder they came from."""
-    return items.drop(columns=["image_path", "file", "row"]).to_csv(index=False)
+def content_hash(frames: Iterable[pd.DataFrame]) -> str:
+    """sha256 of all that tells items and their sides from others, whatever folder they came from.
+
+    Args:
+        frames: of `assembly.Assembly.table`.
+    """
+    digest = hashlib.sha256()
+    for frame in frames:
+        text = frame.drop(columns=["image_path", "file", "row"]).to_csv(index=False, header=False)
+        digest.update(text.encode())
+    return digest.hexdigest()

@@ -1,7 +1,7 @@
 """A stream of any length -> a prepared folder, in parallel; a run that was killed goes on.
 
-The records are first dealt out to one temporary file per shard, unsorted; then each shard is sorted
-in memory and written. What is done lies in `FOLDER/.partial` until the index is written.
+The records are first dealt out to one temporary file per shard; then each shard is written, record
+by record. What is done lies in `FOLDER/.partial` until the index is written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from huse_tf.data import shards
 from huse_tf.errors import UserError
 
 MAX_SHARDS = 512  # One open file each.
-MAX_SHARD_BYTES = 2**30  # Held in memory, as often as there are threads.
 _PARTIAL = ".partial"
 _DEALT = "dealt.json"
 _LENGTHS = struct.Struct("<II")  # Of key and data, before each record of a temporary file.
@@ -41,15 +40,16 @@ def write_shards(
 
     Args:
         folder: to be filled; a finished one of the same fingerprint stays as it is.
-        records: (key, `examples.example`) of all items, in any order, keys distinct; not iterated
-            over where an earlier run did so to the end.
+        records: (key, `examples.example`) of all items, in the order of their keys, which are
+            distinct; not iterated over where an earlier run did so to the end.
         num_shards: from 1 to MAX_SHARDS; each should have about 100 MB.
         fingerprint: of all that decides on the records.
         metadata: for the index, as JSON.
         threads: shards written at a time.
 
     Raises:
-        UserError: the folder holds shards of something else; a key comes twice; a shard is too large.
+        UserError: the folder holds shards of something else; a key comes twice.
+        ValueError: the keys are not in order.
     """
     if not 1 <= num_shards <= MAX_SHARDS:
         raise UserError(f"The number of shards is from 1 to {MAX_SHARDS}. Received: {num_shards}.")
@@ -121,17 +121,11 @@ def _deal(
             dealt[shards.shard_of(key, num_shards)].writelines(
                 (_LENGTHS.pack(len(name), len(data)), name, data)
             )
-        sizes = [file.tell() for file in dealt]
-    if max(sizes) > MAX_SHARD_BYTES:
-        raise UserError(
-            f"A shard would have {max(sizes)} bytes, more than {MAX_SHARD_BYTES}. Expected at least "
-            f"{1 + 2 * sum(sizes) // MAX_SHARD_BYTES} shards. Received: {num_shards}."
-        )
-    return sizes
+        return [file.tell() for file in dealt]
 
 
 def _finish(partial: pathlib.Path, shard: int, num_shards: int) -> shards.ShardInfo:
-    """Sorts and writes a shard, if it is not there yet, and removes its temporary file."""
+    """Writes a shard, if it is not there yet, and removes its temporary file."""
     info = _read_info(partial, shard)
     if info is None:
         info = shards.write_shard(partial, shard, num_shards, _read_dealt(partial, shard))

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import os
 import pathlib
 import struct
@@ -83,30 +82,42 @@ def write_shard(
         folder: the prepared folder.
         shard: number of this shard.
         num_shards: number of all shards.
-        records: (key, `examples.example`) of all of this shard's items, in any order; in memory.
+        records: (key, `examples.example`) of all of this shard's items, in the order of the keys.
 
     Raises:
         UserError: two records have one key.
+        ValueError: the keys are not in order.
     """
-    ordered = sorted(records)
-    for (key, _), (following, _) in itertools.pairwise(ordered):
-        if key == following:
-            raise UserError(f"Every item needs a key of its own. Received twice: {key!r}.")
     path = folder / shard_name(shard, num_shards)
-    table = np.zeros(len(ordered), TABLE)
+    rows = bytearray()
     with files.replacing(path) as temporary:
         offset = _HEAD
         with tf.io.TFRecordWriter(str(temporary)) as writer:
-            for row, (_, data) in enumerate(ordered):
+            for data in _in_order(records):
                 writer.write(data)
                 side = SIDES.index(side_of(data))
-                table[row] = (offset, len(data), zlib.crc32(data), side)
+                rows += np.array((offset, len(data), zlib.crc32(data), side), TABLE).tobytes()
                 offset += len(data) + _FOOT + _HEAD
+        table = np.frombuffer(rows, TABLE)
         size, sha256 = temporary.stat().st_size, files.sha256_file(temporary)
     with files.replacing(path.with_suffix(".npy")) as temporary:
         np.save(temporary, table, allow_pickle=False)
         table_sha256 = files.sha256_file(temporary)
-    return ShardInfo(path.name, len(ordered), size, sha256, table_sha256)
+    return ShardInfo(path.name, len(table), size, sha256, table_sha256)
+
+
+def _in_order(records: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
+    """The data of records, whose keys ascend."""
+    previous = None
+    for key, data in records:
+        if key == previous:
+            raise UserError(f"Every item needs a key of its own. Received twice: {key!r}.")
+        if previous is not None and key < previous:
+            raise ValueError(
+                f"Records come in the order of keys. Received: {key!r} after {previous!r}."
+            )
+        yield data
+        previous = key
 
 
 def write_index(folder: pathlib.Path, index: Index) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import collections
 import pathlib
-from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +14,10 @@ from huse_tf.config import DataConfig
 from huse_tf.data.assembly import Assembly
 from huse_tf.data.catalogue import Catalogue, reason_counts
 from huse_tf.data.class_cells import path_names
+from huse_tf.data.codes import codes_of, first_places, pick
 from huse_tf.data.columns import Columns
+from huse_tf.data.disk import DiskTable
+from huse_tf.data.items import Item, Rejection
 from huse_tf.data.leaks import shared_codes
 from huse_tf.data.splits import label_counts
 from huse_tf.data.summary_parts import Cell, Histogram, Sample, Section, Summary, Table, histogram
@@ -25,6 +26,7 @@ from huse_tf.data.taxonomy import Taxonomy
 _MAX_CLASSES = 30  # rows of the table of classes; the largest
 _MAX_SMALL = 10  # classes named among the smallest
 _MAX_OPENED = 2000  # pictures whose size is read
+_MAX_VALUES = 5  # of an attribute; the most frequent
 _SAMPLES = 12
 _SIDES = (keys.TRAIN, keys.VALIDATION, keys.TEST, keys.UNSEEN)
 
@@ -46,17 +48,19 @@ def summarize(
             what is said of them.
         token_limit: tokens that the text encoder takes.
     """
-    items, taxonomy = assembly.items, assembly.taxonomy
+    items, taxonomy = assembly.table, assembly.taxonomy
+    codes = shared_codes(items, max(config.near_duplicate_bits, 0))
+    products = codes["product"]
     tokens = [] if token_counts is None else [_tokens(token_counts, token_limit)]
     sections = [
         Section("Columns", (_columns(catalogue.columns),)),
-        Section("Products", _products(items, config)),
+        Section("Products", _products(items, products, config)),
         Section("Classes", _classes(items, taxonomy, config)),
         Section("Texts", tuple(_texts(items, catalogue.columns) + tokens)),
         Section("Pictures", tuple(_pictures(items))),
-        Section("Duplicates", (_duplicates(items, config),)),
-        Section("Split", _split(assembly)),
-        Section("Rejected", (_rejected(catalogue.rejected),)),
+        Section("Duplicates", (_duplicates(codes, config),)),
+        Section("Split", _split(assembly, products)),
+        Section("Rejected", (_rejected(catalogue.rejections),)),
     ]
     if catalogue.columns.attributes:
         sections.insert(3, Section("Attributes", (_attributes(items, catalogue.columns),)))
@@ -65,12 +69,12 @@ def summarize(
         figures={
             "rows": catalogue.rows,
             "items": len(items),
-            "products": int(items["product_id"].nunique()),
+            "products": len(first_places(products)),
             "classes": len(taxonomy.classes),
-            "rejected": len(catalogue.rejected),
+            "rejected": len(catalogue.rejections),
         },
         sections=tuple(section for section in sections if section.parts),
-        samples=_samples(items),
+        samples=_samples(items, products),
     )
 
 
@@ -95,38 +99,41 @@ def _columns(columns: Columns) -> Table:
     return Table("", ("Meaning", "Column", "How known"), tuple(rows))
 
 
-def _products(items: pd.DataFrame, config: DataConfig) -> tuple[Table | Histogram, ...]:
-    has_image, has_text = items["image_path"] != "", items["text"] != ""
+def _products(
+    items: DiskTable[Item], products: np.ndarray, config: DataConfig
+) -> tuple[Table | Histogram, ...]:
+    has_image = np.fromiter(map(bool, items["image_path"]), bool)
+    has_text = np.fromiter(map(bool, items["text"]), bool)
     patterns = {
         "image and text": has_image & has_text,
         "image only": has_image & ~has_text,
         "text only": ~has_image & has_text,
     }
     rows = [(name, int(mask.sum()), float(mask.mean())) for name, mask in patterns.items()]
-    pictures = items.loc[has_image].groupby("product_id").size()
+    pictures = np.bincount(products[has_image])
     parts: list[Table | Histogram] = [Table("Items have", ("", "Items", "Share"), tuple(rows))]
     if len(pictures):
-        parts.append(histogram("Products by number of pictures", pictures))
+        parts.append(histogram("Products by number of pictures", pictures[pictures > 0]))
     if config.weight_column:
-        weights = items["weight"]
-        row = (f"{weights.min():g}", f"{weights.median():g}", f"{weights.max():g}")
+        weights = np.fromiter(items["weight"], np.float64)
+        row = (f"{weights.min():g}", f"{np.median(weights):g}", f"{weights.max():g}")
         parts.append(Table("Weights of items", ("Smallest", "Median", "Largest"), (row,)))
     return tuple(parts)
 
 
 def _classes(
-    items: pd.DataFrame, taxonomy: Taxonomy, config: DataConfig
+    items: DiskTable[Item], taxonomy: Taxonomy, config: DataConfig
 ) -> tuple[Table | Histogram, ...]:
     levels = [
         (depth, len({path[:depth] for path in taxonomy.classes if len(path) >= depth}))
         for depth in range(1, taxonomy.depth + 1)
     ]
-    sizes = label_counts(items, len(taxonomy.classes))
+    sizes = label_counts(items["labels"], len(taxonomy.classes))
     order = np.argsort(-sizes, kind="stable")
     by_side = {
-        side: label_counts(items[items["split"] == side], len(taxonomy.classes))
+        side: label_counts(items["labels"][chosen], len(taxonomy.classes))
         for side in _SIDES
-        if (items["split"] == side).any()
+        if (chosen := items["split"] == side).any()
     }
     largest: list[tuple[Cell, ...]] = [
         (taxonomy.names[k], int(sizes[k]), *(int(counts[k]) for counts in by_side.values()))
@@ -145,10 +152,10 @@ def _classes(
     return tuple(parts)
 
 
-def _texts(items: pd.DataFrame, columns: Columns) -> list[Table | Histogram]:
+def _texts(items: DiskTable[Item], columns: Columns) -> list[Table | Histogram]:
     parts: list[Table | Histogram] = []
     for place, name in enumerate(columns.text):
-        words = [len(fields[place].split()) for fields in items["text_fields"]]
+        words = (len(fields[place].split()) for fields in items["text_fields"])
         parts.append(histogram(f"Items by number of words in {name!r}", words))
     return parts
 
@@ -160,14 +167,14 @@ def _tokens(counts: np.ndarray, limit: int) -> Table | Histogram:
     return Table("Tokens of the text encoder", header, (row,))
 
 
-def _pictures(items: pd.DataFrame) -> list[Table | Histogram]:
+def _pictures(items: DiskTable[Item]) -> list[Table | Histogram]:
     """Sizes and formats as the files' headers tell them, of a sample spread over the catalogue."""
-    paths = items.loc[items["image_path"] != "", "image_path"].drop_duplicates().to_numpy()
-    if not len(paths):
+    pictures = first_places(codes_of(items["image_path"]))
+    if not len(pictures):
         return []
-    chosen = np.linspace(0, len(paths) - 1, min(len(paths), _MAX_OPENED)).astype(int)
+    chosen = _spread(pictures, _MAX_OPENED)
     sizes, formats = [], collections.Counter[str]()
-    for path in paths[chosen]:
+    for path in pick(items["image_path"], chosen):
         with PIL.Image.open(path) as image:
             sizes.append(image.size)
             formats[f"{image.format}, {image.mode}"] += 1
@@ -176,7 +183,9 @@ def _pictures(items: pd.DataFrame) -> list[Table | Histogram]:
         "Format and mode of pixels",
         ("", "Pictures"),
         tuple(formats.most_common()),
-        f"Read from {len(chosen)} of {len(paths)} pictures." if len(chosen) < len(paths) else "",
+        f"Read from {len(chosen)} of {len(pictures)} pictures."
+        if len(chosen) < len(pictures)
+        else "",
     )
     return [
         histogram("Pictures by width in pixels", widths),
@@ -185,7 +194,12 @@ def _pictures(items: pd.DataFrame) -> list[Table | Histogram]:
     ]
 
 
-def _duplicates(items: pd.DataFrame, config: DataConfig) -> Table:
+def _spread(places: np.ndarray, count: int) -> list[int]:
+    """At most `count` of the places [n], at equal distances from first to last."""
+    return places[np.linspace(0, len(places) - 1, min(len(places), count)).astype(int)].tolist()
+
+
+def _duplicates(codes: dict[str, np.ndarray], config: DataConfig) -> Table:
     """Items that share a title or a picture with another product; empty ones do not count."""
     bits = max(config.near_duplicate_bits, 0)
     names = {
@@ -194,24 +208,24 @@ def _duplicates(items: pd.DataFrame, config: DataConfig) -> Table:
         "near-duplicate picture": f"a picture like it: at most {bits} of 64 bits of the perceptual "
         "hash differ, also by way of others",
     }
-    codes = shared_codes(items, bits)
     rows = []
     for kind, name in names.items():
         pairs = pd.DataFrame({"code": codes[kind], "product": codes["product"]})
-        pairs = pairs[pairs["code"] >= 0]
-        shared = pairs.groupby("code")["product"].transform("nunique") > 1
-        rows.append((name, int(shared.sum()), pairs.loc[shared, "code"].nunique()))
+        different = pairs[pairs["code"] >= 0].drop_duplicates()["code"]
+        shared = different[different.duplicated()].unique()
+        rows.append((name, int(np.isin(codes[kind], shared).sum()), len(shared)))
     return Table("", ("Shared with another product", "Items", "Groups"), tuple(rows))
 
 
-def _split(assembly: Assembly) -> tuple[Table | Histogram, ...]:
-    items, names = assembly.items, assembly.taxonomy.names
+def _split(assembly: Assembly, products: np.ndarray) -> tuple[Table | Histogram, ...]:
+    items, names = assembly.table, assembly.taxonomy.names
     rows: list[tuple[Cell, ...]] = []
     for side in _SIDES if (items["split"] == keys.UNSEEN).any() else _SIDES[:3]:
-        chosen = items[items["split"] == side]
-        classes = int((label_counts(chosen, len(names)) > 0).sum())
-        products = int(chosen["product_id"].nunique())
-        rows.append((side, len(chosen), len(chosen) / len(items), products, classes))
+        chosen = items["split"] == side
+        count = int(chosen.sum())
+        classes = int((label_counts(items["labels"][chosen], len(names)) > 0).sum())
+        different = len(np.unique(products[chosen]))
+        rows.append((side, count, count / len(items), different, classes))
     sides = Table("", ("Side", "Items", "Share", "Products", "Classes"), tuple(rows))
     kinds = tuple((leak.kind, leak.count, leak.items, leak.examples[0]) for leak in assembly.leaks)
     header = ("Shared", "How many", "Items outside training that share it with training", "Example")
@@ -219,10 +233,11 @@ def _split(assembly: Assembly) -> tuple[Table | Histogram, ...]:
     return sides, Table("Leak check", header, kinds, note), _unmeasured(items, names)
 
 
-def _unmeasured(items: pd.DataFrame, names: tuple[str, ...]) -> Table:
-    trained = label_counts(items[items["split"] == keys.TRAIN], len(names)) > 0
-    held_out = label_counts(items[items["split"] != keys.TRAIN], len(names)) > 0
-    unseen = label_counts(items[items["split"] == keys.UNSEEN], len(names)) > 0
+def _unmeasured(items: DiskTable[Item], names: tuple[str, ...]) -> Table:
+    labels, sides = items["labels"], items["split"]
+    trained = label_counts(labels[sides == keys.TRAIN], len(names)) > 0
+    held_out = label_counts(labels[sides != keys.TRAIN], len(names)) > 0
+    unseen = label_counts(labels[sides == keys.UNSEEN], len(names)) > 0
     rows = []
     for what, chosen in {
         "without held-out items: no figure speaks of them": ~held_out,
@@ -234,38 +249,42 @@ def _unmeasured(items: pd.DataFrame, names: tuple[str, ...]) -> Table:
     return Table("Classes on one side only", ("Classes", "How many", "Which"), tuple(rows))
 
 
-def _rejected(rejected: pd.DataFrame) -> Table:
-    kinds = rejected["reason"].astype(str).str.split(": ").str[0]
+def _rejected(rejected: DiskTable[Rejection]) -> Table:
+    firsts: dict[str, Rejection] = {}
+    for rejection in rejected:
+        firsts.setdefault(rejection.reason.split(": ")[0], rejection)
     rows = []
-    for reason, count in reason_counts(rejected).items():
-        first = rejected[kinds == reason].iloc[0]
-        where = f"{pathlib.PurePath(first['file']).name}, row {first['row']}"
-        rows.append((reason, count, where, first["column"], first["reason"]))
+    for kind, count in reason_counts(rejected).items():
+        first = firsts[kind]
+        where = f"{pathlib.PurePath(first.file).name}, row {first.row}"
+        rows.append((kind, count, where, first.column, first.reason))
     header = ("Reason", "Entries", "First", "Column", "In full")
     return Table("", header, tuple(rows), "" if rows else "Nothing was rejected.")
 
 
-def _attributes(items: pd.DataFrame, columns: Columns) -> Table:
+def _attributes(items: DiskTable[Item], columns: Columns) -> Table:
     rows = []
     for place, name in enumerate(columns.attributes):
-        counts = collections.Counter(cells[place] for cells in items["attributes"])
-        empty = counts.pop("", 0)
-        most = ", ".join(f"{value} ({count})" for value, count in counts.most_common(5))
-        rows.append((name, len(counts), empty, most))
+        codes = codes_of(cells[place] for cells in items["attributes"])
+        counts = np.bincount(codes[codes >= 0])
+        most = np.argsort(-counts, kind="stable")[:_MAX_VALUES]
+        examples = pick(items["attributes"], first_places(codes)[most].tolist())
+        shown = [f"{cells[place]} ({n})" for cells, n in zip(examples, counts[most], strict=True)]
+        rows.append((name, len(counts), int((codes < 0).sum()), ", ".join(shown)))
     return Table("", ("Column", "Values", "Items without", "Most frequent"), tuple(rows))
 
 
-def _samples(items: pd.DataFrame) -> tuple[Sample, ...]:
+def _samples(items: DiskTable[Item], products: np.ndarray) -> tuple[Sample, ...]:
     """Items of as many products and classes as there are, spread over the class tree."""
-    firsts = items.drop_duplicates("product_id").sort_values("label", kind="stable")
-    chosen = np.linspace(0, len(firsts) - 1, min(len(firsts), _SAMPLES)).astype(int)
-    rows: Iterable[Any] = firsts.iloc[chosen].itertuples(index=False)
+    firsts = first_places(products)
+    chosen = _spread(firsts[np.argsort(items["label"][firsts], kind="stable")], _SAMPLES)
+    sides = items["split"][chosen].tolist()
     return tuple(
         Sample(
             pathlib.Path(item.image_path) if item.image_path else None,
             item.title,
             path_names(item.class_paths),
-            item.split,
+            side,
         )
-        for item in rows
+        for item, side in zip(pick(items, chosen), sides, strict=True)
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-import statistics
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -108,8 +107,8 @@ class Summary:
 
 def histogram(title: str, values: Iterable[int]) -> Histogram:
     """Counts whole numbers ≥ 0, at least one: each number by itself, or in bins at 1, 2, 5, 10 …"""
-    numbers = sorted(int(value) for value in values)
-    smallest, largest = numbers[0], numbers[-1]
+    numbers = np.sort(np.fromiter(values, np.int64))
+    smallest, largest = int(numbers[0]), int(numbers[-1])
     if largest <= _LAST_SINGLE:
         edges = list(range(largest + 2))
     else:
@@ -122,8 +121,9 @@ def histogram(title: str, values: Iterable[int]) -> Histogram:
         for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)
         if high > smallest and low <= largest
     ]
-    median = statistics.median(numbers)
-    return Histogram(title, tuple(bins), f"Median {median:g}; from {smallest} to {largest}.")
+    return Histogram(
+        title, tuple(bins), f"Median {np.median(numbers):g}; from {smallest} to {largest}."
+    )
 
 
 def cell_text(cell: Cell) -> str:

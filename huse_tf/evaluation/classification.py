@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from sklearn.metrics import f1_score
 
+from huse_tf.evaluation.class_ranking import ranking_figures
 from huse_tf.evaluation.multi_label import multi_label_figures
 
 # Weights of the image that are tried; 0 and 1 are the single modalities.
@@ -67,8 +70,19 @@ def fuse_present(
         image_mask, text_mask: [n] bool, one of them true for each item.
         weight: the image's share.
     """
-    fused = fuse(image_probabilities, text_probabilities, weight)
-    without_text = np.where(image_mask[:, None], fused, text_probabilities)
+    both = fuse(image_probabilities, text_probabilities, weight)
+    return where_complete(both, image_probabilities, text_probabilities, image_mask, text_mask)
+
+
+def where_complete(
+    both: np.ndarray,
+    image_probabilities: np.ndarray,
+    text_probabilities: np.ndarray,
+    image_mask: np.ndarray,
+    text_mask: np.ndarray,
+) -> np.ndarray:
+    """[n, K] `both` for items with image and text, and the one that is there for the others."""
+    without_text = np.where(image_mask[:, None], both, text_probabilities)
     return np.where(text_mask[:, None], without_text, image_probabilities)
 
 
@@ -135,6 +149,19 @@ def bagged_fusion_weight(
     return float(((best @ FUSION_WEIGHTS) / best.sum(axis=1)).mean())
 
 
+def availability_patterns(image_mask: np.ndarray, text_mask: np.ndarray) -> dict[str, np.ndarray]:
+    """[n] bool by name of what items have, for each pattern that occurs; none if all have both."""
+    complete = image_mask & text_mask
+    if complete.all():
+        return {}
+    patterns = {
+        "image_and_text": complete,
+        "image_only": image_mask & ~text_mask,
+        "text_only": text_mask & ~image_mask,
+    }
+    return {name: rows for name, rows in patterns.items() if rows.any()}
+
+
 def classification_metrics(
     image_probabilities: np.ndarray,
     text_probabilities: np.ndarray,
@@ -142,6 +169,8 @@ def classification_metrics(
     text_mask: np.ndarray,
     labels: np.ndarray,
     weight: float,
+    fused: np.ndarray | None = None,
+    correct_sets: Mapping[int, np.ndarray] | None = None,
 ) -> dict[str, float]:
     """The figures of image, text and fused prediction, by metric path.
 
@@ -155,39 +184,39 @@ def classification_metrics(
         image_mask, text_mask: [n] bool, one of them true for each item.
         labels: [n] class ids, or [n, K] multi-hot.
         weight: the image's share, tuned on other items than these.
+        fused: [n, K] of a model that fuses image and text itself; `weight` is not used then.
+        correct_sets: for each k of hierarchical precision, [K, K] bool (`Taxonomy.correct_sets`).
     """
-    fused = fuse_present(image_probabilities, text_probabilities, image_mask, text_mask, weight)
-    metrics = {"classification/fusion_weight": float(weight)}
+    metrics = {}
+    if fused is None:
+        fused = fuse_present(image_probabilities, text_probabilities, image_mask, text_mask, weight)
+        metrics["classification/fusion_weight"] = float(weight)
     parts = {
         "image": (image_probabilities, image_mask),
         "text": (text_probabilities, text_mask),
         "fused": (fused, image_mask | text_mask),
     }
-    complete = image_mask & text_mask
-    if not complete.all():
-        patterns = {
-            "image_and_text": complete,
-            "image_only": image_mask & ~text_mask,
-            "text_only": text_mask & ~image_mask,
-        }
-        for name, rows in patterns.items():
-            if rows.any():
-                parts[f"fused/{name}"] = (fused, rows)
-                metrics[f"classification/fused/{name}/items"] = float(rows.sum())
+    for name, rows in availability_patterns(image_mask, text_mask).items():
+        parts[f"fused/{name}"] = (fused, rows)
+        metrics[f"classification/fused/{name}/items"] = float(rows.sum())
     for name, (probabilities, rows) in parts.items():
         if rows.any():
-            for figure, value in _figures(probabilities[rows], labels[rows]).items():
+            for figure, value in _figures(
+                probabilities[rows], labels[rows], correct_sets or {}
+            ).items():
                 metrics[f"classification/{name}/{figure}"] = value
     return metrics
 
 
-def _figures(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    if labels.ndim == 1:
-        return {
-            "accuracy": accuracy(probabilities, labels),
-            "macro_f1": macro_f1(probabilities, labels),
-        }
+def _figures(
+    probabilities: np.ndarray, labels: np.ndarray, correct_sets: Mapping[int, np.ndarray]
+) -> dict[str, float]:
+    ranking = ranking_figures(probabilities, labels, correct_sets)
+    if labels.ndim == 2:
+        return ranking | multi_label_figures(probabilities, labels)
+    ranking.pop("hit_at_1", None)  # under its usual name
     return {
-        "hit_at_1": float(np.mean(hits(probabilities, labels))),
-        **multi_label_figures(probabilities, labels),
+        "accuracy": accuracy(probabilities, labels),
+        "macro_f1": macro_f1(probabilities, labels),
+        **ranking,
     }

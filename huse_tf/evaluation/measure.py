@@ -13,12 +13,21 @@ from huse_tf import keys
 from huse_tf.config import EvaluationConfig
 from huse_tf.data.taxonomy import Taxonomy
 from huse_tf.evaluation.classification import (
+    availability_patterns,
     bagged_fusion_weight,
     classification_metrics,
     fuse_present,
     tune_fusion_weight,
+    where_complete,
 )
-from huse_tf.evaluation.retrieval import Gallery, all_retrieval_metrics, text_gallery
+from huse_tf.evaluation.pairs import pair_metrics, score_of_embeddings
+from huse_tf.evaluation.retrieval import (
+    Gallery,
+    all_retrieval_metrics,
+    pattern_metrics,
+    text_gallery,
+)
+from huse_tf.evaluation.zero_shot import zero_shot_metrics
 
 _ITEMS_A_BATCH = 1024
 
@@ -33,6 +42,9 @@ class Predictions:
             items have several classes each class has a probability of its own.
         image_mask, text_mask: [n] bool, whether the item has the modality.
         multi_label: whether items have several classes.
+        fused_probabilities: [n, K] of a model that fuses image and text itself, likewise; only those
+            of items with both say anything. None for other models.
+        contributions: [n, 2] >= 0, how much image and text contribute to them, or None.
     """
 
     image_embedding: np.ndarray
@@ -42,16 +54,27 @@ class Predictions:
     image_mask: np.ndarray
     text_mask: np.ndarray
     multi_label: bool = False
+    fused_probabilities: np.ndarray | None = None
+    contributions: np.ndarray | None = None
 
-    def fused(self, weight: float) -> np.ndarray:
-        """[n, K] weighted mean of the two, or the one that is there; `weight` is the image's share."""
-        return fuse_present(
-            self.image_probabilities,
-            self.text_probabilities,
-            self.image_mask,
-            self.text_mask,
-            weight,
-        )
+    @property
+    def complete(self) -> np.ndarray:
+        """[n] bool: which items have image and text."""
+        return self.image_mask & self.text_mask
+
+    def fused(self, weight: float | None) -> np.ndarray:
+        """[n, K] of both, or of the one that is there.
+
+        Args:
+            weight: the image's share in the weighted mean of the two; not used where the model fuses
+                them itself.
+        """
+        single = self.image_probabilities, self.text_probabilities, self.image_mask, self.text_mask
+        if self.fused_probabilities is not None:
+            return where_complete(self.fused_probabilities, *single)
+        if weight is None:
+            raise ValueError("This model's image and text are fused by a weight.")
+        return fuse_present(*single, weight)
 
 
 def predict(
@@ -76,6 +99,8 @@ def predict(
         image_mask,
         text_mask,
         multi_label,
+        probabilities(outputs[keys.FUSED_LOGITS]) if keys.FUSED_LOGITS in outputs else None,
+        outputs.get(keys.MODALITY_WEIGHTS),
     )
 
 
@@ -125,12 +150,15 @@ def galleries(predictions: Predictions, items: pd.DataFrame) -> tuple[Gallery, G
     return image, text_gallery(text, items["text"].iloc[text.items].tolist())
 
 
-def final_fusion_weight(predictions: Predictions, items: pd.DataFrame) -> float:
+def final_fusion_weight(predictions: Predictions, items: pd.DataFrame) -> float | None:
     """The image's share in fused predictions from here on, chosen on validation items that are complete.
 
-    One half where none is complete. While training, `measure` makes a quicker, noisier choice.
+    One half where none is complete; None for a model that fuses image and text itself. While
+    training, `measure` makes a quicker, noisier choice.
     """
-    complete = predictions.image_mask & predictions.text_mask
+    if predictions.fused_probabilities is not None:
+        return None
+    complete = predictions.complete
     if not complete.any():
         return 0.5
     return bagged_fusion_weight(
@@ -147,6 +175,7 @@ def measure(
     taxonomy: Taxonomy,
     config: EvaluationConfig,
     fusion_weight: float | None = None,
+    seen: np.ndarray | None = None,
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Every metric of `predictions`, by metric path.
 
@@ -157,27 +186,31 @@ def measure(
         config: the cut-offs.
         fusion_weight: the image's share in the fused prediction; None tunes it on those of these
             very items that are complete, which is for validation items only. It is one half where
-            none is complete.
+            none is complete. A model that fuses image and text itself has none, but the metrics
+            `contribution/image` and `contribution/text`, means over the complete items.
+        seen: [K] bool, whether training met the class, for items of unseen classes and models whose
+            logits speak of those: adds `zero_shot_metrics`.
 
     Returns:
-        (metrics, undefined): see `all_retrieval_metrics`.
+        (metrics, undefined): see `all_retrieval_metrics`, and `pair_metrics` for those by pairs.
     """
     labels = true_classes(predictions, items)
     image, text = predictions.image_probabilities, predictions.text_probabilities
     masks = predictions.image_mask, predictions.text_mask
+    complete, own_fusion = predictions.complete, predictions.fused_probabilities is not None
     if fusion_weight is None:
-        complete = np.logical_and(*masks)
         fusion_weight = 0.5
-        if complete.any():
+        if complete.any() and not own_fusion:
             fusion_weight = tune_fusion_weight(image[complete], text[complete], labels[complete])
     # A catalogue of few classes cannot fill a set of k; those cut-offs say nothing there.
     cut_offs = [k for k in config.precision_at if k <= len(taxonomy.classes)]
+    correct_sets = {k: taxonomy.correct_sets(k) for k in cut_offs}
+    sides = galleries(predictions, items)
     retrieval, undefined = all_retrieval_metrics(
-        *galleries(predictions, items),
-        {k: taxonomy.correct_sets(k) for k in cut_offs},
-        config.recall_at,
-        config.query_chunk,
+        *sides, correct_sets, config.recall_at, config.query_chunk
     )
+    patterns = availability_patterns(*masks)
+    retrieval |= pattern_metrics(*sides, patterns, config.recall_at, config.query_chunk)
     for k in set(config.precision_at) - set(cut_offs):
         undefined[f"hierarchical_precision_at_{k}"] = (
             f"there are only {len(taxonomy.classes)} classes"
@@ -185,5 +218,37 @@ def measure(
     for name, mask in zip((keys.IMAGE, keys.TEXT), masks, strict=True):
         if not mask.any():
             undefined[f"classification/{name}"] = f"every item lacks its {name}"
-    classification = classification_metrics(image, text, *masks, labels, fusion_weight)
-    return classification | retrieval, undefined
+    classification = classification_metrics(
+        image,
+        text,
+        *masks,
+        labels,
+        fusion_weight,
+        predictions.fused(None) if own_fusion else None,
+        correct_sets,
+    )
+    zero_shot = {}
+    if seen is not None:
+        scores = {keys.IMAGE: image, keys.TEXT: text, "fused": predictions.fused(fusion_weight)}
+        zero_shot = zero_shot_metrics(scores, labels, seen, correct_sets)
+    pairs, unpaired = pair_metrics(
+        score_of_embeddings(predictions.image_embedding, predictions.text_embedding),
+        pd.factorize(items["product_id"])[0],
+        labels,
+        items["text"].tolist(),
+        complete,
+        config,
+    )
+    figures = classification | _contributions(predictions) | retrieval | zero_shot | pairs
+    return figures, undefined | unpaired
+
+
+def _contributions(predictions: Predictions) -> dict[str, float]:
+    """`contribution/image` and `contribution/text`, over the complete items, where the model tells."""
+    if predictions.contributions is None or not predictions.complete.any():
+        return {}
+    means = predictions.contributions[predictions.complete].mean(axis=0)
+    return {
+        f"contribution/{name}": float(mean)
+        for name, mean in zip((keys.IMAGE, keys.TEXT), means, strict=True)
+    }

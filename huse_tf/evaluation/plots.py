@@ -162,6 +162,92 @@ def distance_map(name: str, distances: np.ndarray, names: Sequence[str] | None) 
     )
 
 
+@matplotlib.rc_context(_STYLE)
+def dots(name: str, panels: Mapping[str, Mapping[str, tuple[float, float]]]) -> Markup:
+    """Means with their spreads as dots with whiskers, a panel side by side for each metric.
+
+    Args:
+        name: of the figure; unique on the page.
+        panels: by title, (mean, spread) by row; the rows of all panels share one axis.
+    """
+    rows = list(dict.fromkeys(row for panel in panels.values() for row in panel))
+    height = 1.0 + 0.26 * len(rows)
+    figure = Figure(figsize=(2.4 + 2.0 * len(panels), height), layout="constrained")
+    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (title, panel) in zip(grid, panels.items(), strict=True):
+        places = [rows.index(row) for row in panel]
+        means, spreads = zip(*panel.values(), strict=True)
+        axes.errorbar(means, places, xerr=spreads, fmt="o", markersize=4, linewidth=1)
+        axes.set_title(title, fontsize=10)
+        axes.grid(color=_INK, alpha=0.12)
+    grid[0].set_yticks(range(len(rows)), [_short(row) for row in rows])
+    grid[0].set_ylim(len(rows) - 0.5, -0.5)
+    return _svg(figure, name, f"{', '.join(panels)} of {len(rows)} methods, as in the table.")
+
+
+@matplotlib.rc_context(_STYLE)
+def labelled_points(
+    name: str, places: Mapping[str, tuple[float, float]], across: str, up: str
+) -> Markup:
+    """Points with their names beside them.
+
+    Args:
+        name: of the figure; unique on the page.
+        places: (across, up) by name.
+        across, up: what the axes are.
+    """
+    figure = Figure(figsize=(7.6, 5.2), layout="constrained")
+    axes = figure.subplots()
+    for index, (label, (x, y)) in enumerate(places.items()):
+        axes.plot(x, y, "o", markersize=5, color=_PALETTE[index % len(_PALETTE)])
+        axes.annotate(_short(label), (x, y), xytext=(5, 3), textcoords="offset points", fontsize=9)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
+    axes.margins(x=0.12)
+    axes.grid(color=_INK, alpha=0.12)
+    told = "; ".join(f"{label} {x:.3f}, {y:.3f}" for label, (x, y) in places.items())
+    return _svg(figure, name, f"{across} against {up}: {told}.")
+
+
+@matplotlib.rc_context(_STYLE)
+def bars(name: str, values: Mapping[str, float], label: str) -> Markup:
+    """A bar with its number for each value.
+
+    Args:
+        name: of the figure; unique on the page.
+        values: >= 0, by what they are of.
+        label: of the axis of the values.
+    """
+    figure = Figure(figsize=(5.2, 1.0 + 0.45 * len(values)), layout="constrained")
+    axes = figure.subplots()
+    drawn = axes.barh([_short(each) for each in values], [*values.values()], color=_PALETTE[0])
+    axes.bar_label(drawn, fmt="%.3f", padding=3)
+    axes.invert_yaxis()
+    axes.margins(x=0.15)
+    axes.set_xlabel(label)
+    told = ", ".join(f"{each} {value:.3f}" for each, value in values.items())
+    return _svg(figure, name, f"{label}: {told}.")
+
+
+@matplotlib.rc_context(_STYLE)
+def histogram(name: str, values: np.ndarray, label: str) -> Markup:
+    """How many of n items have which value.
+
+    Args:
+        name: of the figure; unique on the page.
+        values: [n] in [0, 1].
+        label: of the axis of the values.
+    """
+    figure = Figure(figsize=(5.2, 3.0), layout="constrained")
+    axes = figure.subplots()
+    axes.hist(values, bins=20, range=(0, 1), color=_PALETTE[0])
+    axes.set_xlabel(label)
+    axes.set_ylabel("items")
+    low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
+    told = f"a tenth below {low:.3f}, half below {middle:.3f}, a tenth above {high:.3f}"
+    return _svg(figure, name, f"{label} of {len(values)} items: {told}.")
+
+
 def _matrix(strengths: np.ndarray, names: Sequence[str] | None) -> tuple[Figure, Axes]:
     """A square of coloured cells [K, K], the colour's strength in [0, 1], with names at the axes."""
     size = len(strengths)

@@ -35,6 +35,9 @@ _PANELS = (
     ("Training losses", r"loss/(?P<name>.+)"),
     ("Validation accuracy", r"classification/(?P<name>\w+)/accuracy"),
     ("Validation hit@1", r"classification/(?P<name>\w+)/hit_at_1"),
+    ("Task weights", r"weight/(?P<name>.+)"),
+    ("Validation accuracy and AUC, pairs", r"pairs/(?P<name>(?:same_class/)?(?:accuracy|auc))"),
+    ("Contributions", r"contribution/(?P<name>\w+)"),
     ("Validation mAP, same class", r"(?P<name>\w+_to_\w+)/class/mean_average_precision"),
     ("Validation mAP, same product", r"(?P<name>\w+_to_\w+)/item/mean_average_precision"),
 )
@@ -49,6 +52,9 @@ _SUMMARY = (
     ("Image → text, same class, mAP", "image_to_text/class/mean_average_precision"),
     ("Text → image, same class, mAP", "text_to_image/class/mean_average_precision"),
     ("Text → image, same product, R@10", "text_to_image/item/recall_at_10"),
+    ("Pairs told from mismatched ones", "pairs/accuracy"),
+    ("Image → text, rank@1 of 101", "pairs/image_to_text/rank_at_1"),
+    ("Text → image, rank@1 of 101", "pairs/text_to_image/rank_at_1"),
 )
 # Figures of a classification, those of one and those of several classes an item.
 _CLASSIFICATION = {
@@ -110,6 +116,7 @@ class Report:
         class_distances: [K, K] the class graph.
         labels: [n] true class ids, or [n, K] multi-hot where items have several classes.
         probabilities: [n, K] under "image", "text" and "fused"; NaN where the item lacks the modality.
+            Empty for a model that scores pairs and knows no classes.
         counts: what -> how many (rows, items by split, products ...), in the order shown.
         rejected: reason -> number of rows.
         protocol: sentences on how these data were split and read, beside those of the template.
@@ -119,6 +126,8 @@ class Report:
         embedding_map: over the n items, or None to leave it out.
         settings: section -> setting -> value.
         versions: package -> version.
+        contributions: modality -> [m] >= 0, how much it contributes to the fused prediction of each
+            item that has all; empty where the model does not tell.
     """
 
     title: str
@@ -139,6 +148,7 @@ class Report:
     embedding_map: EmbeddingMap | None
     settings: Mapping[str, Mapping[str, Any]]
     versions: Mapping[str, str]
+    contributions: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 def write_report(path: pathlib.Path, report: Report) -> None:
@@ -153,6 +163,7 @@ def write_report(path: pathlib.Path, report: Report) -> None:
         report=report,
         tasks=TASKS,
         sources=_sources(report),
+        patterns=_patterns(report),
         figures={
             figure: name
             for figure, name in _CLASSIFICATION.items()
@@ -160,11 +171,13 @@ def write_report(path: pathlib.Path, report: Report) -> None:
         },
         summary=[(name, report.metrics[key]) for name, key in _SUMMARY if key in report.metrics],
         curves=_curves(report),
+        contributions=_contributions(report),
         recall_at=_cut_offs(report, r"\w+/\w+/recall_at_(\d+)"),
+        rank_at=_cut_offs(report, r"pairs/\w+/rank_at_(\d+)"),
         precision_at=_cut_offs(report, r"\w+/hierarchical_precision_at_(\d+)"),
         embedding_map=_map(report),
         class_graph=class_graph_section(report.class_distances, report.class_names),
-        **_confusion(report),
+        **(_confusion(report) if report.probabilities else {}),
     )
     files.write_text(path, html)
 
@@ -186,6 +199,21 @@ def _verdict(report: Report, query: Card, card: Card) -> str:
         return "right"
     tops, wanted = ({report.top_levels[c] for c in each.labels} for each in (card, query))
     return "near" if tops & wanted else "wrong"
+
+
+def _patterns(report: Report) -> list[tuple[str, str, str]]:
+    """(path, task, name) of retrieval by the queries of each pattern of what items have."""
+    names = {
+        "image_and_text": "image and text",
+        "image_only": "image only",
+        "text_only": "text only",
+    }
+    return [
+        (f"{task}/{pattern}", task, name)
+        for task in TASKS
+        for pattern, name in names.items()
+        if f"{task}/{pattern}/class/queries" in report.metrics
+    ]
 
 
 def _sources(report: Report) -> list[tuple[str, str, int]]:
@@ -223,6 +251,18 @@ def _curves(report: Report) -> list[tuple[str, Markup]]:
             figure = plots.curves(f"curves{len(panels)}", epochs, series, report.best_epoch)
             panels.append((title, figure))
     return panels
+
+
+def _contributions(report: Report) -> list[Markup]:
+    """The mean of each modality, and where items differ the first one's distribution."""
+    if not report.contributions:
+        return []
+    means = {name: float(values.mean()) for name, values in report.contributions.items()}
+    figures = [plots.bars("contributions", means, "contribution")]
+    name, values = next(iter(report.contributions.items()))
+    if np.ptp(values) > 1e-3:
+        figures.append(plots.histogram("shares", values, f"contribution of the {name}"))
+    return figures
 
 
 def _map(report: Report) -> Markup | None:

@@ -125,6 +125,35 @@ def retrieval_metrics(
         `queries`, `queries_without_relevant`: counts. If `queries` is 0, only the counts are there.
     """
 
+    rows, ranks, precisions = query_ranks(queries, candidates, relevance, same_modality, chunk)
+    metrics = {
+        "queries": float(len(rows)),
+        "queries_without_relevant": float(len(queries) - len(rows)),
+    }
+    if len(rows):
+        metrics |= {f"recall_at_{k}": float(np.mean(ranks <= k)) for k in recall_at}
+        metrics["median_rank"] = float(np.median(ranks))
+        metrics["mean_average_precision"] = float(np.mean(precisions))
+    return metrics
+
+
+def query_ranks(
+    queries: Gallery,
+    candidates: Gallery,
+    relevance: Relevance,
+    same_modality: bool,
+    chunk: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `retrieval_metrics` is the mean of, for each query that has a relevant candidate.
+
+    Args:
+        queries, candidates, relevance, same_modality, chunk: as for `retrieval_metrics`.
+
+    Returns:
+        ([m] places of these queries, [m] rank from 1 of the first relevant candidate, [m] average
+        precision in (0, 1]).
+    """
+
     def is_relevant(rows: slice) -> np.ndarray:
         if relevance == "item":
             return queries.products[rows, None] == candidates.products
@@ -132,22 +161,14 @@ def retrieval_metrics(
             return queries.labels[rows, None] == candidates.labels
         return queries.labels[rows] @ candidates.labels.T > 0
 
-    first_ranks, precisions = [], []
-    for keys in _keys(queries, candidates, same_modality, chunk, is_relevant):
+    found, first_ranks, precisions = [], [], []
+    for start, keys in _keys(queries, candidates, same_modality, chunk, is_relevant):
         keys.sort(axis=1)
-        first_rank, average_precision = _rank_figures((keys & 1).astype(bool))
+        rows, first_rank, average_precision = _rank_figures((keys & 1).astype(bool))
+        found.append(rows + start)
         first_ranks.append(first_rank)
         precisions.append(average_precision)
-    ranks = np.concatenate(first_ranks)
-    metrics = {
-        "queries": float(len(ranks)),
-        "queries_without_relevant": float(len(queries) - len(ranks)),
-    }
-    if len(ranks):
-        metrics |= {f"recall_at_{k}": float(np.mean(ranks <= k)) for k in recall_at}
-        metrics["median_rank"] = float(np.median(ranks))
-        metrics["mean_average_precision"] = float(np.mean(np.concatenate(precisions)))
-    return metrics
+    return np.concatenate(found), np.concatenate(first_ranks), np.concatenate(precisions)
 
 
 def hierarchical_precision(
@@ -158,7 +179,21 @@ def hierarchical_precision(
     same_modality: bool,
     chunk: int,
 ) -> float:
-    """Mean over all queries of the share of the first k whose class is correct (HUSE; DeViSE).
+    """Mean over all queries of `hierarchical_precisions`; arguments as there."""
+    return float(
+        np.mean(hierarchical_precisions(queries, candidates, correct_set, k, same_modality, chunk))
+    )
+
+
+def hierarchical_precisions(
+    queries: Gallery,
+    candidates: Gallery,
+    correct_set: np.ndarray,
+    k: int,
+    same_modality: bool,
+    chunk: int,
+) -> np.ndarray:
+    """[n] for each query the share of the first k whose class is correct (HUSE; DeViSE).
 
     Divided by k even where there are fewer candidates: an empty place is a wrong one.
 
@@ -176,12 +211,12 @@ def hierarchical_precision(
         united = queries.labels[rows] @ correct_set.astype(np.float32) > 0
         return united.astype(np.float32) @ candidates.labels.T > 0
 
-    hits = 0
-    for keys in _keys(queries, candidates, same_modality, chunk, is_correct):
+    shares = []
+    for _, keys in _keys(queries, candidates, same_modality, chunk, is_correct):
         if k < len(candidates):
             keys = np.partition(keys, k - 1, axis=1)[:, :k]
-        hits += int(np.sum(keys & 1))
-    return hits / (k * len(queries))
+        shares.append(np.sum(keys & 1, axis=1) / k)
+    return np.concatenate(shares)
 
 
 def all_retrieval_metrics(
@@ -232,14 +267,50 @@ def all_retrieval_metrics(
     return metrics, undefined
 
 
+def pattern_metrics(
+    image: Gallery,
+    text: Gallery,
+    patterns: Mapping[str, np.ndarray],
+    recall_at: Sequence[int],
+    chunk: int,
+) -> dict[str, float]:
+    """The metrics of the four tasks once more, for the queries of each pattern of what items have.
+
+    Candidates are the whole galleries. Patterns that no query has are left out.
+
+    Args:
+        image, text, recall_at, chunk: as for `all_retrieval_metrics`.
+        patterns: name -> [items] bool, which items have it, by the galleries' `items`.
+
+    Returns:
+        Metrics such as `image_to_text/image_only/class/recall_at_10`.
+    """
+    galleries = {"image": image, "text": text}
+    metrics: dict[str, float] = {}
+    for pattern, members in patterns.items():
+        for source, asked in galleries.items():
+            queries = asked[np.flatnonzero(members[asked.items])]
+            for target, candidates in galleries.items():
+                if not len(queries) or not len(candidates):
+                    continue
+                path = f"{source}_to_{target}/{pattern}"
+                same = source == target
+                for relevance in typing.get_args(Relevance):
+                    figures = retrieval_metrics(
+                        queries, candidates, relevance, same, recall_at, chunk
+                    )
+                    metrics |= {f"{path}/{relevance}/{name}": v for name, v in figures.items()}
+    return metrics
+
+
 def _keys(
     queries: Gallery,
     candidates: Gallery,
     same_modality: bool,
     chunk: int,
     is_relevant: Callable[[slice], np.ndarray],
-) -> Iterator[np.ndarray]:
-    """Sort keys [rows, candidates] int32 of each chunk of queries; the lowest bit says relevant.
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Each chunk's first query, and sort keys [rows, candidates] int32; the lowest bit says relevant.
 
     Ascending keys are descending scores, and of equal scores the irrelevant come first.
     """
@@ -252,11 +323,11 @@ def _keys(
         keys |= is_relevant(rows)
         if same_modality:
             keys[queries.items[rows, None] == candidates.items] = _EXCLUDED
-        yield keys
+        yield start, keys
 
 
-def _rank_figures(relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First relevant rank and average precision of the queries that have a relevant candidate.
+def _rank_figures(relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Places, first relevant rank and average precision of the queries with a relevant candidate.
 
     Args:
         relevant: [rows, candidates] bool, in the order of the ranks.
@@ -267,5 +338,5 @@ def _rank_figures(relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     starts = np.cumsum(counts) - counts
     hits = np.arange(len(rows)) - starts[rows] + 1
     precisions = np.bincount(rows, weights=hits / (columns + 1), minlength=len(relevant))
-    found = counts > 0
-    return columns[starts[found]] + 1, precisions[found] / counts[found]
+    found = np.flatnonzero(counts)
+    return found, columns[starts[found]] + 1, precisions[found] / counts[found]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 
 def summary_table(metrics: Mapping[str, float]) -> str:
-    """Classification by modality and class retrieval by task, as plain text.
+    """Classification by modality and class retrieval by task, or for a pair scorer how it ranks.
 
     The fused prediction comes again for each pattern of what items have, where something is missing.
 
@@ -18,6 +18,8 @@ def summary_table(metrics: Mapping[str, float]) -> str:
         cells = (f"{metrics[path]:8.3f}" if path in metrics else f"{'-':>8}" for path in paths)
         return f"{name:<16}" + "".join(cells)
 
+    if "pairs/accuracy" in metrics:
+        return _pair_table(row)
     multi_label = "classification/fused/hit_at_1" in metrics
     lines = [f"{'Held-out items':<16}{'hit@1' if multi_label else 'accuracy':>8}{'macroF1':>8}"]
     patterns = [f"fused/{name}" for name in ("image_and_text", "image_only", "text_only")]
@@ -41,4 +43,35 @@ def summary_table(metrics: Mapping[str, float]) -> str:
                     f"{task}/hierarchical_precision_at_5",
                 )
             )
+    if "zero_shot/all/candidates" in metrics:
+        lines += _zero_shot(metrics, row)
     return "\n".join(lines)
+
+
+def _pair_table(row: Callable[..., str]) -> str:
+    """Accuracy and ranks; the others of a pair are of any class, or of the same one."""
+    names = ("accuracy", "AUC", "I>T @1", "I>T @5", "T>I @1", "T>I @5", "luck @1", "luck @5")
+    figures = (
+        "accuracy",
+        "auc",
+        *(f"{way}/rank_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5)),
+        "chance_rank_at_1",
+        "chance_rank_at_5",
+    )
+    lines = [f"{'Held-out pairs':<16}" + "".join(f"{name:>8}" for name in names)]
+    for name, prefix in (("any class", "pairs"), ("same class", "pairs/same_class")):
+        lines.append(row(name, *(f"{prefix}/{figure}" for figure in figures)))
+    return "\n".join(lines)
+
+
+def _zero_shot(metrics: Mapping[str, float], row: Callable[..., str]) -> list[str]:
+    """Items of unseen classes, told among these only and among all classes."""
+    lines = []
+    for protocol, title in (("unseen_only", "Among {} unseen"), ("all", "Among all {}")):
+        title = title.format(int(metrics[f"zero_shot/{protocol}/candidates"]))
+        lines += ["", f"{title:<16}" + "".join(f"{n:>8}" for n in ("hit@1", "hit@5", "HP@5"))]
+        for source in ("image", "text", "fused"):
+            path = f"zero_shot/{protocol}/{source}"
+            names = ("hit_at_1", "hit_at_5", "hierarchical_precision_at_5")
+            lines.append(row(source, *(f"{path}/{name}" for name in names)))
+    return lines

@@ -115,6 +115,12 @@ def _by_name(paths: Sequence[ClassPath], encode: Encode) -> np.ndarray:
     return _cosine_distances(encode(unique_names(paths)))
 
 
+def class_embeddings(paths: Sequence[ClassPath], encode: Encode) -> np.ndarray:
+    """[K, dim] float32 of unit norm: the classes by the names that "name" compares (psi of eq. 4)."""
+    embeddings = np.asarray(encode(unique_names(paths)), np.float32)
+    return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+
+
 def unique_names(paths: Sequence[ClassPath]) -> list[str]:
     """The shortest end of each path that no other path has: leaf, "parent leaf", and so on."""
     return [" ".join(end) for end in distinct_ends(paths)]

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from huse_tf.errors import unknown_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from huse_tf.features.class_graph import Encode
     from huse_tf.features.encoder import Encoder
 
 # Name -> class that is made from the whole spec, `NAME` or `NAME:ARGUMENT`.
@@ -15,6 +18,7 @@ IMAGE_ENCODERS = {
     "efficientnet_lite0": "huse_tf.features.efficientnet_lite0:EfficientNetLite0",
     "keras_applications": "huse_tf.features.keras_applications:KerasApplication",
     "keras_hub": "huse_tf.features.keras_hub_image:KerasHubImage",
+    "patches": "huse_tf.features.patches:Patches",
     "pixels": "huse_tf.features.pixels:Pixels",
     "saved_model": "huse_tf.features.saved_model:SavedModel",
     "tf_hub": "huse_tf.features.saved_model:HubModel",
@@ -26,7 +30,13 @@ TEXT_ENCODERS = {
     "saved_model": "huse_tf.features.saved_model:SavedModel",
     "tf_hub": "huse_tf.features.saved_model:HubModel",
     "tfidf": "huse_tf.features.tfidf:TfIdf",
+    "tokens": "huse_tf.features.tokens:Tokens",
     "word_cnn": "huse_tf.features.word_cnn:WordIds",
+}
+# For class names only, beside all text encoders. Name -> function that learns (see `class_encoder`).
+CLASS_ENCODERS = {
+    "random": "huse_tf.features.random_vectors:random_vectors",
+    "skip_gram": "huse_tf.features.skip_gram:skip_gram",
 }
 
 
@@ -59,6 +69,24 @@ def make_text_encoder(spec: str, state: dict[str, Any] | None = None) -> Encoder
     if state is not None:
         encoder.restore(state)
     return encoder
+
+
+def class_encoder(spec: str) -> Callable[..., Encode] | None:
+    """What learns vectors of class names under this spec; None where a text encoder gives them.
+
+    Returns:
+        A function of (spec, texts of the training items, paths of all classes) to a function from
+        n names to [n, dim] vectors.
+
+    Raises:
+        UserError: unknown name.
+    """
+    name = spec.partition(":")[0]
+    if name in CLASS_ENCODERS:
+        return pkgutil.resolve_name(CLASS_ENCODERS[name])
+    if "+" not in spec and name not in TEXT_ENCODERS:
+        raise unknown_name("class encoder", name, CLASS_ENCODERS | TEXT_ENCODERS)
+    return None
 
 
 def _make(what: str, spec: str, table: dict[str, str]) -> Encoder:

@@ -50,13 +50,20 @@ def load(layers: int = 1) -> TextBackbone:
     Raises:
         UserError: the package with the weights is not installed, or is another one.
     """
+    digest = sha256(WEIGHTS_SHA256, VOCABULARY_SHA256)
+    return TextBackbone(load_backbone(), load_tokenizer(), digest, layers, lowercase=True)
+
+
+def load_backbone() -> keras_hub.models.BertBackbone:
+    """The bare network, with its weights. Raises UserError as `load`."""
     weights = package_file(PACKAGE, REQUIREMENT, "model/model.safetensors", WEIGHTS_SHA256)
-    vocabulary = package_file(PACKAGE, REQUIREMENT, "model/vocab.txt", VOCABULARY_SHA256)
     # keras-hub reads the layout of Hugging Face from a local folder, and raises on a tensor that
     # it lacks; tests/features/test_minilm.py shows that no tensor of the file is left over.
-    backbone = keras_hub.models.BertBackbone.from_preset(str(weights.parent))
-    tokenizer = keras_hub.tokenizers.BertTokenizer(
-        vocabulary.read_text(encoding="utf-8").splitlines(), strip_accents=True
-    )
-    digest = sha256(WEIGHTS_SHA256, VOCABULARY_SHA256)
-    return TextBackbone(backbone, tokenizer, digest, layers, lowercase=True)
+    return keras_hub.models.BertBackbone.from_preset(str(weights.parent))
+
+
+def load_tokenizer() -> keras_hub.tokenizers.BertTokenizer:
+    """The tokenizer of the network; texts must come in lower case. Raises UserError as `load`."""
+    vocabulary = package_file(PACKAGE, REQUIREMENT, "model/vocab.txt", VOCABULARY_SHA256)
+    pieces = vocabulary.read_text(encoding="utf-8").splitlines()
+    return keras_hub.tokenizers.BertTokenizer(pieces, strip_accents=True)

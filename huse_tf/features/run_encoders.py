@@ -11,7 +11,6 @@ import numpy as np
 
 from huse_tf import files
 from huse_tf.config import FeatureConfig
-from huse_tf.errors import UserError
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.encoders import make_image_encoder, make_text_encoder
 from huse_tf.features.extract import Input, extract
@@ -108,39 +107,3 @@ def _precomputed(spec: str) -> Precomputed | None:
     """The features of `precomputed:FILE`; None for the names of encoders."""
     name, _, file = spec.partition(":")
     return Precomputed(pathlib.Path(file)) if name == "precomputed" else None
-
-
-def encode_class_names(
-    config: FeatureConfig, names: list[str], training_texts: Sequence[str]
-) -> np.ndarray:
-    """[names, dim] vectors of class names by --class_encoder.
-
-    Args:
-        config: the encoder's name, and where its cache lies.
-        names: of the classes.
-        training_texts: what an encoder with a vocabulary learns it from.
-
-    Raises:
-        UserError: the encoder gives word ids, or knows no word of a name.
-    """
-    encoder = make_text_encoder(config.class_encoder)
-    encoder.fit(training_texts)
-    if encoder.feature_spec.vocabulary_size is not None:
-        raise UserError(
-            "--class_encoder must give vectors of fixed meaning, to measure how far apart class "
-            f"names are. Received: {config.class_encoder!r}, which gives word ids."
-        )
-    vectors = extract(
-        encoder,
-        names,
-        cache_dir=pathlib.Path(config.cache_dir),
-        batch_size=config.encoder_batch_size,
-        label="Class names",
-    ).features
-    empty = [name for name, vector in zip(names, vectors, strict=True) if not vector.any()]
-    if empty:
-        raise UserError(
-            f"--class_encoder={config.class_encoder} knows no word of the class names "
-            f"{', '.join(empty)}. Expected another one, or --class_graph=tree."
-        )
-    return vectors

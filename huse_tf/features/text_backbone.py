@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import keras
 import keras_hub
@@ -41,8 +41,7 @@ class TextBackbone(tf.Module):
             tokenizer: the one that belongs to it.
             sha256: hex digest of the weights and the vocabulary.
             layers: how many of the last transformer layers' outputs stand in a token's vector.
-            lowercase: whether texts go into lower case before the tokenizer. Its own option folds
-                case, which also makes "ss" of "ß" and "2" of "²"; BERT's original does not.
+            lowercase: as for `in_graph`.
 
         Raises:
             UserError: the backbone is of another kind, or has too few layers.
@@ -57,13 +56,7 @@ class TextBackbone(tf.Module):
             )
         backbone.trainable = False
         self.tokenizer = tokenizer
-        # Outside of a graph, keras-hub tokenizes in Python, and by slightly other rules.
-        self._tokenize = tf.function(
-            lambda texts: tokenizer(
-                tf.strings.lower(texts, encoding="utf-8") if lowercase else texts
-            ),
-            input_signature=[tf.TensorSpec([None], tf.string)],
-        )
+        self._tokenize = in_graph(tokenizer, lowercase)
         self._model = keras.Model(inputs, _last_outputs(backbone, layers))
         self._input_names = tuple(inputs)
         self.dim = self._model.output.shape[-1]
@@ -98,6 +91,24 @@ class TextBackbone(tf.Module):
         outputs = self._model({name: inputs[name] for name in self._input_names}, training=False)
         weights = tf.cast(mask, tf.float32)[:, :, tf.newaxis]
         return tf.reduce_sum(outputs * weights, axis=1) / tf.reduce_sum(weights, axis=1)
+
+
+def in_graph(
+    tokenizer: keras_hub.tokenizers.Tokenizer, lowercase: bool
+) -> Callable[[tf.Tensor], tf.RaggedTensor]:
+    """A function from [batch] string to [batch, (pieces)] int32 ids, without special tokens.
+
+    Outside of a graph, keras-hub tokenizes in Python, and by slightly other rules.
+
+    Args:
+        tokenizer: of word pieces.
+        lowercase: whether texts go into lower case before the tokenizer. Its own option folds case,
+            which also makes "ss" of "ß" and "2" of "²"; BERT's original does not.
+    """
+    return tf.function(
+        lambda texts: tokenizer(tf.strings.lower(texts, encoding="utf-8") if lowercase else texts),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
 
 
 def _last_outputs(backbone: keras_hub.models.Backbone, layers: int) -> keras.KerasTensor:

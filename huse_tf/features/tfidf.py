@@ -27,7 +27,7 @@ class TfIdf(Encoder):
 
     def __init__(self, spec: str = "tfidf") -> None:
         super().__init__(spec)
-        self._max_words = words.count_argument(self, default=5000)
+        self._max_words = words.count_argument(self.spec, default=5000)
         self._layer: keras.layers.TextVectorization | None = None
 
     def fit(self, texts: Sequence[str]) -> None:

@@ -29,7 +29,7 @@ class WordIds(Encoder):
 
     def __init__(self, spec: str = "word_cnn") -> None:
         super().__init__(spec)
-        self._tokens = words.count_argument(self, default=64)
+        self._tokens = words.count_argument(self.spec, default=64)
         self._layer: keras.layers.TextVectorization | None = None
 
     def fit(self, texts: Sequence[str]) -> None:

@@ -45,17 +45,17 @@ def most_frequent(words: Iterable[str], limit: int) -> list[str]:
     return sorted(counts, key=lambda word: (-counts[word], word))[:limit]
 
 
-def count_argument(encoder: Encoder, default: int) -> int:
-    """The positive number that stands as the argument of an encoder's spec."""
-    if not encoder.argument:
+def count_argument(spec: str, default: int) -> int:
+    """The positive number that stands as the argument of an encoder's spec, `NAME:NUMBER`."""
+    name, _, argument = spec.partition(":")
+    if not argument:
         return default
-    if not encoder.argument.isdecimal() or int(encoder.argument) == 0:
-        name = encoder.spec.partition(":")[0]
+    if not argument.isdecimal() or int(argument) == 0:
         raise UserError(
             f"The argument of {name!r} is a positive number. Expected, for instance, "
-            f"{name}:{default}. Received: {encoder.spec!r}."
+            f"{name}:{default}. Received: {spec!r}."
         )
-    return int(encoder.argument)
+    return int(argument)
 
 
 def not_fitted(encoder: Encoder) -> UserError:

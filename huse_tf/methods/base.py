@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from huse_tf import keys
@@ -18,7 +18,24 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from huse_tf.data.pipeline import Change
     from huse_tf.training.objective import Objective
+
+
+@dataclasses.dataclass(frozen=True)
+class WordPieces:
+    """What ids of word pieces mean, beside 0, which is padding.
+
+    Attributes:
+        start, end: ids that begin and end every text ([CLS] and [SEP]).
+        mask: id that stands for a hidden piece ([MASK]).
+        continuations: ids of the pieces that go on with the word of the piece before ("##ing").
+    """
+
+    start: int
+    end: int
+    mask: int
+    continuations: frozenset[int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,12 +43,15 @@ class FeatureSpec:
     """One modality's features: floats of an encoder, or ids of words for a trained embedding.
 
     Attributes:
-        shape: shape of one item's features, without the batch: (dim,) floats or (tokens,) ids.
+        shape: shape of one item's features, without the batch: (dim,) or (patches, dim) floats, or
+            (tokens,) ids.
         vocabulary_size: number of word ids (0 is padding), or None where features are floats.
+        pieces: what the ids mean, where they are of word pieces.
     """
 
     shape: tuple[int, ...]
     vocabulary_size: int | None = None
+    pieces: WordPieces | None = None
 
     @property
     def dtype(self) -> str:
@@ -48,8 +68,10 @@ class DataSpec:
         class_distances: [K, K] float32, distance of each two classes, symmetric, zero on the
             diagonal (the HUSE paper's adjacency A, eq. 4).
         multi_label: whether items have several classes; batches then hold LABELS, not LABEL.
-        class_shares: [K] in [0, 1], share of the training items that have each class; None where
-            there are no training items, as in another catalogue.
+        class_shares: [K] in [0, 1], share of the training items that have each class, 0 for unseen
+            classes; None where there are no training items, as in another catalogue.
+        class_embeddings: [K, dim] float32 of unit norm, class names by --class_encoder; only for
+            methods that ask for them.
     """
 
     image: FeatureSpec
@@ -58,6 +80,7 @@ class DataSpec:
     class_distances: np.ndarray
     multi_label: bool = False
     class_shares: np.ndarray | None = None
+    class_embeddings: np.ndarray | None = None
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -73,6 +96,13 @@ class Method(Settings, abc.ABC):
     name: ClassVar[str]
     # Settings of the other sections that come with this method, by field name.
     preset: ClassVar[Mapping[str, Any]] = {}
+    # Whether its model has the outputs of `models.two_tower`: embeddings and class logits of each
+    # modality. If not, what evaluation and export may ask follows from the outputs it does have.
+    embeds: ClassVar[bool] = True
+    # Whether the method reads `DataSpec.class_embeddings`.
+    needs_class_embeddings: ClassVar[bool] = False
+    # Whether its class logits speak of classes that had no training item (zero-shot figures).
+    names_unseen_classes: ClassVar[bool] = False
 
     @abc.abstractmethod
     def build_model(self, spec: DataSpec) -> keras.Model:
@@ -92,3 +122,29 @@ class Method(Settings, abc.ABC):
                 (`spec.class_shares`), for --class_balance=logits. A method without class logits
                 refuses that.
         """
+
+    def adapt(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
+        """Sets what the model takes from the training items before its first step.
+
+        For means, whitening and all that has a closed form. Called once a run: a run that is resumed
+        finds it in its checkpoint.
+
+        Args:
+            model: as `build_model` made it; its variables may be assigned.
+            features: the training items, arrays [items, ...] by key (keys.py), masks and labels
+                among them; large ones are memory-mapped.
+        """
+
+    def refit(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
+        """Sets what of the model has a closed form, given all that is trained, before each validation.
+
+        Arguments as for `adapt`. What it sets is not trained, and no loss reads it.
+        """
+
+    def changes(self, spec: DataSpec) -> Sequence[Change]:
+        """What is drawn or changed in each training batch; keys that it adds reach the objective.
+
+        They are functions of (batch, rows, generator), see `data.pipeline.Change`, so a resumed run
+        draws the same.
+        """
+        return ()

@@ -1,15 +1,11 @@
-"""Two towers under one shared classifier (HUSE, figure 2)."""
+"""Two towers under one shared classifier (HUSE, figure 2), or under one each."""
 
 from __future__ import annotations
-
-import functools
-from collections.abc import Sequence
 
 import keras
 
 from huse_tf import keys
 from huse_tf.methods.base import DataSpec
-from huse_tf.towers.mlp import mlp_tower
 
 IMAGE_TOWER = "image_tower"
 TEXT_TOWER = "text_tower"
@@ -18,69 +14,97 @@ CLASSIFIER = "classifier"
 
 def two_tower(
     spec: DataSpec,
+    image_tower: keras.Model,
+    text_tower: keras.Model,
     *,
-    embedding_dim: int,
-    image_layers: Sequence[int],
-    text_layers: Sequence[int],
-    dropout: float,
-    input_dropout: float = 0.0,
-    image_power: float = 1.0,
-    image_network: Sequence[keras.Layer] = (),
     classifier_norm: float,
-    last_activation: str = "linear",
+    shared_classifier: bool = True,
+    detached_classifier: bool = False,
 ) -> keras.Model:
-    """A model with the sub-models `image_tower` and `text_tower` and the layer `classifier`.
+    """A model of two towers and the layer `classifier`, or `image_classifier` and `text_classifier`.
 
-    The classifier is one dense layer with bias, applied to both embeddings: the same kernel scores
-    the classes of images and of texts (eq. 6).
+    The shared classifier is one dense layer with bias, applied to both embeddings: the same kernel
+    scores the classes of images and of texts (eq. 6).
 
     Args:
         spec: of the data.
-        embedding_dim: D.
-        image_layers, text_layers: widths of the towers' hidden layers.
-        dropout: share of hidden units dropped while training.
-        input_dropout: share of features dropped while training.
-        image_power: signed power of the image features, in (0, 1].
-        image_network: layers that turn pictures into features, to be trained along.
-        classifier_norm: expected length of a class vector of the classifier before training.
-        last_activation: of the towers' last layer, before L2.
+        image_tower, text_tower: models of one input (features) and one output (embedding), named
+            `IMAGE_TOWER` and `TEXT_TOWER`.
+        classifier_norm: expected length of a class vector of a classifier before training.
+        shared_classifier: whether both modalities have one classifier.
+        detached_classifier: whether the classifier leaves the towers alone: it learns on the
+            embeddings, and its loss has no gradient in them (a linear probe).
 
     Returns:
         A model from {image_features [batch, image_dim], text_features [batch, text_dim]} to
         {image_embedding, text_embedding [batch, D], image_logits, text_logits [batch, K]}.
     """
-    tower = functools.partial(
-        mlp_tower,
-        embedding_dim=embedding_dim,
-        dropout=dropout,
-        input_dropout=input_dropout,
-        last_activation=last_activation,
-    )
-    image_tower = tower(
-        IMAGE_TOWER, spec.image, hidden=image_layers, power=image_power, network=image_network
-    )
-    text_tower = tower(TEXT_TOWER, spec.text, hidden=text_layers)
+    inputs = feature_inputs(spec)
+    embeddings = {
+        keys.IMAGE: image_tower(inputs[keys.IMAGE_FEATURES]),
+        keys.TEXT: text_tower(inputs[keys.TEXT_FEATURES]),
+    }
     # Scores of unit-norm embeddings are at most as large as the class vectors are long, and vectors
     # of Keras's usual length leave the softmax nearly flat for a long time.
-    initializer = keras.initializers.RandomNormal(stddev=classifier_norm / embedding_dim**0.5)
-    classifier = keras.layers.Dense(
-        spec.num_classes, kernel_initializer=initializer, name=CLASSIFIER
-    )
-
-    inputs = {
-        keys.IMAGE_FEATURES: keras.Input(
-            spec.image.shape, dtype=spec.image.dtype, name=keys.IMAGE_FEATURES
-        ),
-        keys.TEXT_FEATURES: keras.Input(
-            spec.text.shape, dtype=spec.text.dtype, name=keys.TEXT_FEATURES
-        ),
-    }
-    image_embedding = image_tower(inputs[keys.IMAGE_FEATURES])
-    text_embedding = text_tower(inputs[keys.TEXT_FEATURES])
-    outputs = {
-        keys.IMAGE_EMBEDDING: image_embedding,
-        keys.TEXT_EMBEDDING: text_embedding,
-        keys.IMAGE_LOGITS: classifier(image_embedding),
-        keys.TEXT_LOGITS: classifier(text_embedding),
-    }
+    stddev = classifier_norm / image_tower.output_shape[-1] ** 0.5
+    names = [CLASSIFIER] if shared_classifier else [f"{name}_{CLASSIFIER}" for name in embeddings]
+    classifiers = [
+        keras.layers.Dense(
+            spec.num_classes,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=stddev),
+            name=name,
+        )
+        for name in names
+    ]
+    outputs = {}
+    for place, (name, embedding) in enumerate(embeddings.items()):
+        outputs[f"{name}_embedding"] = embedding
+        if detached_classifier:
+            # No tower comes to meet the classifier, so it must get on by its own steps. The factor
+            # makes a coordinate's mean square 1, for which the usual learning rates are meant.
+            embedding = keras.ops.stop_gradient(embedding) * embedding.shape[-1] ** 0.5
+        outputs[f"{name}_logits"] = classifiers[place % len(classifiers)](embedding)
     return keras.Model(inputs, outputs, name="two_tower")
+
+
+def feature_inputs(spec: DataSpec) -> dict[str, keras.KerasTensor]:
+    """The inputs of every model: image and text features by key."""
+    features = {keys.IMAGE_FEATURES: spec.image, keys.TEXT_FEATURES: spec.text}
+    return {
+        key: keras.Input(each.shape, dtype=each.dtype, name=key) for key, each in features.items()
+    }
+
+
+def modality_model(model: keras.Model, modality: str) -> keras.Model:
+    """The part of a model that one modality passes through.
+
+    Args:
+        model: in whose graph neither modality's outputs depend on the other's features.
+        modality: `keys.IMAGE` or `keys.TEXT`.
+
+    Returns:
+        A model from features to (embedding, logits), of the same layers.
+    """
+    outputs = (model.output[f"{modality}_embedding"], model.output[f"{modality}_logits"])
+    return keras.Model(model.input[f"{modality}_features"], outputs, name=modality)
+
+
+def embedding_model(model: keras.Model, modality: str) -> keras.Model:
+    """Likewise from features to the embedding alone."""
+    features = model.input[f"{modality}_features"]
+    return keras.Model(features, model.output[f"{modality}_embedding"], name=f"{modality}_tower")
+
+
+def fusion_model(model: keras.Model) -> keras.Model | None:
+    """The part of a model that fuses both modalities, or None where it has none.
+
+    Returns:
+        A model from {image_embedding, text_embedding} to fused logits [batch, K], of the same layers.
+    """
+    if keys.FUSED_LOGITS not in model.output:
+        return None
+    embeddings = {key: model.output[key] for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)}
+    head = keras.Model([*embeddings.values()], model.output[keys.FUSED_LOGITS])
+    # Inputs of its own, for those of a dict must have its names.
+    inputs = {key: keras.Input(each.shape[1:], name=key) for key, each in embeddings.items()}
+    return keras.Model(inputs, head([*inputs.values()]), name="fusion")

@@ -14,7 +14,7 @@ from huse_tf import keys
 from huse_tf.data.taxonomy import Taxonomy, path_name
 from huse_tf.features.encoder import Encoder
 from huse_tf.files import write_json, write_text
-from huse_tf.models.two_tower import CLASSIFIER, IMAGE_TOWER, TEXT_TOWER
+from huse_tf.models.two_tower import CLASSIFIER, embedding_model, fusion_model, modality_model
 from huse_tf.serving.served_model import ConcreteFunction, ServedModel
 from huse_tf.serving.versions import new_version
 
@@ -24,7 +24,7 @@ def export_model(
     image_encoder: Encoder | None,
     text_encoder: Encoder | None,
     taxonomy: Taxonomy,
-    fusion_weight: float,
+    fusion_weight: float | None,
     folder: pathlib.Path,
     card: dict[str, Any],
     multi_label: bool = False,
@@ -32,11 +32,13 @@ def export_model(
     """Writes a version that TF Serving can serve; saved_models/README.md is its contract.
 
     Args:
-        model: as `models.two_tower` builds them.
+        model: from features of both modalities to embeddings and logits (keys.py). A layer
+            `classifier` in it takes embeddings of either modality.
         image_encoder: from [batch] encoded picture files to features; None if features come in.
         text_encoder: from [batch] UTF-8 texts to features; None if features come in.
         taxonomy: its K classes, in the order of the model's labels.
-        fusion_weight: in [0, 1], the picture's share of the fused class probabilities.
+        fusion_weight: in [0, 1], the picture's share of the fused class probabilities; None for a
+            model that fuses picture and text itself.
         folder: NAME/VERSION, not there yet.
         card: JSON-able, what a reader should know of the model; goes into card.json, with the
             contract beside it under "serving".
@@ -56,22 +58,30 @@ def export_model(
         _save_model(model, [image_encoder, text_encoder], classes, signatures, temporary)
         _save_parts(model, multi_label, temporary)
         serving = {
-            "signatures": {name: _tensors(function) for name, function in signatures.items()},
-            "encoders": {
-                keys.IMAGE: _encoder(image_encoder),
-                keys.TEXT: _encoder(text_encoder),
-            },
+            **contract(signatures, image_encoder, text_encoder),
             "fusion_weight": fusion_weight,
             "num_classes": len(classes),
             "multi_label": multi_label,
-            "versions": {
-                "huse_tf": huse_tf.__version__,
-                "tensorflow": tf.__version__,
-                "keras": keras.__version__,
-            },
         }
         write_json(temporary / "card.json", {**card, "serving": serving})
     return folder
+
+
+def contract(
+    signatures: dict[str, ConcreteFunction],
+    image_encoder: Encoder | None,
+    text_encoder: Encoder | None,
+) -> dict[str, Any]:
+    """What card.json says of every served model: signatures, encoders, versions."""
+    return {
+        "signatures": {name: _tensors(function) for name, function in signatures.items()},
+        "encoders": {keys.IMAGE: _encoder(image_encoder), keys.TEXT: _encoder(text_encoder)},
+        "versions": {
+            "huse_tf": huse_tf.__version__,
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+        },
+    }
 
 
 def _save_model(
@@ -94,15 +104,25 @@ def _save_model(
 
 
 def _save_parts(model: keras.Model, multi_label: bool, folder: pathlib.Path) -> None:
-    """The towers, and the classifier from embeddings to probabilities, for other Keras programs."""
-    for name in (IMAGE_TOWER, TEXT_TOWER):
-        model.get_layer(name).save(folder / f"{name}.keras")
-    embedding = keras.Input(model.output[keys.IMAGE_EMBEDDING].shape[1:], name="embedding")
+    """The towers, and what turns embeddings or features into probabilities, for other programs."""
     activation = "sigmoid" if multi_label else "softmax"
-    probabilities = keras.layers.Activation(activation, name="probabilities")(
-        model.get_layer(CLASSIFIER)(embedding)
-    )
-    keras.Model(embedding, probabilities, name=CLASSIFIER).save(folder / f"{CLASSIFIER}.keras")
+
+    def with_probabilities(inputs: keras.KerasTensor, logits: keras.KerasTensor, name: str) -> None:
+        probabilities = keras.layers.Activation(activation, name="probabilities")(logits)
+        keras.Model(inputs, probabilities, name=name).save(folder / f"{name}.keras")
+
+    fusion = fusion_model(model)
+    if fusion is not None:
+        with_probabilities(fusion.input, fusion.output, fusion.name)
+    for name in (keys.IMAGE, keys.TEXT):
+        embedding_model(model, name).save(folder / f"{name}_tower.keras")
+    if CLASSIFIER in {layer.name for layer in model.layers}:
+        embedding = keras.Input(model.output[keys.IMAGE_EMBEDDING].shape[1:], name="embedding")
+        with_probabilities(embedding, model.get_layer(CLASSIFIER)(embedding), CLASSIFIER)
+        return
+    for name in (keys.IMAGE, keys.TEXT):
+        part = modality_model(model, name)
+        with_probabilities(part.input, part.output[1], f"{name}_{CLASSIFIER}")
 
 
 def _tensors(function: ConcreteFunction) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.features.encoder import Encoder
-from huse_tf.models.two_tower import CLASSIFIER, IMAGE_TOWER, TEXT_TOWER
+from huse_tf.models.two_tower import fusion_model, modality_model
 
 MAX_CLASSES = 10  # in an answer, for each item
 
@@ -24,34 +24,34 @@ ConcreteFunction: TypeAlias = tf.types.experimental.ConcreteFunction
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Side:
-    """One modality, from what a client sends to its embedding.
+    """One modality, from what a client sends to its embedding and class logits.
 
     Attributes:
         encoder: from [batch] strings to features, or None where clients send features.
-        tower: from features to embeddings.
+        model: from features to (embedding, logits).
         input: name, shape and type of what clients send.
         output: name of the embedding.
         stand_in: what the encoder gets where the input is missing.
     """
 
     encoder: Encoder | None
-    tower: keras.Model
+    model: keras.Model
     input: tf.TensorSpec
     output: str
     stand_in: bytes
 
     @classmethod
     def of_image(cls, model: keras.Model, encoder: Encoder | None) -> Side:
-        tower = model.get_layer(IMAGE_TOWER)
-        spec = _input_spec(encoder, tower, keys.IMAGE_BYTES, keys.IMAGE_FEATURES)
+        part = modality_model(model, keys.IMAGE)
+        spec = _input_spec(encoder, part, keys.IMAGE_BYTES, keys.IMAGE_FEATURES)
         pixel = tf.io.encode_png(tf.zeros((1, 1, 3), tf.uint8)).numpy()
-        return cls(encoder, tower, spec, keys.IMAGE_EMBEDDING, pixel)
+        return cls(encoder, part, spec, keys.IMAGE_EMBEDDING, pixel)
 
     @classmethod
     def of_text(cls, model: keras.Model, encoder: Encoder | None) -> Side:
-        tower = model.get_layer(TEXT_TOWER)
-        spec = _input_spec(encoder, tower, keys.TEXT, keys.TEXT_FEATURES)
-        return cls(encoder, tower, spec, keys.TEXT_EMBEDDING, b"")
+        part = modality_model(model, keys.TEXT)
+        spec = _input_spec(encoder, part, keys.TEXT, keys.TEXT_FEATURES)
+        return cls(encoder, part, spec, keys.TEXT_EMBEDDING, b"")
 
     def present(self, values: tf.Tensor) -> tf.Tensor:
         """[batch] bool: whether the input is there.
@@ -63,32 +63,38 @@ class Side:
         return tf.strings.length(tf.strings.strip(values)) > 0
 
     @tf.function  # traced once, though several signatures call it
-    def embed(self, values: tf.Tensor) -> tf.Tensor:
-        """[batch, D] float32, rows of unit norm, or of zeros where the input is missing."""
+    def __call__(self, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """([batch, D] embeddings, [batch, K] logits) float32.
+
+        Embeddings are rows of unit norm, or of zeros where the input is missing; the logits there
+        mean nothing.
+        """
         present = self.present(values)
         features = values
         if self.encoder is not None:
             features = self.encoder(tf.where(present, values, self.stand_in))
-        return tf.where(present[:, tf.newaxis], self.tower(features, training=False), 0.0)
+        embedding, logits = self.model(features, training=False)
+        return tf.where(present[:, tf.newaxis], embedding, 0.0), logits
 
 
 def _input_spec(
-    encoder: Encoder | None, tower: keras.Model, raw: str, features: str
+    encoder: Encoder | None, part: keras.Model, raw: str, features: str
 ) -> tf.TensorSpec:
     if encoder is None:
-        return tf.TensorSpec(tower.input.shape, tower.input.dtype, features)
+        return tf.TensorSpec(part.input.shape, part.input.dtype, features)
     return tf.TensorSpec([None], tf.string, raw)
 
 
 class ServedModel:
-    """A two-tower model behind its encoders, with class names instead of labels.
+    """A model of both modalities behind its encoders, with class names instead of labels.
 
     Args:
-        model: as `models.two_tower` builds them.
-        image_encoder: in front of the image tower, or None where clients send image features.
-        text_encoder: in front of the text tower, or None where clients send text features.
+        model: from features of both modalities to embeddings and logits (keys.py).
+        image_encoder: in front of the model, or None where clients send image features.
+        text_encoder: likewise, or None where clients send text features.
         classes: K class paths, in the order of the labels.
-        fusion_weight: in [0, 1], the picture's share of the fused class probabilities.
+        fusion_weight: in [0, 1], the picture's share of the fused class probabilities; None for a
+            model that fuses picture and text itself.
         multi_label: whether items have several classes, each with a probability of its own.
     """
 
@@ -98,7 +104,7 @@ class ServedModel:
         image_encoder: Encoder | None,
         text_encoder: Encoder | None,
         classes: list[str],
-        fusion_weight: float,
+        fusion_weight: float | None,
         multi_label: bool = False,
     ) -> None:
         labels = model.output[keys.IMAGE_LOGITS].shape[-1]
@@ -107,13 +113,14 @@ class ServedModel:
                 f"The model has {labels} classes, but the taxonomy {len(classes)}. Export a model "
                 "with the taxonomy that it was trained with."
             )
-        if not 0 <= fusion_weight <= 1:
+        self._fusion = fusion_model(model)
+        weight = fusion_weight if self._fusion is None else 0.0  # a fusion of its own needs none
+        if weight is None or not 0 <= weight <= 1:
             raise ValueError(f"A fusion weight lies in [0, 1]. Received: {fusion_weight}.")
         self._image = Side.of_image(model, image_encoder)
         self._text = Side.of_text(model, text_encoder)
-        self._classifier = model.get_layer(CLASSIFIER)
         self._classes = classes
-        self._fusion_weight = fusion_weight
+        self._fusion_weight = weight
         self._to_probabilities = tf.sigmoid if multi_label else tf.nn.softmax
 
     def signatures(self) -> dict[str, ConcreteFunction]:
@@ -130,42 +137,46 @@ class ServedModel:
 
     def _embed(self, inputs: Tensors) -> Tensors:
         """The embeddings of the modalities that the signature takes."""
-        sides = [side for side in (self._image, self._text) if side.input.name in inputs]
-        return {side.output: side.embed(inputs[side.input.name]) for side in sides}
+        return {name: embedding for name, (embedding, _) in self._answers(inputs).items()}
 
     def _classify(self, inputs: Tensors) -> Tensors:
-        return self._best_classes(inputs, self._embed(inputs))
+        return self._best_classes(inputs, self._answers(inputs))
 
     def _embed_and_classify(self, inputs: Tensors) -> Tensors:
-        embeddings = self._embed(inputs)
-        return embeddings | self._best_classes(inputs, embeddings)
+        answers = self._answers(inputs)
+        embeddings = {name: embedding for name, (embedding, _) in answers.items()}
+        return embeddings | self._best_classes(inputs, answers)
 
-    def _best_classes(self, inputs: Tensors, embeddings: Tensors) -> Tensors:
+    def _answers(self, inputs: Tensors) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+        """(embedding, logits) of the modalities that the signature takes, by the embedding's name."""
+        sides = [side for side in (self._image, self._text) if side.input.name in inputs]
+        return {side.output: side(inputs[side.input.name]) for side in sides}
+
+    def _best_classes(
+        self, inputs: Tensors, answers: dict[str, tuple[tf.Tensor, tf.Tensor]]
+    ) -> Tensors:
         """Classes and scores from one modality's probabilities, or from those of both, fused."""
         probabilities = {
-            name: self._to_probabilities(self._classifier(embedding))
-            for name, embedding in embeddings.items()
+            name: self._to_probabilities(logits) for name, (_, logits) in answers.items()
         }
         if len(probabilities) == 1:
             (scores,) = probabilities.values()
         else:
-            scores = self._fused(
-                probabilities[self._image.output],
-                probabilities[self._text.output],
-                self._image.present(inputs[self._image.input.name]),
-                self._text.present(inputs[self._text.input.name]),
+            image, text = (probabilities[side.output] for side in (self._image, self._text))
+            has_image, has_text = (
+                side.present(inputs[side.input.name])[:, tf.newaxis]
+                for side in (self._image, self._text)
             )
+            if self._fusion is None:
+                both = self._fusion_weight * image + (1 - self._fusion_weight) * text
+            else:
+                embeddings = {name: embedding for name, (embedding, _) in answers.items()}
+                both = self._to_probabilities(self._fusion(embeddings, training=False))
+            # The one that is there, where the other is missing.
+            scores = tf.where(has_text, tf.where(has_image, both, text), image)
         # Equal scores come in the order of their labels.
         best, labels = tf.math.top_k(scores, min(MAX_CLASSES, len(self._classes)))
         return {CLASSES: tf.gather(tf.constant(self._classes), labels), SCORES: best}
-
-    def _fused(
-        self, image: tf.Tensor, text: tf.Tensor, has_image: tf.Tensor, has_text: tf.Tensor
-    ) -> tf.Tensor:
-        """[batch, K]: the weighted mean where both are there, else the one that is."""
-        both = self._fusion_weight * image + (1 - self._fusion_weight) * text
-        without_text = tf.where(has_image[:, tf.newaxis], both, text)
-        return tf.where(has_text[:, tf.newaxis], without_text, image)
 
 
 def _trace(function: Callable[[Tensors], Tensors], *sides: Side) -> ConcreteFunction:

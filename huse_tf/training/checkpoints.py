@@ -20,6 +20,7 @@ class Progress(tf.train.experimental.PythonState):
         step_in_epoch: steps done in this epoch.
         steps_since_validation: steps done since the last validation.
         sums: sums over these steps of each loss.
+        seconds: spent on training and validation up to this checkpoint, pauses not counted.
         best: best value of the monitored metric so far, None before the first validation.
         best_epoch: how many epochs were done when it was reached.
         finished: whether training has come to its end.
@@ -30,6 +31,7 @@ class Progress(tf.train.experimental.PythonState):
     step_in_epoch: int = 0
     steps_since_validation: int = 0
     sums: dict[str, float] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
     best: float | None = None
     best_epoch: int = 0
     finished: bool = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,9 @@ from huse_tf.training.optimizers import make_optimizer
 from huse_tf.training.progress_bar import ProgressBar
 from huse_tf.training.trainer import Trainer
 
+# Sets weights of a model that have a closed form, from the training items by key (keys.py).
+Solve = Callable[[keras.Model, Mapping[str, np.ndarray]], None]
+
 
 class Stopped(UserError):
     """Training was asked to stop, and has saved where it stood."""
@@ -45,6 +49,8 @@ def fit(
     config: TrainingConfig,
     folder: pathlib.Path,
     changes: Sequence[Change] = (),
+    adapt: Solve | None = None,
+    refit: Solve | None = None,
 ) -> keras.Model:
     """Trains to the end, from wherever the run in `folder` stands.
 
@@ -55,7 +61,10 @@ def fit(
         validate: metrics of the validation items, by name, for a model.
         config: the settings of training.
         changes: made to each batch, before the modality dropout of the settings.
-        folder: of the run; receives `checkpoints/`, `history.jsonl`, `tensorboard/`, `model.keras`.
+        adapt: sets what the model takes from the training items before the first step of a run.
+        refit: likewise what it takes from them before each validation.
+        folder: of the run; receives `checkpoints/`, `history.jsonl`, `timing.json`, `tensorboard/` and
+            `model.keras`.
 
     Returns:
         The model of the best epoch by the monitored metric.
@@ -67,8 +76,7 @@ def fit(
     strategy = distribute.make_strategy(config.strategy)
     with strategy.scope():
         trainer = build()
-        trainer.compile(optimizer=make_optimizer(config))
-    run = _Loop(trainer, strategy, features, validate, config, folder, changes)
+    run = _Loop(trainer, strategy, features, validate, config, folder, changes, adapt, refit)
     run.go()
     return keras.models.load_model(folder / "model.keras", compile=False)
 
@@ -85,9 +93,12 @@ class _Loop:
         config: TrainingConfig,
         folder: pathlib.Path,
         changes: Sequence[Change],
+        adapt: Solve | None,
+        refit: Solve | None,
     ) -> None:
         self.trainer, self.strategy, self.features = trainer, strategy, dict(features)
         self.validate, self.config, self.folder = validate, config, folder
+        self.adapt, self.refit = adapt, refit
         self.changes = [*changes]
         if config.modality_dropout:  # the last one, for it says what is there
             self.changes.append(ModalityDropout(config.modality_dropout))
@@ -106,18 +117,23 @@ class _Loop:
         self.total_steps = config.max_steps or config.epochs * self.steps_per_epoch
         self.progress = Progress()
         with strategy.scope():
+            trainer.compile(optimizer=make_optimizer(config, self.total_steps))
             self.checkpoints = Checkpoints(folder / "checkpoints", trainer, self.progress)
         self.step = distribute.step_function(strategy, trainer.train_step)
         self.sums: dict[str, Any] = {}
+        self.clock = 0.0  # when `progress.seconds` was last added to
 
     def go(self) -> None:
         progress = self.progress
         if self.checkpoints.restore():
             logging.info("Goes on at epoch %d, step %d.", progress.epoch + 1, progress.step)
+        elif self.adapt is not None:
+            self.adapt(self.trainer.model, self.features)
         history = History(self.folder / "history.jsonl", last_epoch=progress.epoch)
         if progress.finished:
             logging.info("This run is trained to its end; best epoch: %d.", progress.best_epoch)
             return
+        self.clock = time.monotonic()
         writer = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
         self.sums = dict(progress.sums)
         bar = ProgressBar(self.total_steps, self.batch_size, done=progress.step)
@@ -129,7 +145,7 @@ class _Loop:
                 ended = progress.step >= self.total_steps
                 if ended or progress.epoch % self.config.validate_every == 0:
                     self.validation(bar, history)
-                    self.checkpoints.save()
+                    self.save()
 
     def epoch(self, bar: ProgressBar, stop_requested: Callable[[], bool]) -> None:
         """The steps of this epoch that are still to do."""
@@ -156,12 +172,19 @@ class _Loop:
             every = self.config.checkpoint_every_steps
             if stop_requested() or (every and progress.step % every == 0):
                 progress.sums = {name: float(value) for name, value in self.sums.items()}
-                self.checkpoints.save()
+                self.save()
             if stop_requested():
                 raise Stopped(
                     f"asked to stop after step {progress.step} (epoch {progress.epoch + 1}); everything is "
                     f"saved in {str(self.folder)!r}. The same command goes on from there."
                 )
+
+    def save(self) -> None:
+        now = time.monotonic()
+        self.progress.seconds += now - self.clock
+        self.clock = now
+        self.checkpoints.save()
+        files.write_json(self.folder / "timing.json", {"seconds": self.progress.seconds})
 
     def mean_losses(self) -> dict[str, float]:
         steps = self.progress.steps_since_validation
@@ -177,6 +200,8 @@ class _Loop:
                     f"{name} became {value} in epoch {progress.epoch}. Lower --learning_rate "
                     f"(now {config.learning_rate}) and start again in another --run_dir."
                 )
+        if self.refit is not None:
+            self.refit(self.trainer.model, self.features)
         metrics = dict(self.validate(self.trainer.model))
         merit = monitored(metrics, config.monitor)
         if progress.best is None or merit > progress.best:

@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import tensorflow as tf
 
 from huse_tf.errors import UserError
 from huse_tf.losses.term import LossTerm, Tensors
+
+# The squared length of the gradient of a loss in all trainable weights, as a scalar.
+SquaredGradient = Callable[[tf.Tensor], tf.Tensor]
+
+
+class Weighting(Protocol):
+    """Weights of terms that are found anew in each step."""
+
+    def __call__(
+        self, losses: Mapping[str, tf.Tensor], squared_gradient: SquaredGradient
+    ) -> Mapping[str, tf.Tensor]:
+        """A weight >= 0 for each loss, both scalars by the names of the terms.
+
+        Args:
+            losses: of the global batch. Weights may be functions of them that gradients pass.
+            squared_gradient: of one of these losses; a pass back through the network each.
+        """
+        ...
+
+
+def _no_gradient(loss: tf.Tensor) -> tf.Tensor:
+    raise ValueError("These weights need gradients. Expected a call with `squared_gradient`.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,16 +40,19 @@ class Objective:
 
     Attributes:
         terms: by name.
-        weights: one for each term, >= 0. A term of weight 0 is computed and reported all the same.
+        weights: a fixed one for each term, >= 0 (a term of weight 0 is computed and reported all the
+            same), or what finds them in each step.
         targets: the keys of the batch that the terms read; no others are gathered over replicas, so
             that means over what is there are means over the global batch.
     """
 
     terms: Mapping[str, LossTerm]
-    weights: Mapping[str, float]
+    weights: Mapping[str, float] | Weighting
     targets: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.weights, Mapping):
+            return
         if set(self.terms) != set(self.weights):
             raise UserError(
                 f"Every term needs one weight. Terms: {sorted(self.terms)}. Received weights for: "
@@ -38,9 +64,25 @@ class Objective:
                     f"The weight of {name} must be finite and >= 0. Received: {weight}."
                 )
 
-    def __call__(self, outputs: Tensors, batch: Tensors) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """The total, and every term before weighting under `loss/NAME`, the total under `loss/total`."""
+    def __call__(
+        self, outputs: Tensors, batch: Tensors, squared_gradient: SquaredGradient = _no_gradient
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """The total, and what to report of it.
+
+        Args:
+            outputs: of the model.
+            batch: the targets.
+            squared_gradient: for weights that are found from gradients; ValueError without.
+
+        Returns:
+            (total, report): every term before weighting is under `loss/NAME`, the total under
+            `loss/total`, weights found in this step under `weight/NAME`.
+        """
         losses = {name: term(outputs, batch) for name, term in self.terms.items()}
-        total = tf.add_n([self.weights[name] * loss for name, loss in losses.items()])
         report = {f"loss/{name}": loss for name, loss in losses.items()}
+        weights = self.weights
+        if not isinstance(weights, Mapping):
+            weights = weights(losses, squared_gradient)
+            report |= {f"weight/{name}": weight for name, weight in weights.items()}
+        total = tf.add_n([weights[name] * loss for name, loss in losses.items()])
         return total, {"loss/total": total, **report}

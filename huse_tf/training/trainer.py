@@ -21,12 +21,17 @@ class Trainer(keras.Model):
     Args:
         model: a functional model, feature dict in, output dict out (keys.py).
         objective: what is minimised.
+        clip_norm: the longest gradient that a step may take, all weights and replicas together;
+            0 for any.
     """
 
-    def __init__(self, model: keras.Model, objective: Objective, **kwargs: Any) -> None:
+    def __init__(
+        self, model: keras.Model, objective: Objective, clip_norm: float = 0.0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.model = model
         self.objective = objective
+        self.clip_norm = clip_norm
 
     def call(self, features: Tensors, training: bool = False) -> dict[str, tf.Tensor]:
         features = {key: features[key] for key in self.model.input}
@@ -34,11 +39,22 @@ class Trainer(keras.Model):
 
     def train_step(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """One step on this replica's part of a batch; returns the losses of the global batch."""
-        with tf.GradientTape() as tape:
+        variables = self.trainable_variables
+        # Persistent, for an objective may ask for the gradients of its terms one by one.
+        with tf.GradientTape(persistent=True) as tape:
+
+            def squared_gradient(loss: tf.Tensor) -> tf.Tensor:
+                part = distribute.share(loss)
+                with tape.stop_recording():
+                    return distribute.squared_norm(tape.gradient(part, variables))
+
             outputs = distribute.gather(self(batch, training=True))
             targets = distribute.gather({key: batch[key] for key in self.objective.targets})
-            total, report = self.objective(outputs, targets)
+            total, report = self.objective(outputs, targets, squared_gradient)
             loss = distribute.share(total)
-        variables = self.trainable_variables
-        self.optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        gradients = tape.gradient(loss, variables)
+        if self.clip_norm:
+            norm = tf.sqrt(distribute.squared_norm(gradients))
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
+        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return report

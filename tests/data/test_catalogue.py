@@ -27,6 +27,8 @@ from huse_tf.data.catalogue import (
     write_rejected,
 )
 from huse_tf.data.columns import Columns
+from huse_tf.data.disk import DiskTable
+from huse_tf.data.items import Item, Rejection
 from huse_tf.data.records import Record
 from huse_tf.errors import UserError
 
@@ -228,9 +230,11 @@ def test_no_catalogue_given():
 
 
 def test_a_catalogue_that_loses_rows_cannot_be_made():
-    empty = pd.DataFrame({"file": [], "row": []})
-    with pytest.raises(ValueError, match="0 items and 0 rejected, of 0 rows; expected 1 rows"):
-        Catalogue(empty, empty, rows=1, columns=Columns((), (), ()))
+    """Three rejections of two rows are two rows told, not three and not four."""
+    bad = [Rejection("a.csv", row, "", "", "", "odd") for row in (2, 2, 3)]
+    tables = DiskTable(Item), DiskTable(Rejection, bad)
+    with pytest.raises(ValueError, match="0 items and 3 rejected, of 2 rows; expected 3 rows"):
+        Catalogue(*tables, rows=3, columns=Columns((), (), ()))
 
 
 def test_check_rejected_share(folder):

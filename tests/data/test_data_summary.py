@@ -4,7 +4,6 @@ import dataclasses
 import pathlib
 
 import numpy as np
-import pandas as pd
 import PIL.Image
 import pytest
 
@@ -13,6 +12,7 @@ from huse_tf.config import DataConfig
 from huse_tf.data.assembly import Assembly, labelled
 from huse_tf.data.catalogue import Catalogue
 from huse_tf.data.columns import Columns
+from huse_tf.data.disk import DiskTable
 from huse_tf.data.items import Item, Rejection
 from huse_tf.data.leaks import leaks
 from huse_tf.data.summary import summarize
@@ -73,12 +73,12 @@ def shop(tmp_path):
         Rejection("/far/shop.csv", 12, "y", "", "classes", "several classes: Rug | Lamp"),
         Rejection("/far/shop.csv", 13, "z", "", "classes", "several classes: Rug | Chair"),
     ]
-    frame = pd.DataFrame([vars(item) for item in items])
-    catalogue = Catalogue(frame, pd.DataFrame([vars(each) for each in bad]), 12, COLUMNS)
+    table = DiskTable(Item, items)
+    catalogue = Catalogue(table, DiskTable(Rejection, bad), 12, COLUMNS)
     taxonomy = Taxonomy((CHAIR, LAMP, RUG))
-    sides = np.array([side for *_, side in ROWS])
-    frame = labelled(frame, taxonomy).assign(split=sides)
-    return catalogue, Assembly(frame, taxonomy, leaks(frame, sides, 0))
+    sides = np.array([side for *_, side in ROWS], object)
+    table = labelled(table, taxonomy).assign(split=sides)
+    return catalogue, Assembly(table, taxonomy, leaks(table, sides, 0))
 
 
 def part(summary, section, title=""):
@@ -151,9 +151,9 @@ def test_smallest_classes_where_not_all_are_listed(shop, monkeypatch):
 def test_several_labels(shop):
     """The chairs are lamps too: 6 of 9 items have one label, 3 have two, and Lamp has 6 items."""
     catalogue, assembly = shop
-    items = assembly.items
-    items = items.assign(labels=[(0, 1) if label == 0 else (label,) for label in items["label"]])
-    assembly = dataclasses.replace(assembly, items=items)
+    labels = np.empty(9, object)
+    labels[:] = [(0, 1) if label == 0 else (label,) for label in assembly.table["label"]]
+    assembly = dataclasses.replace(assembly, table=assembly.table.assign(labels=labels))
     summary = summarize(catalogue, assembly, dataclasses.replace(CONFIG, multi_label=True))
     assert part(summary, "Classes", "Items by number of classes").bins == (("1", 6), ("2", 3))
     assert part(summary, "Classes", "Largest classes").rows[0][:2] == ("Lamp", 6)
@@ -186,8 +186,9 @@ def test_pictures(shop):
 
 def test_no_pictures_no_section(shop):
     catalogue, assembly = shop
-    bare = assembly.items.assign(image_path="", image_digest="", image_hash="")
-    summary = summarize(catalogue, dataclasses.replace(assembly, items=bare), CONFIG)
+    nothing = np.full(9, "", object)
+    bare = assembly.table.assign(image_path=nothing, image_digest=nothing, image_hash=nothing)
+    summary = summarize(catalogue, dataclasses.replace(assembly, table=bare), CONFIG)
     assert "Pictures" not in [section.title for section in summary.sections]
 
 
@@ -213,10 +214,11 @@ def test_split_and_leaks(shop):
 def test_classes_on_one_side_only(shop):
     """Without the unseen item, rugs are test items that no training item speaks of."""
     catalogue, assembly = shop
-    items = assembly.items
-    items = items.assign(split=items["split"].replace({keys.UNSEEN: keys.TEST}))
-    items.loc[items["label"] == 0, "split"] = keys.TRAIN
-    summary = summarize(catalogue, dataclasses.replace(assembly, items=items), CONFIG)
+    table = assembly.table
+    sides = np.where(table["split"] == keys.UNSEEN, keys.TEST, table["split"])
+    sides[table["label"] == 0] = keys.TRAIN
+    assembly = dataclasses.replace(assembly, table=table.assign(split=sides))
+    summary = summarize(catalogue, assembly, CONFIG)
     assert [row[1:] for row in part(summary, "Split", "Classes on one side only").rows] == [
         (1, "Chair"),
         (1, "Rug"),
@@ -226,9 +228,10 @@ def test_classes_on_one_side_only(shop):
 
 def test_held_out_classes_are_not_missed_in_training(shop):
     catalogue, assembly = shop
-    items = assembly.items
-    items.loc[items["label"] == 2, "split"] = keys.UNSEEN
-    summary = summarize(catalogue, dataclasses.replace(assembly, items=items), CONFIG)
+    table = assembly.table
+    sides = np.where(table["label"] == 2, keys.UNSEEN, table["split"])
+    assembly = dataclasses.replace(assembly, table=table.assign(split=sides))
+    summary = summarize(catalogue, assembly, CONFIG)
     assert part(summary, "Split", "Classes on one side only").rows[1][1:] == (0, "")
 
 
@@ -241,8 +244,8 @@ def test_rejected(shop):
 
 def test_nothing_rejected(shop):
     catalogue, assembly = shop
-    none = pd.DataFrame({field.name: [] for field in dataclasses.fields(Rejection)})
-    summary = summarize(dataclasses.replace(catalogue, rejected=none, rows=9), assembly, CONFIG)
+    none = DiskTable(Rejection)
+    summary = summarize(dataclasses.replace(catalogue, rejections=none, rows=9), assembly, CONFIG)
     assert part(summary, "Rejected").note == "Nothing was rejected."
     assert "Nothing was rejected." in summary.as_text()
 

@@ -182,3 +182,26 @@ def test_incomplete_items_lose_nothing_more():
     for mask in (keys.IMAGE_MASK, keys.TEXT_MASK):
         assert 1 - batch[mask][complete].mean() == pytest.approx(0.15, abs=0.02)
     assert (batch[keys.IMAGE_MASK] + batch[keys.TEXT_MASK] >= 1).all()
+
+
+def test_a_change_may_add_to_a_batch(features):
+    """What it adds has the batch's rows, and is the same when the epoch is resumed."""
+
+    def draw(batch, rows, generator):
+        batch["drawn"] = generator.random((len(rows), 3), "float32")
+        batch["rows"] = rows.astype(np.int32)
+
+    order = epoch_order(COUNT, 1, 2)
+
+    def batches(first_step):
+        return training_batches(features, order, BATCH, first_step, changes=[draw], seed=(1, 2))
+
+    assert batches(0).element_spec["drawn"].shape == (BATCH, 3)
+    whole = list(batches(0).as_numpy_iterator())
+    for step, batch in enumerate(whole):
+        expected = order[step * BATCH : (step + 1) * BATCH]
+        np.testing.assert_array_equal(batch["rows"], expected)
+        np.testing.assert_array_equal(batch[keys.LABEL], features[keys.LABEL][expected])
+    assert len({batch["drawn"].tobytes() for batch in whole}) == len(whole)
+    for one, other in zip(whole[1:], batches(1).as_numpy_iterator(), strict=True):
+        np.testing.assert_array_equal(one["drawn"], other["drawn"])

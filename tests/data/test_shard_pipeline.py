@@ -120,7 +120,7 @@ def cut_png():
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path, record, reason):
-    tiny_folder(tmp_path, [*RECORDS, ("bad", record)])
+    tiny_folder(tmp_path, [("bad", record), *RECORDS])
     reader = ShardReader(tmp_path)
     with pytest.raises(tf.errors.InvalidArgumentError, match=f'(?s){reason}.*"item_id": "bad"'):
         list(picture_batches(reader, np.arange(COUNT + 1), BATCH, decode))

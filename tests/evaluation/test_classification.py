@@ -224,6 +224,7 @@ def test_label_sets_have_figures_of_their_own():
     figures = {path.rpartition("/")[2] for path in metrics if "/fused/" in path}
     assert figures == {
         "hit_at_1",
+        "hit_at_2",
         "subset_accuracy",
         "micro_f1",
         "macro_f1",

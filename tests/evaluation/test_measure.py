@@ -64,6 +64,9 @@ def test_batches_do_not_change_predictions(rng, model, monkeypatch, size):
     parts = predict(model, batch)
     for field in dataclasses.fields(Predictions):
         one, other = getattr(whole, field.name), getattr(parts, field.name)
+        if one is None:
+            assert other is None
+            continue
         assert np.shape(one) == np.shape(other)
         np.testing.assert_allclose(one, other, atol=1e-6)
 
@@ -187,6 +190,7 @@ def test_figures_of_perfect_embeddings_by_hand():
     assert undefined == {
         "text_to_text/class": "no query has another text of its class among the candidates",
         "text_to_text/item": "no query has another text of its product among the candidates",
+        "pairs/same_class": "no complete item has another product of its class beside it",
     }
     assert "text_to_text/hierarchical_precision_at_2" in metrics
 
@@ -286,3 +290,40 @@ def test_a_model_of_two_replicas_answers_once(rng, mirrored):
     assert len(found.image_embedding) == len(found.text_probabilities) == 5
     again = predict(model, {key: value[2:] for key, value in batch.items()})
     np.testing.assert_allclose(again.text_probabilities, found.text_probabilities[2:], atol=1e-6)
+
+
+def test_retrieval_is_told_by_what_items_have(rng):
+    """Item 1 has a text only, item 3 an image only; nobody's path is there where all have both."""
+    predictions = without(random_predictions(rng, 4), image=[1], text=[3])
+    metrics, _ = measure(predictions, make_items(), TAXONOMY, CONFIG, 0.5)
+    asked = {
+        pattern: {
+            source: metrics.get(f"{source}_to_image/{pattern}/item/queries", 0)
+            + metrics.get(f"{source}_to_image/{pattern}/item/queries_without_relevant", 0)
+            for source in ("image", "text")
+        }
+        for pattern in ("image_and_text", "image_only", "text_only")
+    }
+    assert asked["image_and_text"] == {"image": 2, "text": 2}
+    assert asked["image_only"] == {"image": 1, "text": 0}
+    # Item 1's text is that of item 0, which stands for both in the gallery.
+    assert asked["text_only"] == {"image": 0, "text": 0}
+    complete_ones, _ = measure(random_predictions(rng, 4), make_items(), TAXONOMY, CONFIG, 0.5)
+    assert not any("image_and_text" in path for path in complete_ones)
+
+
+def test_zero_shot_figures_are_of_the_unseen_classes(rng):
+    """Both items are of class 2, which alone is unseen: the only candidate, and last among all."""
+    scores = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])
+    vectors = unit(rng, 2)
+    items = make_items(("a", "b"), ("x", "y"), (2, 2))
+    predictions = complete(vectors, vectors, scores, scores)
+    seen = np.array([True, True, False])
+    figures, _ = measure(predictions, items, TAXONOMY, CONFIG, 0.5, seen)
+    assert figures["zero_shot/unseen_only/candidates"] == 1
+    for source in ("image", "text", "fused"):
+        assert figures[f"zero_shot/all/{source}/hit_at_1"] == 0
+        assert figures[f"zero_shot/all/{source}/hit_at_2"] == 0
+    plain, _ = measure(predictions, items, TAXONOMY, CONFIG, 0.5)
+    assert not any(path.startswith("zero_shot") for path in plain)
+    assert plain["classification/image/hit_at_2"] == 0

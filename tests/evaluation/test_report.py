@@ -319,6 +319,14 @@ def test_missing_modalities_are_counted_by_pattern(tmp_path, report):
     assert [image["alt"] for image in page.attributes("img")] == ["an item without text"]
 
 
+def test_retrieval_is_shown_by_what_queries_have(tmp_path, report):
+    path = "image_to_text/image_only/class"
+    more = {f"{path}/queries": 7.0, f"{path}/recall_at_1": 0.1234, f"{path}/recall_at_5": 0.5}
+    some = dataclasses.replace(report, metrics=report.metrics | more)
+    assert "Queries with" not in Page(written(tmp_path, report)).text
+    assert "Image → text image only 0.123 0.500 – 7" in Page(written(tmp_path, some)).text
+
+
 def test_a_modality_that_no_item_has(tmp_path, report):
     """Its rows are left out of the classification, and are dashes in the retrieval tables."""
     nothing = np.full((24, 4), np.nan)

@@ -12,6 +12,7 @@ from huse_tf.evaluation.retrieval import (
     Gallery,
     all_retrieval_metrics,
     hierarchical_precision,
+    pattern_metrics,
     retrieval_metrics,
     text_gallery,
 )
@@ -214,7 +215,9 @@ def test_perfect_embeddings():
     # Three others of the class: the first three are right, and two more are not.
     correct = np.eye(5, dtype=bool)
     assert hierarchical_precision(perfect, perfect, correct, 3, True, chunk=3) == 1
-    assert hierarchical_precision(perfect, perfect, correct, 5, True, chunk=3) == 3 / 5
+    assert hierarchical_precision(perfect, perfect, correct, 5, True, chunk=3) == pytest.approx(
+        3 / 5
+    )
 
 
 def test_the_query_is_left_out_by_identity_not_by_rank():
@@ -408,3 +411,29 @@ def test_label_sets_of_one_class_are_classes():
     sets = {2: random_correct_set(1, 6)}
     expected = all_retrieval_metrics(images, texts, sets, RECALL_AT, chunk=8)
     assert all_retrieval_metrics(*one_hot, sets, RECALL_AT, chunk=8) == expected
+
+
+@pytest.mark.parametrize("relevance", ["class", "item"])
+def test_patterns_ask_their_queries_among_all_candidates(relevance):
+    """Against the slow implementation, with the queries taken out by hand; one text is of no item."""
+    sides = {
+        name: gallery(each.embeddings, each.labels, each.products, np.arange(14)[::step])
+        for name, each, step in (
+            ("image", random_gallery(1, 14, 4, True), 1),
+            ("text", random_gallery(2, 7, 4, True), 2),
+        )
+    }
+    patterns = {"image_only": np.arange(14) < 4, "image_and_text": np.arange(14) >= 4}
+    found = pattern_metrics(sides["image"], sides["text"], patterns, RECALL_AT, chunk=5)
+    asked = 0
+    for pattern, members in patterns.items():
+        for source, target in itertools.product(sides, repeat=2):
+            queries = sides[source]
+            queries = queries[[row for row, item in enumerate(queries.items) if members[item]]]
+            expected = slow_metrics(queries, sides[target], relevance, source == target)
+            for name, value in expected.items():
+                path = f"{source}_to_{target}/{pattern}/{relevance}/{name}"
+                assert found[path] == pytest.approx(value), path
+            asked += len(queries)
+    assert asked == 2 * (14 + 7)
+    assert pattern_metrics(sides["image"], sides["text"], {}, RECALL_AT, chunk=5) == {}

@@ -22,3 +22,26 @@ def test_label_sets_show_their_hits():
     table = lines({"classification/fused/hit_at_1": 0.75, "classification/fused/macro_f1": 0.5})
     assert table[0] == ["Held-out", "items", "hit@1", "macroF1"]
     assert table[3] == ["fused", "0.750", "0.500"]
+
+
+def test_zero_shot_figures_stand_below_under_both_protocols():
+    metrics = {
+        "zero_shot/unseen_only/candidates": 14.0,
+        "zero_shot/unseen_only/image/hit_at_1": 0.5,
+        "zero_shot/all/candidates": 70.0,
+        "zero_shot/all/text/hit_at_5": 0.25,
+        "zero_shot/all/text/hierarchical_precision_at_5": 0.125,
+    }
+    table = lines(metrics)
+    assert table[-9:] == [
+        ["Among", "14", "unseen", "hit@1", "hit@5", "HP@5"],
+        ["image", "0.500", "-", "-"],
+        ["text", "-", "-", "-"],
+        ["fused", "-", "-", "-"],
+        [],
+        ["Among", "all", "70", "hit@1", "hit@5", "HP@5"],
+        ["image", "-", "-", "-"],
+        ["text", "-", "0.250", "0.125"],
+        ["fused", "-", "-", "-"],
+    ]
+    assert "Among" not in summary_table({"classification/image/accuracy": 0.5})

@@ -13,6 +13,7 @@ from huse_tf.errors import UserError
 from huse_tf.features.class_graph import (
     GraphPart,
     class_distances,
+    class_embeddings,
     parse_class_graph,
     unique_names,
 )
@@ -36,6 +37,17 @@ def test_name_is_cosine_distance_of_leaves():
     np.testing.assert_allclose(distances, expected, atol=1e-6)
     assert distances.dtype == np.float32
     np.testing.assert_array_equal(distances, distances.T)
+
+
+def test_class_embeddings_are_unit_vectors_of_the_names():
+    paths = [("home", "bed"), ("home", "chair"), ("garden", "lamp")]
+    found = class_embeddings(paths, encode)
+    np.testing.assert_allclose(found, [[0.6, 0.8], [0, 1], [-1, 0]], atol=1e-6)
+    assert found.dtype == np.float32
+    # They are what the class graph by name compares.
+    np.testing.assert_allclose(
+        1 - found @ found.T, class_distances(paths, "name", encode), atol=1e-6
+    )
 
 
 def test_leaves_of_the_same_name_are_told_apart():

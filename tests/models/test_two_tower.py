@@ -5,7 +5,9 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.methods.base import DataSpec, FeatureSpec
-from huse_tf.models.two_tower import two_tower
+from huse_tf.methods.huse import Huse
+from huse_tf.models.two_tower import embedding_model, modality_model, two_tower
+from huse_tf.towers.mlp import mlp_tower
 
 SPEC = DataSpec(FeatureSpec((6,)), FeatureSpec((5,)), 3, np.zeros((3, 3), np.float32))
 WORDS = DataSpec(FeatureSpec((6,)), FeatureSpec((7,), vocabulary_size=11), 3, SPEC.class_distances)
@@ -17,10 +19,10 @@ def small(spec=SPEC, **settings):
         "embedding_dim": 8,
         "image_layers": (16, 16),
         "text_layers": (16,),
-        "dropout": 0.15,
+        "image_power": 1.0,
         "classifier_norm": 1.0,
     }
-    return two_tower(spec, **{**defaults, **settings})
+    return Huse(**{**defaults, **settings}).build_model(spec)
 
 
 def features(rng, batch, spec=SPEC):
@@ -119,3 +121,43 @@ def test_class_vectors_start_with_the_norm_asked_for():
     """512 normal draws of variance (n / sqrt(512))^2 have norm n within a few per cent."""
     kernel = small(embedding_dim=512, classifier_norm=16.0).get_layer("classifier").kernel
     np.testing.assert_allclose(np.linalg.norm(kernel, axis=0), 16, rtol=0.15)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("detached", [True, False])
+def test_classifiers_are_shared_or_not_and_teach_the_towers_or_not(rng, shared, detached):
+    towers = [
+        mlp_tower(name, features, hidden=(), embedding_dim=4, dropout=0.0)
+        for name, features in (("image_tower", SPEC.image), ("text_tower", SPEC.text))
+    ]
+    model = two_tower(
+        SPEC, *towers, classifier_norm=1.0, shared_classifier=shared, detached_classifier=detached
+    )
+    classifiers = [layer for layer in model.layers if "classifier" in layer.name]
+    assert len(classifiers) == (1 if shared else 2)
+    with tf.GradientTape() as tape:
+        outputs = model(features(rng, 5))
+        loss = tf.reduce_sum(outputs[keys.IMAGE_LOGITS] ** 2 + outputs[keys.TEXT_LOGITS] ** 2)
+    taught = [tower.trainable_variables[0] for tower in towers]
+    kernels = [layer.kernel for layer in classifiers]
+    gradients = tape.gradient(loss, [*taught, *kernels])
+    assert all((gradient is None) is detached for gradient in gradients[:2])
+    assert all(np.abs(gradient).max() > 0 for gradient in gradients[2:])
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_part_of_one_modality_is_the_model(rng, shared):
+    towers = [
+        mlp_tower(name, features, hidden=(3,), embedding_dim=4, dropout=0.5)
+        for name, features in (("image_tower", SPEC.image), ("text_tower", SPEC.text))
+    ]
+    model = two_tower(SPEC, *towers, classifier_norm=1.0, shared_classifier=shared)
+    batch = features(rng, 5)
+    outputs = model(batch)
+    for name in (keys.IMAGE, keys.TEXT):
+        embedding, logits = modality_model(model, name)(batch[f"{name}_features"])
+        np.testing.assert_array_equal(embedding, outputs[f"{name}_embedding"])
+        np.testing.assert_array_equal(logits, outputs[f"{name}_logits"])
+        np.testing.assert_array_equal(
+            embedding_model(model, name)(batch[f"{name}_features"]), embedding
+        )

@@ -28,7 +28,7 @@ from huse_tf import keys
 from huse_tf.data.taxonomy import Taxonomy
 from huse_tf.errors import UserError
 from huse_tf.methods.base import DataSpec
-from huse_tf.models.two_tower import two_tower
+from huse_tf.methods.huse import Huse
 from huse_tf.serving.export import export_model
 
 README = pathlib.Path(huse_tf.__file__).parents[1] / "saved_models" / "README.md"
@@ -273,14 +273,8 @@ def test_real_encoders_serve_real_bytes(tmp_path, rng):
     image, text = make_image_encoder("efficientnet_lite0"), make_text_encoder("minilm")
     paths = (("a",), ("b", "c"), ("d",))
     spec = DataSpec(image.feature_spec, text.feature_spec, 3, np.zeros((3, 3), np.float32))
-    model = two_tower(
-        spec,
-        embedding_dim=16,
-        image_layers=(32,),
-        text_layers=(32,),
-        dropout=0.1,
-        classifier_norm=1.0,
-    )
+    method = Huse(embedding_dim=16, image_layers=(32,), text_layers=(32,), classifier_norm=1.0)
+    model = method.build_model(spec)
     folder = export_model(model, image, text, Taxonomy(paths), WEIGHT, tmp_path / "1", {})
 
     noise = rng.integers(0, 256, (2, 50, 70, 3)).astype(np.uint8)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.methods.base import DataSpec, FeatureSpec
-from huse_tf.models.two_tower import two_tower
+from huse_tf.methods.huse import Huse
 
 WORDS = ["red", "blue", "shirt", "shoe"]
 WEIGHT = 0.3
@@ -62,14 +62,15 @@ def build(num_classes, text=FeatureSpec((len(WORDS) + 1,))):  # noqa: B008 (froz
     """A model with random weights and biases, compiled as after training."""
     keras.utils.set_random_seed(3)
     distances = np.zeros((num_classes, num_classes), np.float32)
-    model = two_tower(
-        DataSpec(FeatureSpec((3,)), text, num_classes, distances),
+    method = Huse(
         embedding_dim=6,
         image_layers=(8, 8),
         text_layers=(8,),
         dropout=0.5,
+        image_power=1.0,
         classifier_norm=1.0,
     )
+    model = method.build_model(DataSpec(FeatureSpec((3,)), text, num_classes, distances))
     for bias in (weight for weight in model.weights if weight.name == "bias"):
         bias.assign(keras.random.normal(bias.shape, seed=4))
     model.compile("adam")

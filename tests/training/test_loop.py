@@ -58,12 +58,11 @@ class Validate:
         }
 
 
-def train(features, folder, validate=None, **changes):
+def train(features, folder, validate=None, adapt=None, refit=None, **changes):
     import dataclasses
 
-    return fit(
-        build, features, validate or Validate(), dataclasses.replace(CONFIG, **changes), folder
-    )
+    config = dataclasses.replace(CONFIG, **changes)
+    return fit(build, features, validate or Validate(), config, folder, adapt=adapt, refit=refit)
 
 
 def assert_equal_models(one, other):
@@ -206,3 +205,53 @@ def test_balanced_weights_are_weights_of_the_items(features, tmp_path):
     balanced = train(features, tmp_path / "balanced", epochs=1, class_balance="weights")
     features[keys.WEIGHT] = balanced_weights(features)
     assert_equal_models(balanced, train(features, tmp_path / "by_hand", epochs=1))
+
+
+def test_a_model_adapts_to_the_training_items_once(features, tmp_path):
+    """Before the first step of the run, and not again when it is resumed."""
+    seen = []
+
+    def adapt(model, items):
+        seen.append(items[keys.IMAGE_FEATURES].mean(axis=0))
+        model.get_layer("classifier").bias.assign([5.0, 6.0, 7.0])
+
+    whole = train(features, tmp_path / "whole", adapt=adapt)
+    np.testing.assert_array_equal(seen[0], features[keys.IMAGE_FEATURES].mean(axis=0))
+    # Eight epochs' steps of 1e-2 cannot have carried the bias there.
+    assert whole.get_layer("classifier").bias.numpy().mean() > 5
+    with pytest.raises(Stopped):
+        train(features, tmp_path / "cut", Validate(stops_at=1), adapt=adapt)
+    assert len(seen) == 2
+    resumed = train(features, tmp_path / "cut", Validate(scores=(2, 3, 4, 5)), adapt=adapt)
+    assert len(seen) == 2
+    assert_equal_models(whole, resumed)
+
+
+def test_what_is_refitted_is_validated_and_kept(features, tmp_path):
+    """Before each of the four validations; the second one has the best score."""
+    refits = []
+
+    def refit(model, items):
+        refits.append(len(items[keys.LABEL]))
+        model.get_layer("classifier").bias.assign([100.0 * len(refits)] * 3)
+
+    class Check(Validate):
+        def __call__(self, model):
+            assert model.get_layer("classifier").bias.numpy()[0] == 100.0 * (self.calls + 1)
+            return super().__call__(model)
+
+    best = train(features, tmp_path, Check(scores=(1, 4, 2, 3)), refit=refit)
+    assert refits == [40] * 4
+    np.testing.assert_array_equal(best.get_layer("classifier").bias, [200] * 3)
+
+
+def test_the_time_of_a_run_goes_on_where_it_was_stopped(features, tmp_path):
+    def seconds():
+        return json.loads((tmp_path / "timing.json").read_text())["seconds"]
+
+    with pytest.raises(Stopped):
+        train(features, tmp_path, Validate(stops_at=1))
+    before = seconds()
+    assert before > 0
+    train(features, tmp_path, Validate(scores=(2, 3, 4, 5)))
+    assert seconds() > before

@@ -1,0 +1,43 @@
+"""Trains several methods over several seeds on one catalogue, and writes one table of all.
+
+python -m huse_tf.compare --methods=huse,separate,clip --flagfile=experiments/home_goods.flags --output=comparisons/home_goods
+"""
+
+from __future__ import annotations
+
+import pathlib
+import shlex
+import sys
+
+from absl import flags
+
+from huse_tf import command_line, config_flags
+from huse_tf.errors import UserError
+from huse_tf.quiet import import_tensorflow
+
+flags.DEFINE_list(
+    "methods",
+    [],
+    "Methods, or variants with other settings: huse,huse:graph_weight=0:gap_weight=0,clip. "
+    "Values of lists are joined by +.",
+)
+flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds; at least three for a claim.")
+flags.DEFINE_string("output", None, "Folder of the tables and of all runs.", required=True)
+
+
+def main(values: flags.FlagValues) -> None:
+    if not all(seed.isdigit() for seed in values.seeds) or not values.seeds:
+        raise UserError(f"--seeds are whole numbers from 0. Received: {','.join(values.seeds)!r}.")
+    methods = config_flags.variants_from_flags(values.methods, values)
+    import_tensorflow()  # only now: neither --help nor a wrong flag waits for it
+    from huse_tf import comparison
+
+    folder = pathlib.Path(values.output)
+    command = shlex.join(["python", "-m", "huse_tf.compare", *sys.argv[1:]])
+    comparison.compare(methods, [int(seed) for seed in values.seeds], folder, command)
+    print((folder / "comparison.md").read_text(encoding="utf-8"))
+    print(f"Tables  {folder / 'comparison.md'}\nPage    {folder / 'comparison.html'}")
+
+
+if __name__ == "__main__":
+    command_line.run(main, "data", "features", "training", "evaluation", "export", method=True)

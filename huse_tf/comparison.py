@@ -1,0 +1,222 @@
+"""Several methods over several seeds on one catalogue: each trained, measured and kept, one table of all.
+
+A catalogue is read once, and pictures and texts are encoded once. A finished run is not trained again,
+so a comparison that was stopped goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import json
+import pathlib
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from huse_tf import dataset as datasets
+from huse_tf import files, keys, workflow
+from huse_tf.config import Config
+from huse_tf.dataset import Dataset
+from huse_tf.evaluation.comparison_page import write_comparison_page
+from huse_tf.evaluation.comparison_table import (
+    LEVEL,
+    Outcome,
+    all_figures_csv,
+    as_csv,
+    as_markdown,
+)
+from huse_tf.evaluation.measure import predict
+from huse_tf.evaluation.per_query import QueryFigures, per_query
+from huse_tf.models.two_tower import modality_model
+from huse_tf.run_folder import METRICS, run_folder, versions
+
+FIGURES = "test_figures.json"
+QUERIES = "test_queries.npz"
+# Settings of the data that decide on the sides of the split, and on nothing before it.
+_SPLIT_SETTINGS = (
+    "validation_fraction",
+    "test_fraction",
+    "split_seed",
+    "near_duplicate_bits",
+    "unseen_classes",
+    "unseen_class_fraction",
+)
+_SPEED_ROWS, _SPEED_REPEATS = 1024, 5
+
+
+def compare(
+    methods: Mapping[str, Config],
+    seeds: Sequence[int],
+    folder: pathlib.Path,
+    command: str = "",
+    say: Callable[[str], None] = print,
+) -> list[Outcome]:
+    """Trains and measures, and writes `comparison.md`, `.csv` and `.html` after every run.
+
+    Args:
+        methods: settings by the name of the row.
+        seeds: each draws another split, other weights and another order.
+        folder: receives the tables, and a run folder for each method and seed under `runs/`.
+        command: what the tables name as their maker.
+        say: gets a line of progress before each run.
+
+    Returns:
+        The outcomes, seed by seed.
+    """
+    readings = _Readings()
+    jobs = [(name, seed) for seed in seeds for name in methods]
+    outcomes: list[Outcome] = []
+    seconds: list[float] = []
+    for number, (name, seed) in enumerate(jobs, start=1):
+        config = _seeded(methods[name], seed, folder / "runs" / f"{_slug(name)}-seed-{seed}")
+        left = (
+            f"; about {np.mean(seconds) * (len(jobs) - number + 1) / 60:.0f} min left"
+            if seconds
+            else ""
+        )
+        say(f"[{number}/{len(jobs)}] {name}, seed {seed}{left}")
+        began = time.monotonic()
+        trained, figures, queries = _run(config, readings)
+        if trained:
+            seconds.append(time.monotonic() - began)
+        outcomes.append(Outcome(name, seed, figures, queries))
+        _write(outcomes, methods, folder, command)
+    return outcomes
+
+
+def _seeded(config: Config, seed: int, folder: pathlib.Path) -> Config:
+    return dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, split_seed=seed),
+        training=dataclasses.replace(config.training, seed=seed, run_dir=str(folder)),
+    )
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")
+
+
+class _Readings:
+    """What runs share: the catalogue with its picture features, read once for each image encoder."""
+
+    def __init__(self) -> None:
+        self._key: str | None = None
+        self._reading: Any = None
+
+    def __call__(self, config: Config) -> Any:
+        data = {
+            name: value
+            for name, value in dataclasses.asdict(config.data).items()
+            if name not in _SPLIT_SETTINGS
+        }
+        key = json.dumps([data, dataclasses.asdict(config.features)], sort_keys=True)
+        if key != self._key:
+            self._reading = None  # lets go of the other before the next is read
+            self._reading, self._key = datasets.read(config), key
+        return self._reading
+
+
+def _run(
+    config: Config, readings: _Readings
+) -> tuple[bool, dict[str, float], dict[str, QueryFigures]]:
+    """(whether it had to be trained or measured, its figures, those of its queries)."""
+    folder = run_folder(config)
+    if (folder / FIGURES).exists():
+        return False, files.read_json(folder / FIGURES), _read_queries(folder / QUERIES)
+    keras.backend.clear_session()
+    folder, dataset, model = workflow.train_model(config, reading=readings(config))
+    figures, queries = _measured(model, dataset, config, folder)
+    with files.replacing(folder / QUERIES) as path, path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **_flat(queries))
+    files.write_json(folder / FIGURES, figures)  # last, for it says that all is there
+    del model, dataset
+    gc.collect()
+    return True, figures, queries
+
+
+def _measured(
+    model: keras.Model, dataset: Dataset, config: Config, folder: pathlib.Path
+) -> tuple[dict[str, float], dict[str, QueryFigures]]:
+    weight = files.read_json(folder / METRICS)[keys.VALIDATION].get("classification/fusion_weight")
+    figures, _ = workflow.measure_side(model, dataset, config, keys.TEST, weight)
+    if (dataset.items["split"] == keys.UNSEEN).any():
+        unseen, _ = workflow.measure_side(model, dataset, config, keys.UNSEEN, weight)
+        figures |= {f"unseen/{path}": value for path, value in unseen.items()}
+    figures["cost/parameters"] = float(model.count_params())
+    figures["cost/training_seconds"] = files.read_json(folder / "timing.json")["seconds"]
+    if not config.method.embeds:
+        return figures, {}
+    items, features = dataset.side(keys.TEST)
+    for modality in (keys.IMAGE, keys.TEXT):
+        speed = _items_per_second(modality_model(model, modality), features[f"{modality}_features"])
+        figures[f"cost/{modality}s_per_second"] = speed
+    predictions = predict(model, features, dataset.spec.multi_label)
+    return figures, per_query(predictions, items, dataset.taxonomy, config.evaluation, weight)
+
+
+def _items_per_second(model: keras.Model, features: Any) -> float:
+    """Features to embeddings, in batches of 1024, the median of five; the encoder is not in it."""
+    rows = np.resize(np.arange(len(features)), _SPEED_ROWS)
+    batch = tf.constant(np.asarray(features[rows]))
+    forward = tf.function(lambda values: model(values, training=False))
+    forward(batch)  # traces
+    times = []
+    for _ in range(_SPEED_REPEATS):
+        began = time.perf_counter()
+        forward(batch)[0].numpy()
+        times.append(time.perf_counter() - began)
+    return float(_SPEED_ROWS / np.median(times))
+
+
+def _flat(queries: Mapping[str, QueryFigures]) -> dict[str, np.ndarray]:
+    return {
+        f"{part}|{path}": getattr(figure, part)
+        for path, figure in queries.items()
+        for part in ("products", "values")
+    }
+
+
+def _read_queries(path: pathlib.Path) -> dict[str, QueryFigures]:
+    with np.load(path, allow_pickle=False) as arrays:
+        paths = [name.partition("|")[2] for name in arrays if name.startswith("values|")]
+        return {
+            each: QueryFigures(arrays[f"products|{each}"], arrays[f"values|{each}"])
+            for each in paths
+        }
+
+
+def _write(
+    outcomes: Sequence[Outcome], methods: Mapping[str, Config], folder: pathlib.Path, command: str
+) -> None:
+    seeds = list(dict.fromkeys(outcome.seed for outcome in outcomes))
+    note = protocol(seeds)
+    head = f"Written by `{command}`.\n{note}"
+    files.write_text(folder / "comparison.md", f"{head}\n\n{as_markdown(outcomes)}")
+    files.write_text(folder / "comparison.csv", as_csv(outcomes))
+    files.write_text(folder / "figures.csv", all_figures_csv(outcomes))
+    write_comparison_page(
+        folder / "comparison.html",
+        outcomes,
+        command=command,
+        note=note,
+        settings={name: config.to_flagfile() for name, config in methods.items()},
+        versions=versions(),
+    )
+
+
+def protocol(seeds: Iterable[int]) -> str:
+    """How the tables came about, and how to read them."""
+    named = ", ".join(map(str, seeds))
+    return (
+        f"Test items of the splits with seeds {named}; mean ± standard deviation over "
+        "them. Bold is the best mean of a column; ≈ is not significantly behind it: "
+        f"p ≥ {LEVEL} by a paired bootstrap over the queries of all seeds, products drawn whole, not "
+        "corrected for the number of comparisons. Each method's epoch and fusion weight were chosen on "
+        "the validation side."
+    )

@@ -1,0 +1,245 @@
+"""Tables of several methods over several seeds: means, spreads, the best, and who is as good as it."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from huse_tf.evaluation.per_query import QueryFigures
+from huse_tf.evaluation.significance import Difference, paired_bootstrap
+
+LEVEL = 0.05  # of significance
+
+_TASKS = {
+    "I→I": "image_to_image",
+    "I→T": "image_to_text",
+    "T→I": "text_to_image",
+    "T→T": "text_to_text",
+}
+_CROSSING = {name: _TASKS[name] for name in ("I→T", "T→I")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A metric of a table; costs have no best."""
+
+    title: str
+    path: str
+    is_cost: bool = False
+
+
+def _columns(suffix: str, tasks: Mapping[str, str] = _TASKS) -> list[Column]:
+    return [Column(title, f"{task}/{suffix}") for title, task in tasks.items()]
+
+
+# Title of a table -> its columns. A table of which no method has a figure is left out.
+TABLES: dict[str, list[Column]] = {
+    "Accuracy": [
+        Column(name, f"classification/{name}/accuracy") for name in ("image", "text", "fused")
+    ],
+    "Hit@1, several classes an item": [
+        Column(name, f"classification/{name}/hit_at_1") for name in ("image", "text", "fused")
+    ],
+    "Hit@5 of the class": [
+        Column(name, f"classification/{name}/hit_at_5") for name in ("image", "text", "fused")
+    ],
+    "Same class, mAP": _columns("class/mean_average_precision"),
+    "Same class, R@1": _columns("class/recall_at_1"),
+    "Same class, R@10": _columns("class/recall_at_10"),
+    "Hierarchical precision, HP@5": _columns("hierarchical_precision_at_5"),
+    "Own product, R@10": _columns("item/recall_at_10", _CROSSING),
+    "Own product among 101 candidates, Rank@1": [
+        Column(title, f"pairs/{task}/rank_at_1") for title, task in _CROSSING.items()
+    ],
+    "Unseen classes, same class, mAP": [
+        Column(title, f"unseen/{task}/class/mean_average_precision")
+        for title, task in _TASKS.items()
+    ],
+    "Unseen classes, hit@1 among themselves": [
+        Column(name, f"unseen/zero_shot/unseen_only/{name}/hit_at_1") for name in ("image", "text")
+    ],
+    "Cost": [
+        Column("parameters", "cost/parameters", is_cost=True),
+        Column("training, s", "cost/training_seconds", is_cost=True),
+        Column("images/s", "cost/images_per_second", is_cost=True),
+        Column("texts/s", "cost/texts_per_second", is_cost=True),
+    ],
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """One method with one seed.
+
+    Attributes:
+        method: its name in tables.
+        seed: of the split, the weights and the order.
+        figures: of the test items, by metric path; costs and figures of unseen classes among them.
+        queries: the figures of single queries, by metric path.
+    """
+
+    method: str
+    seed: int
+    figures: Mapping[str, float]
+    queries: Mapping[str, QueryFigures]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One method's figure.
+
+    Attributes:
+        mean, spread: over the seeds; the spread is the sample's standard deviation, 0 for one seed.
+        seeds: how many.
+        best: whether no mean of the column is higher.
+        behind: how far behind the best method, on the same queries; None for the best, for costs,
+            and where single queries are not known.
+    """
+
+    mean: float
+    spread: float
+    seeds: int
+    best: bool
+    behind: Difference | None
+
+    @property
+    def tied(self) -> bool:
+        """Whether it may be behind the best by chance."""
+        return self.behind is not None and self.behind.p >= LEVEL
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Rows by method, in the order of the outcomes; None where a method has no such figure."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Mapping[str, Sequence[Cell | None]]
+
+
+def tables(outcomes: Sequence[Outcome]) -> list[Table]:
+    """All tables that have a figure."""
+    found = []
+    for title, columns in TABLES.items():
+        there = [c for c in columns if any(c.path in outcome.figures for outcome in outcomes)]
+        if there:
+            cells = [_cells(outcomes, column) for column in there]
+            rows = {name: [each[name] for each in cells] for name in _methods(outcomes)}
+            found.append(Table(title, there, rows))
+    return found
+
+
+def difference(outcomes: Sequence[Outcome], one: str, other: str, path: str) -> Difference | None:
+    """How far `one` is ahead of `other` on the queries that both were asked, all seeds together.
+
+    None where single queries of this metric are not known of both.
+    """
+    ours = {o.seed: o.queries[path] for o in outcomes if o.method == one and path in o.queries}
+    theirs = {o.seed: o.queries[path] for o in outcomes if o.method == other and path in o.queries}
+    both = [
+        (ours[seed], theirs[seed])
+        for seed in sorted(ours.keys() & theirs.keys())
+        if np.array_equal(ours[seed].products, theirs[seed].products)
+    ]
+    if not both:
+        return None
+    return paired_bootstrap(
+        np.concatenate([a.values for a, _ in both]),
+        np.concatenate([b.values for _, b in both]),
+        np.concatenate([a.products for a, _ in both]),
+    )
+
+
+def _methods(outcomes: Sequence[Outcome]) -> list[str]:
+    return list(dict.fromkeys(outcome.method for outcome in outcomes))
+
+
+def _cells(outcomes: Sequence[Outcome], column: Column) -> dict[str, Cell | None]:
+    values = {
+        method: [
+            o.figures[column.path]
+            for o in outcomes
+            if o.method == method and column.path in o.figures
+        ]
+        for method in _methods(outcomes)
+    }
+    means = {method: float(np.mean(each)) for method, each in values.items() if each}
+    best = None if column.is_cost else max(means, key=lambda method: means[method])
+
+    def cell(method: str) -> Cell | None:
+        if method not in means:
+            return None
+        each = values[method]
+        spread = float(np.std(each, ddof=1)) if len(each) > 1 else 0.0
+        is_best = best is not None and means[method] == means[best]
+        behind = None
+        if best is not None and not is_best:
+            behind = difference(outcomes, best, method, column.path)
+        return Cell(means[method], spread, len(each), is_best, behind)
+
+    return {method: cell(method) for method in values}
+
+
+def as_markdown(outcomes: Sequence[Outcome]) -> str:
+    """All tables; the best in bold, ≈ after what may be behind it by chance."""
+    parts = []
+    for table in tables(outcomes):
+        titles = [column.title for column in table.columns]
+        lines = [f"**{table.title}**", "", "| method | " + " | ".join(titles) + " |"]
+        lines.append("|---|" + "---|" * len(titles))
+        for method, cells in table.rows.items():
+            shown = [
+                _shown(cell, column) for cell, column in zip(cells, table.columns, strict=True)
+            ]
+            lines.append(f"| {method} | " + " | ".join(shown) + " |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def figure_text(cell: Cell, column: Column) -> str:
+    """A mean with its spread, to three decimals; costs to three digits."""
+    if column.is_cost:
+        return f"{cell.mean:,.0f}" if cell.mean >= 100 else f"{cell.mean:.3g}"
+    return f"{cell.mean:.3f} ± {cell.spread:.3f}" if cell.seeds > 1 else f"{cell.mean:.3f}"
+
+
+def _shown(cell: Cell | None, column: Column) -> str:
+    if cell is None:
+        return "–"
+    text = figure_text(cell, column)
+    if cell.best:
+        return f"**{text}**"
+    return f"{text} ≈" if cell.tied else text
+
+
+def as_csv(outcomes: Sequence[Outcome]) -> str:
+    """A line for each cell of the tables."""
+
+    def lines() -> Iterator[list[object]]:
+        yield ["table", "method", "column", "metric", "mean", "spread", "seeds", "best", "p"]
+        for table in tables(outcomes):
+            for method, cells in table.rows.items():
+                for column, cell in zip(table.columns, cells, strict=True):
+                    if cell is not None:
+                        p = "" if cell.behind is None else cell.behind.p
+                        found = [cell.mean, cell.spread, cell.seeds, int(cell.best), p]
+                        yield [table.title, method, column.title, column.path, *found]
+
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines())
+    return text.getvalue()
+
+
+def all_figures_csv(outcomes: Sequence[Outcome]) -> str:
+    """A line for each figure of each run."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "seed", "metric", "value"])
+    for outcome in outcomes:
+        for path, value in outcome.figures.items():
+            writer.writerow([outcome.method, outcome.seed, path, value])
+    return text.getvalue()

@@ -1,0 +1,69 @@
+"""Vectors of class names by --class_encoder: what class graphs compare, and DeViSE's label vectors."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from huse_tf.config import FeatureConfig
+from huse_tf.data.taxonomy import ClassPath
+from huse_tf.errors import UserError
+from huse_tf.features.class_graph import Encode
+from huse_tf.features.encoders import class_encoder, make_text_encoder
+from huse_tf.features.extract import extract
+
+
+def class_name_encoder(
+    config: FeatureConfig, texts: Sequence[str], paths: Sequence[ClassPath]
+) -> Encode:
+    """A function from n class names to [n, dim] vectors, none of them zero.
+
+    What the encoder has to learn, it learns when the function is first called, and only then. The
+    function raises UserError where the encoder gives word ids, or knows no word of a name.
+
+    Args:
+        config: the encoder's name, and where the cache of text encoders lies.
+        texts: of the training items.
+        paths: of all classes.
+    """
+
+    @functools.cache
+    def encoder() -> Encode:
+        learn = class_encoder(config.class_encoder)
+        return learn(config.class_encoder, texts, paths) if learn else _text_encoder(config, texts)
+
+    def encode(names: list[str]) -> np.ndarray:
+        vectors = encoder()(names)
+        empty = [name for name, vector in zip(names, vectors, strict=True) if not vector.any()]
+        if empty:
+            raise UserError(
+                f"--class_encoder={config.class_encoder} knows no word of the class names "
+                f"{', '.join(empty)}. Expected another one, or --class_graph=tree."
+            )
+        return vectors
+
+    return encode
+
+
+def _text_encoder(config: FeatureConfig, texts: Sequence[str]) -> Encode:
+    encoder = make_text_encoder(config.class_encoder)
+    encoder.fit(texts)
+    if encoder.feature_spec.vocabulary_size is not None:
+        raise UserError(
+            "--class_encoder must give vectors of fixed meaning, to measure how far apart class "
+            f"names are. Received: {config.class_encoder!r}, which gives word ids."
+        )
+
+    def encode(names: list[str]) -> np.ndarray:
+        return extract(
+            encoder,
+            names,
+            cache_dir=pathlib.Path(config.cache_dir),
+            batch_size=config.encoder_batch_size,
+            label="Class names",
+        ).features
+
+    return encode

@@ -1,0 +1,87 @@
+"""Pictures as equal patches, each through a frozen network (FashionBERT, Gao et al. 2020, 3.1)."""
+
+from __future__ import annotations
+
+import re
+
+import keras
+import tensorflow as tf
+
+from huse_tf.errors import UserError
+from huse_tf.features import pictures
+from huse_tf.features.encoder import Encoder
+from huse_tf.features.encoders import make_image_encoder
+from huse_tf.methods.base import FeatureSpec
+
+NETWORKS = ("efficientnet_lite0", "keras_applications")  # encoders that have `network`
+# Pixels of a patch's side. The paper's: it cuts pictures of 256 pixels in 8 x 8. It is also what one
+# cell of the last map of these networks stands for, so 64 patches cost little more than a picture.
+DEFAULT_SIZE = 32
+CELL = 32
+_ARGUMENT = re.compile(r"([1-9]|1[0-6]):(.+?)(?:@(\d+|map))?")
+
+
+class Patches(Encoder):
+    """Encoded pictures -> [batch, grid * grid, dim] float32, the patches in reading order.
+
+    `patches:GRID:ENCODER`, such as `patches:8:efficientnet_lite0`, cuts a picture in GRID x GRID
+    patches of 32 pixels and sends each through the network alone. With `@SIZE` at the end the
+    patches have SIZE pixels. With `@map` the network sees the whole picture, and the features of a
+    patch are its cell of the last map, before the pool: they know what is around the patch.
+    """
+
+    takes_argument = True
+
+    def __init__(self, spec: str) -> None:
+        super().__init__(spec)
+        match = _ARGUMENT.fullmatch(self.argument)
+        size = match[3] if match else None
+        if not match or match[2].partition(":")[0] not in NETWORKS or size == "0":
+            raise UserError(
+                "The image encoder patches takes a grid from 1 to 16 and a network, "
+                f"{' or '.join(NETWORKS)}, such as patches:8:efficientnet_lite0, "
+                f"patches:8:efficientnet_lite0@64 or patches:8:efficientnet_lite0@map. Received: {spec!r}."
+            )
+        self._grid, self._is_map = int(match[1]), size == "map"
+        self._size = int(size) if size and not self._is_map else DEFAULT_SIZE
+        network = make_image_encoder(match[2])
+        self._source = network.fingerprint
+        if self._is_map:
+            self._network = _without_pool(network.network(self._grid * CELL), spec)
+        else:
+            self._network = network.network(self._size)
+        self._network.trainable = False
+
+    @property
+    def feature_spec(self) -> FeatureSpec:
+        return FeatureSpec((self._grid**2, self._network.output.shape[-1]))
+
+    def _identity(self) -> tuple[str, ...]:
+        how = "map" if self._is_map else str(self._size)
+        return (self._source, str(self._grid), how, pictures.VERSION, "patches 1")
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        side = self._grid * (CELL if self._is_map else self._size)
+        pixels = pictures.decode(inputs, (side, side))
+        if not self._is_map:
+            pixels = cut(pixels, self._grid)
+        features = self._network(pixels, training=False)
+        return tf.reshape(features, (-1, *self.feature_spec.shape))
+
+
+def cut(pixels: tf.Tensor, grid: int) -> tf.Tensor:
+    """[batch, grid * size, grid * size, 3] -> [batch * grid * grid, size, size, 3], in reading order."""
+    size = pixels.shape[1] // grid
+    rows = tf.reshape(pixels, (-1, grid, size, grid, size, 3))
+    return tf.reshape(tf.transpose(rows, (0, 1, 3, 2, 4, 5)), (-1, size, size, 3))
+
+
+def _without_pool(network: keras.Model, spec: str) -> keras.Model:
+    """[batch, side, side, 3] -> the network's last map [batch, grid, grid, dim]."""
+    pool = network.layers[-1]
+    if not isinstance(pool, keras.layers.GlobalAveragePooling2D):
+        raise UserError(
+            "Only efficientnet_lite0 has a map to cut. Expected patches of their own, without @map. "
+            f"Received: {spec!r}."
+        )
+    return keras.Model(network.input, pool.input)

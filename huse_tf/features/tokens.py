@@ -1,0 +1,73 @@
+"""Texts as ids of word pieces, for a transformer that is trained (FashionBERT)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from huse_tf.errors import UserError
+from huse_tf.features import minilm
+from huse_tf.features.encoder import Encoder
+from huse_tf.features.text_backbone import in_graph
+from huse_tf.methods.base import FeatureSpec, WordPieces
+
+DEFAULT_LENGTH = 64
+MAX_LENGTH = 512  # positions that the network was pretrained with
+CONTINUATION = "##"
+
+
+class Tokens(Encoder):
+    """Texts -> [batch, length] int32: [CLS], word pieces, [SEP], and 0 up to the length.
+
+    `tokens:minilm` reads 64 pieces of a text, the two special ones among them, and
+    `tokens:minilm:LENGTH` that many. The vocabulary is the one of MiniLM: BERT's, without case.
+    """
+
+    takes_argument = True
+    gives_floats = False
+
+    def __init__(self, spec: str) -> None:
+        super().__init__(spec)
+        name, _, length = self.argument.partition(":")
+        length = length or str(DEFAULT_LENGTH)
+        if name != "minilm" or not (length.isdecimal() and 3 <= int(length) <= MAX_LENGTH):
+            raise UserError(
+                f"The text encoder tokens takes minilm, and a length from 3 to {MAX_LENGTH}, such as "
+                f"tokens:minilm or tokens:minilm:{DEFAULT_LENGTH}. Received: {spec!r}."
+            )
+        self._length = int(length)
+        self._tokenizer = minilm.load_tokenizer()
+        self._tokenize = in_graph(self._tokenizer, lowercase=True)
+
+    @property
+    def feature_spec(self) -> FeatureSpec:
+        tokenizer = self._tokenizer
+        continuations = (
+            id for id, piece in enumerate(tokenizer.get_vocabulary()) if piece[:2] == CONTINUATION
+        )
+        return FeatureSpec(
+            (self._length,),
+            vocabulary_size=tokenizer.vocabulary_size(),
+            pieces=WordPieces(
+                start=tokenizer.start_token_id,
+                end=tokenizer.end_token_id,
+                mask=tokenizer.mask_token_id,
+                continuations=frozenset(continuations),
+            ),
+        )
+
+    def _identity(self) -> tuple[str, ...]:
+        return (minilm.VOCABULARY_SHA256, str(self._length), "tokens 1")
+
+    def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
+        counts = self._tokenize(tf.constant(list(texts), tf.string)).row_lengths().numpy() + 2
+        return counts.astype(int), self._length
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        pieces = self._tokenize(inputs)[:, : self._length - 2]
+        one = tf.ones([pieces.nrows(), 1], tf.int32)
+        start, end = self._tokenizer.start_token_id, self._tokenizer.end_token_id
+        ids = tf.concat([one * start, pieces, one * end], axis=1)
+        return ids.to_tensor(self._tokenizer.pad_token_id, shape=[None, self._length])

@@ -1,0 +1,1 @@
+"""Fusion heads: what all modalities say together, and how much each contributes to it."""

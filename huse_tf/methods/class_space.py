@@ -1,0 +1,28 @@
+"""What methods share that lay both modalities into the space of class vectors."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+from huse_tf.methods.base import DataSpec
+from huse_tf.methods.two_towers import Towers
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassSpace(Towers):
+    """Towers as wide as the class vectors; so there is no --embedding_dim to choose."""
+
+    needs_class_embeddings: ClassVar[bool] = True
+
+    def size(self, spec: DataSpec) -> int:
+        return self.vectors(spec).shape[1]
+
+    def vectors(self, spec: DataSpec) -> np.ndarray:
+        """[K, D] float32 of unit norm: psi, the class names as embedded by --class_encoder."""
+        if spec.class_embeddings is None:
+            raise ValueError(f"{self.name} needs `DataSpec.class_embeddings`.")
+        return spec.class_embeddings

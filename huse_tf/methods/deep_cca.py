@@ -1,0 +1,83 @@
+"""Deep canonical correlation analysis (Andrew et al. 2013, ICML)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from huse_tf import keys
+from huse_tf.methods.base import DataSpec
+from huse_tf.methods.two_towers import TwoTowers
+from huse_tf.settings import setting
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from huse_tf.training.objective import Objective
+
+
+@dataclasses.dataclass(frozen=True)
+class DeepCca(TwoTowers):
+    """Towers whose outputs correlate as much as they can, and linear CCA of those outputs.
+
+    The paper optimises over all items at once (L-BFGS); here over large batches, after Wang et al.
+    2015 (ICASSP). Labels have no part in the embedding; linear probes give class scores.
+    """
+
+    name: ClassVar[str] = "deep_cca"
+
+    embedding_dim: int = setting(64, "D, the size of the embedding.", minimum=1)
+    regularization: float = setting(
+        0.1, "Ridge of the covariances, over the mean variance.", minimum=1e-4
+    )
+    classifier_norm: float = setting(
+        0.1, "Length of the probes' class vectors at the start.", minimum=0
+    )
+    preset: ClassVar[Mapping[str, Any]] = {
+        "learning_rate": 1e-3,
+        "batch_size": 512,
+        "epochs": 200,
+        "monitor": (
+            "image_to_text/class/mean_average_precision",
+            "text_to_image/class/mean_average_precision",
+        ),
+    }
+
+    def build_model(self, spec: DataSpec) -> keras.Model:
+        from huse_tf.models.canonical import deep_canonical
+
+        return deep_canonical(spec, *self.build_towers(spec), classifier_norm=self.classifier_norm)
+
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
+        from huse_tf.losses.canonical_correlation import CanonicalCorrelation
+        from huse_tf.losses.classification import classification_term
+        from huse_tf.training.objective import Objective
+
+        shares = spec.class_shares if adjust_logits else None
+        return Objective(
+            terms={
+                "canonical_correlation": CanonicalCorrelation(self.regularization),
+                "classification": classification_term(spec.multi_label, shares),
+            },
+            weights={"canonical_correlation": 1.0, "classification": 1.0},
+            targets=spec.targets,
+        )
+
+    def refit(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
+        """Linear CCA of the towers' outputs: the loss leaves open how to turn them to each other."""
+        from huse_tf.methods.canonical_projections import canonical_projections
+        from huse_tf.models.canonical import set_projections
+        from huse_tf.models.inference import run_model
+
+        complete = (features[keys.IMAGE_MASK] > 0) & (features[keys.TEXT_MASK] > 0)
+        outputs = run_model(model, features, (keys.IMAGE_REPRESENTATION, keys.TEXT_REPRESENTATION))
+        found = canonical_projections(
+            outputs[keys.IMAGE_REPRESENTATION][complete],
+            outputs[keys.TEXT_REPRESENTATION][complete],
+            features[keys.WEIGHT][complete],
+            self.embedding_dim,
+            self.regularization,
+        )
+        set_projections(model, found.kernels, found.biases)

@@ -1,0 +1,128 @@
+"""DeViSE: a deep visual-semantic embedding (Frome et al., NIPS 2013), for images and for texts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from huse_tf import keys
+from huse_tf.errors import UserError
+from huse_tf.methods.base import DataSpec, Method
+from huse_tf.settings import setting
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+
+    from huse_tf.data.pipeline import Batch, Change
+    from huse_tf.training.objective import Objective
+
+
+@dataclasses.dataclass(frozen=True)
+class Devise(Method):
+    """One linear map a modality into the space of class-name embeddings; the nearest name wins.
+
+    The two maps share no weight: each learns what it would learn alone. So the paper's DeViSE, for
+    images only, is the image half, and the half that a catalogue without texts trains;
+    --monitor=classification/image/accuracy picks its best epoch. Both halves are the DeViSE* that
+    the HUSE paper compares with.
+
+    --class_encoder says what embeds the names: skip_gram as in the paper, any text encoder, or
+    random for the baseline without meaning. Stage 1 of the paper is a frozen --image_encoder; stage
+    2 has the --image_backbone trained along from --start_from=STAGE_1, by --optimizer=adagrad.
+    """
+
+    name: ClassVar[str] = "devise"
+    preset: ClassVar[Mapping[str, Any]] = {"learning_rate": 1e-3}
+    needs_class_embeddings: ClassVar[bool] = True
+    names_unseen_classes: ClassVar[bool] = True
+
+    loss: Literal["hinge", "l2"] = setting(
+        "hinge",
+        "Hinge rank loss, or squared distance to the label's vector (the paper's ablation).",
+    )
+    margin: float = setting(0.1, "Margin of the hinge rank loss.", minimum=0)
+    negatives: Literal["first_violation", "all"] = setting(
+        "first_violation",
+        "False labels of the hinge rank loss: the first in random order that violates the margin, "
+        "or the sum over all.",
+    )
+    input_dropout: float = setting(
+        0.3,
+        "Dropout of the towers' features; keeps small catalogues from being learnt by heart.",
+        minimum=0,
+        maximum=0.95,
+    )
+    image_power: float = setting(
+        0.5,
+        "Signed power |x|^p of the image features, which evens out what few strong units outshine "
+        "(0.5: square root; 1: as they come).",
+        minimum=0.1,
+        maximum=1,
+    )
+    image_backbone: str = setting(
+        "",
+        "Image network to train along, on --image_encoder=pixels:SIZE: efficientnet_lite0 or "
+        "keras_applications:NAME@WEIGHTS.",
+    )
+    augmentation: str = setting(
+        "",
+        "Random changes of the pictures for --image_backbone, joined by +: flip, crop, color, randaugment.",
+    )
+
+    def build_model(self, spec: DataSpec) -> keras.Model:
+        from huse_tf.features.image_backbones import picture_layers
+        from huse_tf.models.label_space import label_space
+        from huse_tf.models.two_tower import IMAGE_TOWER, TEXT_TOWER
+        from huse_tf.towers.linear import linear_tower
+
+        vectors = _label_vectors(spec)
+        dim = vectors.shape[1]
+        image_tower = linear_tower(
+            IMAGE_TOWER,
+            spec.image,
+            dim=dim,
+            input_dropout=self.input_dropout,
+            power=self.image_power,
+            network=picture_layers(self.image_backbone, self.augmentation, spec.image),
+        )
+        text_tower = linear_tower(TEXT_TOWER, spec.text, dim=dim, input_dropout=self.input_dropout)
+        return label_space(spec, image_tower, text_tower, vectors)
+
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
+        import numpy as np
+
+        from huse_tf.losses.hinge_rank import HingeRank
+        from huse_tf.losses.label_regression import LabelRegression
+        from huse_tf.training.objective import Objective
+
+        if adjust_logits:
+            raise UserError(
+                "DeViSE has no classifier whose logits could be adjusted. Expected "
+                "--class_balance=weights or sampling. Received: --class_balance=logits."
+            )
+        vectors = _label_vectors(spec)
+        if self.loss == "l2":
+            return Objective({"l2": LabelRegression(vectors)}, {"l2": 1.0}, spec.targets)
+        # Labels that training never meets would only be pushed away from all it does meet.
+        met = np.ones(spec.num_classes) if spec.class_shares is None else spec.class_shares > 0
+        first_violation = self.negatives == "first_violation"
+        term = HingeRank(vectors, met.astype(np.float32), self.margin, first_violation)
+        drawn = (keys.NEGATIVE_ORDER,) if first_violation else ()
+        return Objective({"hinge": term}, {"hinge": 1.0}, (*spec.targets, *drawn))
+
+    def changes(self, spec: DataSpec) -> Sequence[Change]:
+        if self.loss == "l2" or self.negatives == "all":
+            return ()
+
+        def draw_order(batch: Batch, rows: np.ndarray, generator: np.random.Generator) -> None:
+            batch[keys.NEGATIVE_ORDER] = generator.random((len(rows), spec.num_classes), "float32")
+
+        return (draw_order,)
+
+
+def _label_vectors(spec: DataSpec) -> np.ndarray:
+    if spec.class_embeddings is None:
+        raise ValueError("DeViSE needs `DataSpec.class_embeddings`.")
+    return spec.class_embeddings

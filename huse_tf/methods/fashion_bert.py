@@ -1,0 +1,169 @@
+"""FashionBERT: one BERT stream over a text and the patches of a picture (Gao et al., SIGIR 2020)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from huse_tf import keys
+from huse_tf.errors import UserError
+from huse_tf.methods.base import DataSpec, Method, WordPieces
+from huse_tf.settings import setting
+
+if TYPE_CHECKING:
+    import keras
+
+    from huse_tf.data.pipeline import Change
+    from huse_tf.training.objective import Objective, Weighting
+    from huse_tf.training.pair_changes import HideWords
+
+TERMS = ("alignment", "masked_words", "masked_patches")
+MINILM_SIZES = {"hidden_dim": 384, "heads": 12}
+
+
+@dataclasses.dataclass(frozen=True)
+class FashionBert(Method):
+    """Scores pairs of text and image; has no embeddings, and no classes.
+
+    The three tasks and their adaptive weights are the paper's. Its sizes and schedule are in
+    experiments/fashion_bert_paper.flags; the presets here are for small catalogues.
+    """
+
+    name: ClassVar[str] = "fashion_bert"
+    embeds: ClassVar[bool] = False
+    preset: ClassVar[Mapping[str, Any]] = {
+        "image_encoder": "patches:8:efficientnet_lite0@map",
+        "text_encoder": "tokens:minilm",
+        "optimizer": "adam",
+        "learning_rate": 1e-4,
+        "beta_1": 0.95,
+        "weight_decay": 1e-4,
+        "clip_norm": 1.0,
+        "decay": "linear",
+        "batch_size": 64,
+        "epochs": 20,
+        "patience": 0,
+        "monitor": ("pairs/accuracy", "pairs/auc"),
+    }
+
+    depth: int = setting(4, "Transformer layers.", minimum=1)
+    hidden_dim: int = setting(384, "Size of a token in the transformer.", minimum=1)
+    heads: int = setting(
+        12, "Heads of attention; they share the size of a token evenly.", minimum=1
+    )
+    initial_weights: Literal["minilm", "random"] = setting(
+        "minilm",
+        "What the transformer begins with: the first layers of MiniLM (it has 6; further ones begin "
+        "at random), or random numbers.",
+    )
+    dropout: float = setting(0.1, "Dropout within the transformer.", minimum=0, maximum=0.95)
+    task_weights: Literal["uniform", "paper", "code", "code_stop_gradient"] = setting(
+        "code",
+        "Weights of the three tasks: equal; by squared gradients (eq. 6; three times as slow); or as "
+        "the released code by squared softmax of the losses, with gradients through them or not.",
+    )
+    word_share: float = setting(
+        0.15, "Share of a text's word pieces that are hidden.", minimum=0.01, maximum=1
+    )
+    patch_share: float = setting(
+        0.1, "Share of a picture's patches that are hidden.", minimum=0.01, maximum=1
+    )
+    mismatch_share: float = setting(
+        0.5, "Share of the pairs of a batch that get another product's image.", minimum=0, maximum=1
+    )
+    mismatches: Literal["same_class", "any"] = setting(
+        "same_class",
+        "Whose image a mismatched pair gets: of the same class, where the batch has one, or any.",
+    )
+
+    def build_model(self, spec: DataSpec) -> keras.Model:
+        from huse_tf.models.single_stream import single_stream, start_from
+
+        pieces = _word_pieces(spec)
+        if self.hidden_dim % self.heads:
+            raise UserError(
+                f"--hidden_dim must be a multiple of --heads. Received: {self.hidden_dim} and {self.heads}."
+            )
+        model = single_stream(
+            spec,
+            pieces,
+            depth=self.depth,
+            hidden_dim=self.hidden_dim,
+            heads=self.heads,
+            dropout=self.dropout,
+            hidden_words=self._hide_words(spec).most(spec.text.shape[0]),
+        )
+        if self.initial_weights == "minilm":
+            self._check_minilm()
+            from huse_tf.features.minilm import load_backbone
+
+            start_from(model, load_backbone())
+        return model
+
+    def _check_minilm(self) -> None:
+        for name, size in MINILM_SIZES.items():
+            if getattr(self, name) != size:
+                raise UserError(
+                    f"--initial_weights=minilm needs --{name}={size}. Received: {getattr(self, name)}. "
+                    "Expected that, or --initial_weights=random."
+                )
+
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
+        from huse_tf.losses.alignment import Alignment
+        from huse_tf.losses.masked_patches import MaskedPatches
+        from huse_tf.losses.masked_words import MaskedWords
+        from huse_tf.training.objective import Objective
+
+        if adjust_logits:
+            raise UserError(
+                "--class_balance=logits adjusts the logits of classes, and fashion_bert has none. "
+                "Expected none, weights or sampling."
+            )
+        return Objective(
+            terms=dict(zip(TERMS, (Alignment(), MaskedWords(), MaskedPatches()), strict=True)),
+            weights=self._weights(),
+            targets=(
+                keys.WEIGHT,
+                keys.IMAGE_MASK,
+                keys.TEXT_MASK,
+                keys.MATCH,
+                keys.HIDDEN_WORDS,
+                keys.HIDDEN_PATCHES,
+                keys.PATCH_TARGETS,
+            ),
+        )
+
+    def _weights(self) -> Mapping[str, float] | Weighting:
+        from huse_tf.training.adaptive_weights import GradientWeights, LossWeights
+
+        if self.task_weights == "uniform":
+            return dict.fromkeys(TERMS, 1 / len(TERMS))
+        if self.task_weights == "paper":
+            return GradientWeights()
+        return LossWeights(stop_gradient=self.task_weights == "code_stop_gradient")
+
+    def changes(self, spec: DataSpec) -> Sequence[Change]:
+        from huse_tf.training.pair_changes import HidePatches, Mismatch
+
+        return (
+            Mismatch(self.mismatch_share, self.mismatches == "same_class"),
+            self._hide_words(spec),
+            HidePatches(self.patch_share),
+        )
+
+    def _hide_words(self, spec: DataSpec) -> HideWords:
+        from huse_tf.training.pair_changes import HideWords
+
+        return HideWords(self.word_share, _word_pieces(spec))
+
+
+def _word_pieces(spec: DataSpec) -> WordPieces:
+    """What the ids of the text mean; refuses features of other kinds than this method takes."""
+    if spec.text.pieces is None or len(spec.image.shape) != 2:
+        raise UserError(
+            "fashion_bert reads patches and word pieces. Expected --image_encoder=patches:8:NETWORK "
+            "and --text_encoder=tokens:minilm. Received: image features of shape "
+            f"{spec.image.shape}, text features of shape {spec.text.shape}."
+        )
+    return spec.text.pieces

@@ -1,0 +1,30 @@
+"""Triplets of classes with semi-hard negatives (FaceNet: Schroff et al. 2015, arXiv 1503.03832)."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar
+
+from huse_tf.methods.base import DataSpec
+from huse_tf.methods.probed import Probed
+from huse_tf.settings import setting
+
+if TYPE_CHECKING:
+    from huse_tf.training.objective import Objective
+
+
+@dataclasses.dataclass(frozen=True)
+class Triplet(Probed):
+    """The baseline of the HUSE paper: anchors, positives and negatives of either modality."""
+
+    name: ClassVar[str] = "triplet"
+
+    margin: float = setting(
+        0.2, "alpha, in squared Euclidean distance of unit vectors; .2 in FaceNet.", minimum=0
+    )
+
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
+        from huse_tf.losses.semi_hard_triplet import SemiHardTriplet
+
+        term = SemiHardTriplet(self.margin)
+        return self.objective(spec, adjust_logits, {"triplet": term}, {"triplet": 1.0})

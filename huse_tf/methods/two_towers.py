@@ -1,0 +1,112 @@
+"""What methods with two towers of dense layers share: HUSE, and the baselines of equal depth and width."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from huse_tf.methods.base import DataSpec, Method
+from huse_tf.settings import setting
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Towers(Method):
+    """The towers; a subclass says into how many dimensions, and what is minimised."""
+
+    # One classifier for both modalities (HUSE), or one for each.
+    shared_classifier: ClassVar[bool] = True
+    # A method without a classification loss is given a linear probe: a classifier that learns along,
+    # on embeddings that it does not move. So every method can be asked for classes.
+    detached_classifier: ClassVar[bool] = False
+
+    image_layers: tuple[int, ...] = setting(
+        (512,) * 5, "Widths of the image tower's hidden layers.", minimum=1
+    )
+    text_layers: tuple[int, ...] = setting(
+        (512,) * 2, "Widths of the text tower's hidden layers.", minimum=1
+    )
+    dropout: float = setting(0.15, "Dropout between the towers' layers.", minimum=0, maximum=0.95)
+    input_dropout: float = setting(
+        0.3,
+        "Dropout of the towers' features; keeps small catalogues from being learnt by heart.",
+        minimum=0,
+        maximum=0.95,
+    )
+    image_power: float = setting(
+        0.5,
+        "Signed power |x|^p of the image features, which evens out what few strong units outshine "
+        "(0.5: square root; 1: as they come).",
+        minimum=0.1,
+        maximum=1,
+    )
+    image_backbone: str = setting(
+        "",
+        "Image network to train along, on --image_encoder=pixels:SIZE: efficientnet_lite0 or "
+        "keras_applications:NAME@WEIGHTS.",
+    )
+    augmentation: str = setting(
+        "",
+        "Random changes of the pictures for --image_backbone, joined by +: flip, crop, color, randaugment.",
+    )
+    last_activation: Literal["linear", "relu"] = setting(
+        "linear",
+        "Activation of the last layer, before L2; relu confines cosine distances to [0, 1].",
+    )
+    classifier_norm: float = setting(
+        16.0,
+        "Length of the classifier's class vectors at the start; long ones learn fast.",
+        minimum=0,
+    )
+
+    @abc.abstractmethod
+    def size(self, spec: DataSpec) -> int:
+        """D, the size of the embedding."""
+
+    def build_model(self, spec: DataSpec) -> keras.Model:
+        from huse_tf.models.two_tower import two_tower
+
+        return two_tower(
+            spec,
+            *self.build_towers(spec),
+            classifier_norm=self.classifier_norm,
+            shared_classifier=self.shared_classifier,
+            detached_classifier=self.detached_classifier,
+        )
+
+    def build_towers(self, spec: DataSpec) -> tuple[keras.Model, keras.Model]:
+        """The image tower and the text tower, from features to [batch, D] of unit norm."""
+        import functools
+
+        from huse_tf.features.image_backbones import picture_layers
+        from huse_tf.models.two_tower import IMAGE_TOWER, TEXT_TOWER
+        from huse_tf.towers.mlp import mlp_tower
+
+        tower = functools.partial(
+            mlp_tower,
+            embedding_dim=self.size(spec),
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+            last_activation=self.last_activation,
+        )
+        image = tower(
+            IMAGE_TOWER,
+            spec.image,
+            hidden=self.image_layers,
+            power=self.image_power,
+            network=picture_layers(self.image_backbone, self.augmentation, spec.image),
+        )
+        return image, tower(TEXT_TOWER, spec.text, hidden=self.text_layers)
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoTowers(Towers):
+    """Towers whose size is free; a subclass says what is minimised."""
+
+    embedding_dim: int = setting(512, "D, the size of the embedding.", minimum=1)
+
+    def size(self, spec: DataSpec) -> int:
+        return self.embedding_dim

@@ -1,0 +1,89 @@
+"""Models whose embeddings are canonical variates: linear maps that are solved for, not trained."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+
+from huse_tf import keys
+from huse_tf.methods.base import DataSpec
+from huse_tf.models.two_tower import CLASSIFIER, feature_inputs
+
+_PROJECTION = "canonical_projection"
+_PROBE_SCALE = 30.0
+
+
+def linear_canonical(spec: DataSpec, components: int) -> keras.Model:
+    """Features, projections, and a linear probe on what they give, shared by both modalities.
+
+    Returns:
+        A model as `two_tower` makes it, of D = `components`.
+    """
+    inputs = feature_inputs(spec)
+    classifier = keras.layers.Dense(spec.num_classes, name=CLASSIFIER)
+    outputs = {}
+    for name in (keys.IMAGE, keys.TEXT):
+        embedding = _canonical(inputs[f"{name}_features"], name, components, "orthogonal")
+        outputs[f"{name}_embedding"] = embedding
+        outputs[f"{name}_logits"] = classifier(embedding)
+    return keras.Model(inputs, outputs, name="linear_canonical")
+
+
+def deep_canonical(
+    spec: DataSpec, image_tower: keras.Model, text_tower: keras.Model, classifier_norm: float
+) -> keras.Model:
+    """Towers, projections of what they give, and a linear probe on each.
+
+    The probes are in front of the projections, which jump each time that they are solved for anew,
+    and there images and texts lie apart: the loss does not see linear maps of either.
+
+    Args:
+        spec: of the data.
+        image_tower, text_tower: from features to [batch, D] of unit norm.
+        classifier_norm: expected length of a class vector of a probe before training.
+
+    Returns:
+        A model as `two_tower` makes it, with {image_representation, text_representation [batch, D]},
+        what the towers give, as further outputs.
+    """
+    inputs = feature_inputs(spec)
+    outputs = {}
+    for name, tower in ((keys.IMAGE, image_tower), (keys.TEXT, text_tower)):
+        representation = tower(inputs[f"{name}_features"])
+        dim = representation.shape[-1]
+        classifier = keras.layers.Dense(
+            spec.num_classes,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=classifier_norm / dim**0.5),
+            name=f"{name}_{CLASSIFIER}",
+        )
+        # The towers are at their best after few steps; on longer vectors probes need no more either.
+        scale = keras.layers.Rescaling(_PROBE_SCALE, name=f"{name}_scale")
+        outputs[f"{name}_representation"] = representation
+        outputs[f"{name}_embedding"] = _canonical(representation, name, dim, "identity")
+        outputs[f"{name}_logits"] = classifier(scale(keras.ops.stop_gradient(representation)))
+    return keras.Model(inputs, outputs, name="deep_canonical")
+
+
+def set_projections(
+    model: keras.Model,
+    kernels: tuple[np.ndarray, np.ndarray],
+    biases: tuple[np.ndarray, np.ndarray],
+) -> None:
+    """Sets the projections of a model, those of the image first."""
+    for name, kernel, bias in zip((keys.IMAGE, keys.TEXT), kernels, biases, strict=True):
+        layer = model.get_layer(f"{name}_{_PROJECTION}")
+        layer.kernel.assign(kernel)
+        layer.bias.assign(bias)
+
+
+def _canonical(
+    x: keras.KerasTensor, modality: str, components: int, initializer: str
+) -> keras.KerasTensor:
+    """[batch, components] of unit norm, by weights that are set and not trained."""
+    x = keras.layers.Dense(
+        components,
+        kernel_initializer=initializer,
+        trainable=False,
+        name=f"{modality}_{_PROJECTION}",
+    )(x)
+    return keras.layers.UnitNormalization(name=f"{modality}_normalization")(x)

@@ -1,0 +1,62 @@
+"""Two sub-networks under one shared layer and one linear classifier (DSCMR, figure 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+
+from huse_tf import keys
+from huse_tf.methods.base import DataSpec
+from huse_tf.models.two_tower import feature_inputs
+
+SHARED_LAYER = "shared_projection"
+# Not `CLASSIFIER`: it takes representations, and not the embeddings that are exported.
+REPRESENTATION_CLASSIFIER = "representation_classifier"
+
+
+def common_space(
+    spec: DataSpec,
+    towers: Mapping[str, keras.Model],
+    *,
+    dim: int,
+    activation: str,
+    classifier_norm: float,
+    taught_by_classifier: bool = True,
+    classifier_trained: bool = True,
+) -> keras.Model:
+    """A model of two towers, a layer that both go on through, and classes from what comes of it.
+
+    Args:
+        spec: of the data.
+        towers: by modality, from features to [batch, width], of equal width.
+        dim: D, of the common representation.
+        activation: of the shared layer.
+        classifier_norm: expected length of a class vector of the classifier before training.
+        taught_by_classifier: whether the classifier's loss has a gradient in what is below it.
+        classifier_trained: whether the classifier's weights are.
+
+    Returns:
+        A model from {image_features [batch, image_dim], text_features [batch, text_dim]} to
+        {image_projection, text_projection [batch, D], the common representation P^T sees,
+        image_embedding, text_embedding [batch, D], it with unit norm,
+        image_logits, text_logits [batch, K]}.
+    """
+    inputs = feature_inputs(spec)
+    shared = keras.layers.Dense(dim, activation=activation, name=SHARED_LAYER)
+    classifier = keras.layers.Dense(
+        spec.num_classes,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=classifier_norm / dim**0.5),
+        trainable=classifier_trained,
+        name=REPRESENTATION_CLASSIFIER,
+    )
+    normalize = keras.layers.UnitNormalization(name="normalization")
+    outputs = {}
+    for name in (keys.IMAGE, keys.TEXT):
+        representation = shared(towers[name](inputs[f"{name}_features"]))
+        outputs[f"{name}_projection"] = representation
+        outputs[f"{name}_embedding"] = normalize(representation)
+        if not taught_by_classifier:
+            representation = keras.ops.stop_gradient(representation)
+        outputs[f"{name}_logits"] = classifier(representation)
+    return keras.Model(inputs, outputs, name="common_space")

@@ -1,0 +1,164 @@
+"""One BERT stream over text and patches: [CLS] text [SEP] patches (FashionBERT, Gao et al. 2020, 3.1).
+
+The model is saved as stock `.keras`, but for the layers of keras_hub, which Keras imports itself:
+who loads it needs keras_hub installed, and nothing of this package.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import keras
+import keras_hub
+from keras import layers, ops
+
+from huse_tf import keys
+from huse_tf.methods.base import DataSpec, WordPieces
+from huse_tf.models.two_tower import feature_inputs
+
+TEXT_SEGMENT, IMAGE_SEGMENT = 0, 1
+# Names of layers that a pretrained BERT has as well.
+WORDS, SEGMENTS, POOLER, LAYER = "words", "segments", "pooler", "transformer_{}"
+_EPSILON = 1e-12  # of layer normalisation, as BERT
+_Initializers = Callable[[], keras.initializers.Initializer]
+
+
+def single_stream(
+    spec: DataSpec,
+    pieces: WordPieces,
+    *,
+    depth: int,
+    hidden_dim: int,
+    heads: int,
+    dropout: float,
+    hidden_words: int,
+) -> keras.Model:
+    """A pair scorer: how well a text and a picture go together, and what is hidden in either.
+
+    Args:
+        spec: image features [patches, dim], text features [tokens] ids, 0 for padding.
+        pieces: what the ids mean.
+        depth: number of transformer layers.
+        hidden_dim: size of a token in the stream, a multiple of `heads`.
+        heads: of attention.
+        dropout: everywhere where BERT has it.
+        hidden_words: the most [MASK]s in a text whose words are guessed (m).
+
+    Returns:
+        A model from IMAGE_FEATURES and TEXT_FEATURES to MATCH_LOGITS, WORD_LOGITS and PATCH_LOGITS
+        (keys.py). A match is scored from the pooled [CLS], a word by the word embeddings themselves,
+        a patch by a linear map.
+    """
+    tokens, dim = spec.text.shape[0], spec.image.shape[1]
+    # As BERT's 0.02 at its size of 768. A new one for each layer: used again, one repeats itself.
+    normal = functools.partial(
+        keras.initializers.TruncatedNormal, stddev=0.02 * (768 / hidden_dim) ** 0.5
+    )
+    inputs = feature_inputs(spec)
+    ids, features = inputs[keys.TEXT_FEATURES], inputs[keys.IMAGE_FEATURES]
+    words = layers.ReversibleEmbedding(
+        spec.text.vocabulary_size,
+        hidden_dim,
+        embeddings_initializer=normal(),
+        name=WORDS,
+    )
+    segments = layers.Embedding(2, hidden_dim, embeddings_initializer=normal(), name=SEGMENTS)
+    projection = _linear(hidden_dim, "patch_projection", normal)
+    present = ops.ones_like(features[:, :, 0], dtype="int32")  # a picture has all its patches
+    image = _placed(
+        projection(layers.Dropout(dropout, name="features_dropout")(features)),
+        segments(present * IMAGE_SEGMENT),
+        dropout,
+        "patch",
+        normal,
+    )
+    text = _placed(
+        words(ids), segments(ops.zeros_like(ids) + TEXT_SEGMENT), dropout, "text", normal
+    )
+    x = layers.Concatenate(axis=1, name="stream")([text, image])
+    is_there = ops.concatenate([ops.cast(ops.not_equal(ids, 0), "int32"), present], axis=1)
+    for layer in range(depth):
+        x = keras_hub.layers.TransformerEncoder(
+            intermediate_dim=4 * hidden_dim,
+            num_heads=heads,
+            activation="gelu",
+            dropout=dropout,
+            layer_norm_epsilon=_EPSILON,
+            kernel_initializer=normal(),
+            name=LAYER.format(layer),
+        )(x, padding_mask=is_there)
+    pooled = layers.Dense(hidden_dim, activation="tanh", kernel_initializer=normal(), name=POOLER)(
+        x[:, 0]
+    )
+    match = layers.Dense(1, kernel_initializer=normal(), name="match_head")(pooled)
+    is_hidden = ops.equal(ids, pieces.mask)
+    outputs = {
+        keys.MATCH_LOGITS: match[:, 0],
+        keys.WORD_LOGITS: _word_head(_first(x[:, :tokens], is_hidden, hidden_words), words, normal),
+        keys.PATCH_LOGITS: _linear(dim, "patch_head", normal)(x[:, tokens:]),
+    }
+    return keras.Model(inputs, outputs, name="single_stream")
+
+
+def start_from(model: keras.Model, bert: keras_hub.models.BertBackbone) -> None:
+    """Gives a single stream the weights of a BERT of the same sizes.
+
+    Of its positions as many as the texts have, and of its layers the first; patches and heads, and
+    layers that it lacks, keep their own.
+    """
+    positions = model.get_layer("text_position")
+    positions.set_weights(
+        [bert.get_layer("position_embedding").get_weights()[0][: positions.sequence_length]]
+    )
+    same = {
+        WORDS: "token_embedding",
+        SEGMENTS: "segment_embedding",
+        "text_norm": "embeddings_layer_norm",
+        POOLER: "pooled_dense",
+    }
+    for name, source in same.items():
+        model.get_layer(name).set_weights(bert.get_layer(source).get_weights())
+    names = {layer.name for layer in model.layers}
+    for layer in range(bert.num_layers):
+        if LAYER.format(layer) in names:
+            source = bert.get_layer(f"transformer_layer_{layer}")
+            model.get_layer(LAYER.format(layer)).set_weights(source.get_weights())
+
+
+def _linear(size: int, name: str, normal: _Initializers) -> keras.Layer:
+    return layers.Dense(size, use_bias=False, kernel_initializer=normal(), name=name)
+
+
+def _placed(
+    content: keras.KerasTensor,
+    segment: keras.KerasTensor,
+    dropout: float,
+    name: str,
+    normal: _Initializers,
+) -> keras.KerasTensor:
+    """Content + place in its sequence + segment, normalised: what enters the stream."""
+    place = keras_hub.layers.PositionEmbedding(
+        content.shape[1], initializer=normal(), name=f"{name}_position"
+    )(content)
+    x = layers.Add(name=f"{name}_sum")([content, place, segment])
+    x = layers.LayerNormalization(epsilon=_EPSILON, name=f"{name}_norm")(x)
+    return layers.Dropout(dropout, name=f"{name}_dropout")(x)
+
+
+def _first(x: keras.KerasTensor, chosen: keras.KerasTensor, count: int) -> keras.KerasTensor:
+    """[batch, count, hidden]: the first chosen of [batch, tokens, hidden], then any others."""
+    # Of equals, top_k takes the first.
+    places = ops.top_k(ops.cast(chosen, "float32"), count)[1]
+    return ops.take_along_axis(x, places[:, :, None], axis=1)
+
+
+def _word_head(
+    x: keras.KerasTensor, words: keras.Layer, normal: _Initializers
+) -> keras.KerasTensor:
+    """[batch, m, vocabulary], as BERT: a dense layer, then the product with the word embeddings."""
+    x = layers.Dense(x.shape[-1], activation="gelu", kernel_initializer=normal(), name="word_head")(
+        x
+    )
+    x = layers.LayerNormalization(epsilon=_EPSILON, name="word_head_norm")(x)
+    return words(x, reverse=True)

@@ -1,0 +1,42 @@
+"""What stands before the layers of every tower: from features as they come to features to learn on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+
+from huse_tf.methods.base import FeatureSpec
+from huse_tf.towers.word_cnn import word_cnn
+
+
+def tower_front(
+    name: str,
+    features: FeatureSpec,
+    *,
+    input_dropout: float = 0.0,
+    power: float = 1.0,
+    network: Sequence[keras.Layer] = (),
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """An input, and the features [batch, dim] made of it.
+
+    Args:
+        name: prefix of the layers' names.
+        features: what comes in; word ids pass through a trained embedding and convolution first.
+        input_dropout: share of features dropped, in [0, 1).
+        power: signed power of float features, sign(x) |x|^p, in (0, 1]; 1 leaves them as they come.
+            Half is the Hellinger map of pooled activations (Perronnin et al. 2010, section 3.2).
+        network: layers that come first, and turn what comes in into features [batch, dim].
+    """
+    inputs = keras.Input(features.shape, dtype=features.dtype, name=f"{name}_features")
+    x = inputs
+    if features.vocabulary_size is not None:
+        x = word_cnn(x, features.vocabulary_size, prefix=name)
+    for layer in network:
+        x = layer(x)
+    if power != 1.0:
+        # The small number keeps the gradient at zero finite, for encoders that are trained along.
+        x = keras.ops.sign(x) * keras.ops.power(keras.ops.absolute(x) + 1e-12, power)
+    if input_dropout:
+        x = keras.layers.Dropout(input_dropout, name=f"{name}_input_dropout")(x)
+    return inputs, x

@@ -1,0 +1,52 @@
+"""Starting from the weights of another run, as DeViSE's stage 2 does from those of stage 1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import keras
+from absl import logging
+
+from huse_tf.errors import UserError
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> list[str]:
+    """Gives `target` the weights of those layers that `source` has too.
+
+    Layers are the same if they have the same path of names, through nested models, and weights of
+    the same shapes. Frozen layers hold constants of their run's data, and are left alone. What was
+    copied and what was not is logged.
+
+    Returns:
+        The paths of the copied layers.
+
+    Raises:
+        UserError: no layer fits.
+    """
+    given = dict(_layers_with_weights(source))
+    copied, others = [], []
+    for path, layer in _layers_with_weights(target):
+        shapes = [weight.shape for weight in layer.weights]
+        if path in given and [weight.shape for weight in given[path].weights] == shapes:
+            layer.set_weights(given[path].get_weights())
+            copied.append(path)
+        else:
+            others.append(path)
+    if not copied:
+        raise UserError(
+            "--start_from: no layer of that run's model has a name and a shape of this one's. "
+            f"Expected some of {', '.join(others)}. Received: {', '.join(given)}."
+        )
+    logging.info("Weights copied: %s.", ", ".join(copied))
+    if others:
+        logging.info("Layers that start as they are: %d, %s first.", len(others), others[0])
+    return copied
+
+
+def _layers_with_weights(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.Layer]]:
+    """(path, layer) of the innermost layers that are trained."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers_with_weights(layer, f"{prefix}{layer.name}/")
+        elif layer.trainable and layer.weights:
+            yield f"{prefix}{layer.name}", layer

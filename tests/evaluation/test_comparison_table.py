@@ -1,0 +1,96 @@
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from huse_tf.evaluation.comparison_table import (
+    Outcome,
+    as_csv,
+    as_markdown,
+    difference,
+    tables,
+)
+from huse_tf.evaluation.per_query import QueryFigures
+
+PATH = "classification/fused/accuracy"
+PRODUCTS = np.array([f"p{i}" for i in range(40)])
+
+
+def outcome(method, seed, hits, **figures):
+    """Accuracy on 40 products; the first `hits` are right."""
+    values = (np.arange(40) < hits).astype(float)
+    queries = {PATH: QueryFigures(PRODUCTS, values)}
+    return Outcome(method, seed, {PATH: float(values.mean()), **figures}, queries)
+
+
+OUTCOMES = [
+    outcome("good", 0, 30, **{"cost/parameters": 1234567.0}),
+    outcome("close", 0, 29, **{"cost/parameters": 12.5}),
+    outcome("bad", 0, 10),
+    outcome("good", 1, 32),
+    outcome("close", 1, 32),
+    outcome("bad", 1, 12),
+]
+
+
+def cells():
+    table = next(table for table in tables(OUTCOMES) if table.title == "Accuracy")
+    assert [column.title for column in table.columns] == ["fused"]
+    return {method: row[0] for method, row in table.rows.items()}
+
+
+def test_means_spreads_and_the_best_by_hand():
+    """good: .75 and .80, mean .775, sd .05 / sqrt(2); bad: .25 and .30."""
+    found = cells()
+    assert found["good"].mean == pytest.approx(0.775)
+    assert found["good"].spread == pytest.approx(0.05 / 2**0.5)
+    assert (found["good"].best, found["close"].best, found["bad"].best) == (True, False, False)
+    assert found["good"].behind is None
+    assert found["good"].seeds == 2
+
+
+def test_who_may_be_behind_by_chance():
+    """close misses one of 80; bad misses 40 more, which no resample makes up for."""
+    found = cells()
+    assert found["close"].tied
+    assert not found["bad"].tied
+    assert found["bad"].behind.mean == pytest.approx(0.5)
+    assert found["bad"].behind.p == 1 / 2000
+
+
+def test_differences_are_of_equal_queries_only():
+    other = Outcome("other", 0, {PATH: 1.0}, {PATH: QueryFigures(PRODUCTS[::-1], np.ones(40))})
+    assert difference([*OUTCOMES, other], "good", "other", PATH) is None
+    assert difference(OUTCOMES, "good", "bad", "no/such/metric") is None
+    found = difference(OUTCOMES, "bad", "good", PATH)
+    assert found.mean == pytest.approx(-0.5)
+    assert found.high < 0
+
+
+def test_markdown_marks_the_best_and_the_tied():
+    text = as_markdown(OUTCOMES)
+    assert "| good | **0.775 ± 0.035** |" in text
+    assert "| close | 0.762 ± 0.053 ≈ |" in text
+    assert "| bad | 0.275 ± 0.035 |" in text
+    assert "| good | 1,234,567 |" in text
+    assert "| bad | – |" in text, "bad has no count of parameters"
+    assert "Same class" not in text, "a table of which nobody has a figure"
+
+
+def test_costs_have_no_best():
+    table = next(table for table in tables(OUTCOMES) if table.title == "Cost")
+    assert not any(cell.best for row in table.rows.values() for cell in row if cell)
+
+
+def test_one_seed_has_no_spread():
+    assert "| good | **0.750** |" in as_markdown(OUTCOMES[:1])
+
+
+def test_csv_has_a_line_a_cell():
+    lines = list(csv.DictReader(io.StringIO(as_csv(OUTCOMES))))
+    mine = {line["method"]: line for line in lines if line["metric"] == PATH}
+    assert float(mine["good"]["mean"]) == pytest.approx(0.775)
+    assert mine["good"]["p"] == ""
+    assert float(mine["bad"]["p"]) == 1 / 2000
+    assert len(lines) == 5

@@ -1,0 +1,85 @@
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from huse_tf.config import EvaluationConfig
+from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.evaluation.measure import Predictions, measure
+from huse_tf.evaluation.per_query import per_query
+
+# Rings of 2, 6 and 12 classes: the set of 5 has 6.
+TAXONOMY = Taxonomy(tuple((top, middle, leaf) for top in "ab" for middle in "pqr" for leaf in "xy"))
+CONFIG = EvaluationConfig(recall_at=(1, 3), precision_at=(5,), query_chunk=7)
+
+
+def unit(rows):
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def shares(rows):
+    return (np.abs(rows) / np.abs(rows).sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture
+def measured(rng):
+    """24 items of 12 products, some without image or text."""
+    count = 24
+    image, text = np.ones(count, bool), np.ones(count, bool)
+    image[[1, 5]] = text[[7, 8, 20]] = False
+    labels = np.arange(count) % 12
+    items = pd.DataFrame(
+        {
+            "product_id": [f"p{i % 12}" for i in range(count)],
+            "text": [f"text {i % 12 if i < 20 else i}" for i in range(count)],
+            "label": labels,
+            "labels": [(int(label),) for label in labels],
+        }
+    )
+    draw = lambda size: rng.normal(size=(count, size))  # noqa: E731
+    predictions = Predictions(
+        unit(draw(4)), unit(draw(4)), shares(draw(12)), shares(draw(12)), image, text
+    )
+    return predictions, items
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_means_over_queries_are_the_metrics(measured, multi_label):
+    predictions, items = measured
+    predictions = dataclasses.replace(predictions, multi_label=multi_label)
+    metrics, _ = measure(predictions, items, TAXONOMY, CONFIG, 0.3)
+    figures = per_query(predictions, items, TAXONOMY, CONFIG, 0.3)
+    for path, figure in figures.items():
+        assert figure.values.mean() == pytest.approx(metrics[path], abs=1e-9), path
+        assert len(figure.products) == len(figure.values)
+    what = "hit_at_1" if multi_label else "accuracy"
+    for path in (
+        f"classification/fused/{what}",
+        "image_to_text/class/mean_average_precision",
+        "text_to_image/item/recall_at_3",
+        "image_to_image/hierarchical_precision_at_5",
+    ):
+        assert path in figures
+
+
+def test_each_query_has_its_own_product(measured):
+    """A query's figures stay with it, whatever the order of the items."""
+    predictions, items = measured
+    before = per_query(predictions, items, TAXONOMY, CONFIG, 0.3)
+    path = "classification/image/accuracy"
+    labels = items["label"].to_numpy()
+    right = predictions.image_probabilities.argmax(axis=1) == labels
+    there = predictions.image_mask
+    assert before[path].products.tolist() == items["product_id"][there].tolist()
+    assert before[path].values.tolist() == right[there].astype(float).tolist()
+    path = "image_to_text/item/recall_at_1"
+    assert set(before[path].products) <= set(items["product_id"][there])
+
+
+def test_what_cannot_be_measured_is_left_out(measured):
+    predictions, items = measured
+    nobody = dataclasses.replace(predictions, image_mask=np.zeros(24, bool))
+    figures = per_query(nobody, items, TAXONOMY, CONFIG, 0.3)
+    assert "classification/image/accuracy" not in figures
+    assert {path.partition("/")[0] for path in figures} == {"classification", "text_to_text"}

@@ -1,0 +1,112 @@
+"""Pictures cut in patches, and texts as word pieces."""
+
+import io
+
+import numpy as np
+import PIL.Image
+import pytest
+import tensorflow as tf
+
+from huse_tf.errors import UserError
+from huse_tf.features import patches
+from huse_tf.features.encoders import make_image_encoder, make_text_encoder
+
+
+def picture(seed=0, size=64):
+    pixels = np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    PIL.Image.fromarray(pixels).save(file, "PNG")
+    return pixels, file.getvalue()
+
+
+def test_patches_are_cut_in_reading_order():
+    """Against slices; every pixel of a batch of two 6 x 6 pictures is another number."""
+    pixels = np.arange(2 * 6 * 6 * 3, dtype=np.float32).reshape(2, 6, 6, 3)
+    found = patches.cut(tf.constant(pixels), 3).numpy()
+    expected = [
+        pixels[item, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+        for item in range(2)
+        for row in range(3)
+        for column in range(3)
+    ]
+    np.testing.assert_array_equal(found, np.stack(expected))
+
+
+def test_each_patch_goes_through_the_network_alone():
+    """The features of a patch are those of a picture that is this patch."""
+    encoder = make_image_encoder("patches:2:efficientnet_lite0@32")
+    pixels, file = picture()
+    features = encoder(tf.constant([file])).numpy()
+    assert features.shape == (1, 4, 1280)
+    assert encoder.feature_spec.shape == (4, 1280)
+    network = make_image_encoder("efficientnet_lite0").network(32)
+    corners = pixels.reshape(2, 32, 2, 32, 3).transpose(0, 2, 1, 3, 4).reshape(4, 32, 32, 3)
+    np.testing.assert_allclose(features[0], network(corners.astype(np.float32)), atol=1e-4)
+    assert encoder.fingerprint == make_image_encoder("patches:2:efficientnet_lite0").fingerprint
+
+
+def test_cells_of_the_map_average_to_the_pool():
+    encoder = make_image_encoder("patches:2:efficientnet_lite0@map")
+    pixels, file = picture()
+    features = encoder(tf.constant([file])).numpy()
+    assert features.shape == (1, 4, 1280)
+    whole = make_image_encoder("efficientnet_lite0").network(64)
+    pooled = whole(pixels[np.newaxis].astype(np.float32))
+    np.testing.assert_allclose(features.mean(axis=1), pooled, atol=1e-4)
+    assert encoder.fingerprint != make_image_encoder("patches:2:efficientnet_lite0").fingerprint
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "patches",
+        "patches:8",
+        "patches:0:efficientnet_lite0",
+        "patches:17:efficientnet_lite0",
+        "patches:8:pixels:32",
+        "patches:8:efficientnet_lite0@0",
+        "patches:8:efficientnet_lite0@mop",
+    ],
+)
+def test_other_patches_are_refused(spec):
+    with pytest.raises(UserError, match=r"patches:8:efficientnet_lite0|takes no argument"):
+        make_image_encoder(spec)
+
+
+TEXTS = ["Armchair, unbelievably red", "", "[MASK] sofa"]
+
+
+def test_tokens_are_those_of_bert():
+    """Ids of the vocabulary: 101 [CLS], 102 [SEP]; [MASK] in a text is three pieces, not 103."""
+    encoder = make_text_encoder("tokens:minilm:9")
+    spec = encoder.feature_spec
+    assert (spec.shape, spec.vocabulary_size) == ((9,), 30522)
+    assert (spec.pieces.start, spec.pieces.end, spec.pieces.mask) == (101, 102, 103)
+    ids = encoder(tf.constant(TEXTS)).numpy()
+    assert ids.dtype == np.int32
+    assert ids.tolist() == [
+        [101, 29372, 1010, 4895, 8671, 2666, 3567, 6321, 102],
+        [101, 102, 0, 0, 0, 0, 0, 0, 0],
+        [101, 1031, 7308, 1033, 10682, 102, 0, 0, 0],
+    ]
+
+
+def test_continuations_are_the_pieces_of_one_word():
+    """un ##bel ##ie ##va ##bly: the first begins a word, the others go on."""
+    pieces = make_text_encoder("tokens:minilm").feature_spec.pieces
+    assert [id in pieces.continuations for id in (4895, 8671, 2666, 3567, 6321)] == [
+        *(False, True, True, True, True),
+    ]
+    assert not pieces.continuations & {0, 101, 102, 103, 1010}
+
+
+def test_token_counts_are_before_the_cut():
+    encoder = make_text_encoder("tokens:minilm:5")
+    counts, limit = encoder.token_counts(TEXTS)
+    assert (counts.tolist(), limit) == ([10, 2, 6], 5)
+
+
+@pytest.mark.parametrize("spec", ["tokens", "tokens:bert", "tokens:minilm:2", "tokens:minilm:513"])
+def test_other_tokens_are_refused(spec):
+    with pytest.raises(UserError, match="such as tokens:minilm"):
+        make_text_encoder(spec)

@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+from sklearn.cross_decomposition import CCA
+
+from huse_tf.methods.canonical_projections import canonical_projections
+
+
+def related(rng, n=300):
+    """Two views of two hidden signals, at scales far apart, and their noise."""
+    signal = rng.normal(size=(n, 2))
+    x = np.hstack([signal, signal]) @ rng.normal(size=(4, 5)) + rng.normal(size=(n, 5))
+    y = signal @ rng.normal(size=(2, 4)) + rng.normal(size=(n, 4))
+    return x * [1, 10, 0.1, 1, 1] + 3, y
+
+
+def correlations_of(found, x, y):
+    a, b = (
+        view @ kernel + bias
+        for view, kernel, bias in zip((x, y), found.kernels, found.biases, strict=True)
+    )
+    return [float(np.corrcoef(u, v)[0, 1]) for u, v in zip(a.T, b.T, strict=True)]
+
+
+def test_correlations_are_those_of_scikit_learn(rng):
+    x, y = related(rng)
+    found = canonical_projections(x, y, np.ones(300), 3, 0.0)
+    a, b = CCA(n_components=3, max_iter=5000, tol=1e-12).fit_transform(x, y)
+    expected = [np.corrcoef(u, v)[0, 1] for u, v in zip(a.T, b.T, strict=True)]
+    np.testing.assert_allclose(found.correlations, expected, atol=1e-5)
+    np.testing.assert_allclose(correlations_of(found, x, y), expected, atol=1e-5)
+
+
+def test_variates_are_white_and_uncorrelated_but_in_pairs(rng):
+    x, y = related(rng)
+    found = canonical_projections(x, y, np.ones(300), 4, 0.0)
+    a, b = (v @ k + c for v, k, c in zip((x, y), found.kernels, found.biases, strict=True))
+    np.testing.assert_allclose(a.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(a.T @ a / 300, np.eye(4), atol=1e-4)
+    np.testing.assert_allclose(b.T @ b / 300, np.eye(4), atol=1e-4)
+    np.testing.assert_allclose(a.T @ b / 300, np.diag(found.correlations), atol=1e-4)
+
+
+def test_units_of_the_features_do_not_matter_and_the_ridge_shrinks(rng):
+    x, y = related(rng)
+    one = canonical_projections(x, y, np.ones(300), 2, 0.5)
+    other = canonical_projections(x * [100, 1, 1, 0.01, 1] - 7, y, np.ones(300), 2, 0.5)
+    np.testing.assert_allclose(other.correlations, one.correlations, rtol=1e-6)
+    assert (one.correlations < canonical_projections(x, y, np.ones(300), 2, 0.0).correlations).all()
+
+
+def test_a_ridge_by_hand():
+    """One feature each, equal: correlation 1 / (1 + r), and the kernel 1 / sqrt(1 + r) over its spread."""
+    x = np.array([[0.0], [4.0]])  # of mean 2 and standard deviation 2
+    found = canonical_projections(x, x, np.ones(2), 1, 3.0)
+    assert found.correlations[0] == pytest.approx(1 / 4)
+    assert abs(found.kernels[0][0, 0]) == pytest.approx(1 / np.sqrt(4) / 2)
+    assert found.biases[0][0] == pytest.approx(-2 * found.kernels[0][0, 0])
+
+
+def test_an_item_of_weight_two_is_two_items(rng):
+    x, y = related(rng, 40)
+    weights = rng.integers(1, 4, 40)
+    rows = np.repeat(np.arange(40), weights)
+    one = canonical_projections(x, y, weights, 2, 0.1)
+    two = canonical_projections(x[rows], y[rows], np.ones(len(rows)), 2, 0.1)
+    np.testing.assert_allclose(one.correlations, two.correlations, rtol=1e-9)
+    for a, b in zip(one.kernels, two.kernels, strict=True):
+        np.testing.assert_allclose(np.abs(a), np.abs(b), atol=1e-5)
+
+
+def test_more_features_than_items_and_constant_ones_are_no_trouble(rng):
+    """With a ridge: items that were not seen are not thrown far by features that were constant."""
+    x, y = rng.normal(size=(2, 10, 30))
+    x[:, 3] = 5.0
+    found = canonical_projections(x, y, np.ones(10), 4, 1e-3)
+    assert all(np.isfinite(part).all() for part in (*found.kernels, *found.biases))
+    np.testing.assert_array_equal(found.kernels[0][3], 0)
+    assert 0 <= found.correlations.min() <= found.correlations.max() <= 1

@@ -1,0 +1,99 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from huse_tf import keys
+from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.methods.deep_cca import DeepCca
+from huse_tf.training.trainer import Trainer
+
+SPEC = DataSpec(FeatureSpec((6,)), FeatureSpec((5,)), 3, np.zeros((3, 3), np.float32))
+METHOD = DeepCca(
+    embedding_dim=2,
+    image_layers=(32,),
+    text_layers=(32,),
+    dropout=0.0,
+    input_dropout=0.0,
+    image_power=1.0,
+    regularization=1e-2,
+)
+
+
+def make_items(rng, count):
+    """Images and texts of two hidden signals: no linear map of the image gives the first one."""
+    signal = rng.normal(size=(count, 2))
+    image = np.column_stack([np.abs(signal[:, 0]), signal[:, 1]]) @ rng.normal(size=(2, 6))
+    text = np.column_stack([signal[:, 0], signal[:, 1]]) @ rng.normal(size=(2, 5))
+    ones = np.ones(count, np.float32)
+    return {
+        keys.IMAGE_FEATURES: image.astype(np.float32),
+        keys.TEXT_FEATURES: text.astype(np.float32),
+        keys.IMAGE_MASK: ones.copy(),
+        keys.TEXT_MASK: ones.copy(),
+        keys.WEIGHT: ones.copy(),
+        keys.LABEL: (np.arange(count) % 3).astype(np.int32),
+    }
+
+
+def mean_cosine(model, items):
+    outputs = model({key: items[key] for key in (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)})
+    return float(
+        tf.reduce_mean(
+            tf.reduce_sum(outputs[keys.IMAGE_EMBEDDING] * outputs[keys.TEXT_EMBEDDING], axis=1)
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """(model, items) after 150 steps, projections solved for at the end."""
+    keras.utils.set_random_seed(0)
+    items = make_items(np.random.default_rng(0), 256)
+    trainer = Trainer(METHOD.build_model(SPEC), METHOD.build_objective(SPEC))
+    trainer.compile(optimizer=keras.optimizers.Adam(3e-3))
+    batch = {key: tf.constant(value) for key, value in items.items()}
+    step = tf.function(trainer.train_step)
+    losses = [float(step(batch)["loss/canonical_correlation"]) for _ in range(150)]
+    assert losses[-1] < 0.3 < 0.8 < losses[0]
+    return trainer.model, items
+
+
+def test_images_and_texts_meet_once_projections_are_solved_for(trained):
+    """The loss leaves open how the towers' outputs are turned to each other; `refit` does not."""
+    model, items = trained
+    model = keras.models.clone_model(model)
+    model.set_weights(trained[0].get_weights())
+    METHOD.refit(model, items)
+    assert mean_cosine(model, items) > 0.9
+
+
+def test_refit_moves_nothing_but_the_projections(trained):
+    model, items = trained
+    before = {v.path: v.numpy() for v in model.variables}
+    items = {key: value.copy() for key, value in items.items()}
+    items[keys.TEXT_MASK][:100] = 0
+    METHOD.refit(model, items)
+    moved = {v.path for v in model.variables if np.abs(v.numpy() - before[v.path]).max() > 0}
+    assert moved == {
+        f"{name}_canonical_projection/{part}"
+        for name in ("image", "text")
+        for part in ("kernel", "bias")
+    }
+
+
+def test_the_probes_do_not_teach_the_towers(rng):
+    model = METHOD.build_model(SPEC)
+    objective = METHOD.build_objective(SPEC)
+    alone = dataclasses.replace(
+        objective, weights={"canonical_correlation": 0.0, "classification": 1.0}
+    )
+    items = {key: tf.constant(value) for key, value in make_items(rng, 16).items()}
+    with tf.GradientTape() as tape:
+        total, _ = alone(model({key: items[key] for key in model.input}), items)
+    variables = model.trainable_variables
+    for variable, gradient in zip(variables, tape.gradient(total, variables), strict=True):
+        taught = gradient is not None and np.abs(gradient).max() > 0
+        assert taught == ("classifier" in variable.path), variable.path

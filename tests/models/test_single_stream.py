@@ -1,0 +1,133 @@
+"""One stream over text and patches: who sees whom, where it starts from, how it is saved."""
+
+import keras
+import keras_hub
+import numpy as np
+import pytest
+
+from huse_tf import keys
+from huse_tf.methods.base import DataSpec, FeatureSpec, WordPieces
+from huse_tf.models.single_stream import single_stream, start_from
+
+PIECES = WordPieces(start=1, end=2, mask=3, continuations=frozenset({8, 9}))
+
+
+@pytest.fixture(scope="module")
+def model():
+    keras.utils.set_random_seed(0)
+    spec = DataSpec(
+        FeatureSpec((4, 6)), FeatureSpec((7,), 11, PIECES), 2, np.zeros((2, 2), np.float32)
+    )
+    model = single_stream(spec, PIECES, depth=2, hidden_dim=8, heads=2, dropout=0.1, hidden_words=2)
+    return model
+
+
+def make_inputs():
+    features = np.random.default_rng(1).normal(size=(2, 4, 6)).astype(np.float32)
+    ids = np.array([[1, 4, 5, 2, 0, 0, 0], [1, 4, 3, 5, 3, 3, 2]], np.int32)
+    return {keys.IMAGE_FEATURES: features, keys.TEXT_FEATURES: ids}
+
+
+def gap(one, other, key=keys.MATCH_LOGITS, row=0):
+    return float(np.abs(np.asarray(one[key][row]) - np.asarray(other[key][row])).max())
+
+
+def test_everything_matters_to_everything(model):
+    """Words, patches and their places, for each of the three outputs."""
+    inputs = make_inputs()
+    base = model(inputs)
+    changes = {
+        "a word": (keys.TEXT_FEATURES, [1, 6, 5, 2, 0, 0, 0]),
+        "the order of words": (keys.TEXT_FEATURES, [1, 5, 4, 2, 0, 0, 0]),
+        "a patch": (keys.IMAGE_FEATURES, inputs[keys.IMAGE_FEATURES][0] + np.eye(4, 6)),
+        "the order of patches": (keys.IMAGE_FEATURES, inputs[keys.IMAGE_FEATURES][0, ::-1]),
+    }
+    for what, (key, row) in changes.items():
+        changed = {**inputs, key: inputs[key].copy()}
+        changed[key][0] = row
+        outputs = model(changed)
+        for output in (keys.MATCH_LOGITS, keys.WORD_LOGITS, keys.PATCH_LOGITS):
+            assert gap(base, outputs, output) > 1e-5, (what, output)
+            assert gap(base, outputs, output, row=1) == 0, "one pair saw another"
+
+
+def test_padding_is_not_seen(model):
+    """A model for longer texts, with the same weights, says the same."""
+    spec = DataSpec(
+        FeatureSpec((4, 6)), FeatureSpec((9,), 11, PIECES), 2, np.zeros((2, 2), np.float32)
+    )
+    longer = single_stream(
+        spec, PIECES, depth=2, hidden_dim=8, heads=2, dropout=0.1, hidden_words=2
+    )
+    for layer in longer.layers:
+        weights = model.get_layer(layer.name).get_weights()
+        if layer.name == "text_position":
+            weights = [np.concatenate([weights[0], np.full((2, 8), 99.0)])]
+        layer.set_weights(weights)
+    inputs = make_inputs()
+    padded = {**inputs, keys.TEXT_FEATURES: np.pad(inputs[keys.TEXT_FEATURES], ((0, 0), (0, 2)))}
+    for key, value in model(inputs).items():
+        np.testing.assert_allclose(longer(padded)[key], value, atol=1e-4)
+
+
+def test_words_are_guessed_where_the_masks_are(model):
+    """[MASK]s at 2, 4 and 5, two of them read, in their order: as found by hand from the stream."""
+    inputs = make_inputs()
+    stream = model.get_layer("transformer_1").output
+    hidden = keras.Model(model.input, stream)(inputs).numpy()[1, [2, 4]]
+    x = model.get_layer("word_head_norm")(model.get_layer("word_head")(hidden))
+    expected = x @ model.get_layer("words").get_weights()[0].T
+    np.testing.assert_allclose(model(inputs)[keys.WORD_LOGITS][1], expected, atol=1e-3)
+
+
+def test_dropout_is_for_training(model):
+    inputs = make_inputs()
+    assert gap(model(inputs), model(inputs)) == 0
+    assert gap(model(inputs, training=True), model(inputs, training=True)) > 1e-4
+
+
+def test_it_starts_from_a_bert():
+    """Text alone, no patches to attend to: equal to the BERT itself, of whose layers it takes two."""
+    keras.utils.set_random_seed(0)
+    bert = keras_hub.models.BertBackbone(11, 3, 2, 8, 32, max_sequence_length=12)
+    spec = DataSpec(
+        FeatureSpec((4, 6)), FeatureSpec((7,), 11, PIECES), 2, np.zeros((2, 2), np.float32)
+    )
+    model = single_stream(spec, PIECES, depth=2, hidden_dim=8, heads=2, dropout=0.1, hidden_words=2)
+    start_from(model, bert)
+    inputs = make_inputs()
+    text = keras.Model(model.input, model.get_layer("text_norm").output)(inputs)
+    ids = inputs[keys.TEXT_FEATURES]
+    embedded = keras.Model(bert.input, bert.get_layer("embeddings_layer_norm").output)
+    expected = embedded(
+        {"token_ids": ids, "segment_ids": 0 * ids, "padding_mask": (ids > 0).astype("int32")}
+    )
+    np.testing.assert_allclose(text, expected, atol=1e-5)
+    for ours, theirs in (
+        ("transformer_0", "transformer_layer_0"),
+        ("transformer_1", "transformer_layer_1"),
+        ("pooler", "pooled_dense"),
+        ("segments", "segment_embedding"),
+    ):
+        for one, other in zip(
+            model.get_layer(ours).get_weights(), bert.get_layer(theirs).get_weights(), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_seeds_decide_the_start_and_no_two_layers_start_alike():
+    def weights(seed):
+        keras.utils.set_random_seed(seed)
+        spec = DataSpec(
+            FeatureSpec((4, 8)), FeatureSpec((4,), 11, PIECES), 2, np.zeros((2, 2), np.float32)
+        )
+        model = single_stream(
+            spec, PIECES, depth=2, hidden_dim=8, heads=2, dropout=0.1, hidden_words=2
+        )
+        return [w for w in model.get_weights() if w.std() > 0]
+
+    for again, before in zip(weights(1), weights(1), strict=True):
+        np.testing.assert_array_equal(again, before)
+    assert not any(map(np.array_equal, weights(1), weights(2)))
+    squares = [w for w in weights(1) if w.shape == (8, 8)]
+    assert len({w.tobytes() for w in squares}) == len(squares) > 2

@@ -1,0 +1,51 @@
+"""A model that fuses picture and text itself is served with its own fusion."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_models import PATHS, TEXTS, WORDS, AverageColour, BagOfWords, best, decoded, softmax
+
+from huse_tf import keys
+from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.methods.modality_weights import ModalityWeights
+from huse_tf.serving.export import export_model
+
+
+def build(fusion):
+    keras.utils.set_random_seed(3)
+    method = ModalityWeights(
+        fusion=fusion, embedding_dim=6, image_layers=(8,), text_layers=(8,), classifier_norm=1.0
+    )
+    count = len(PATHS)
+    texts = FeatureSpec((len(WORDS) + 1,))
+    spec = DataSpec(FeatureSpec((3,)), texts, count, np.zeros((count, count), np.float32))
+    return method.build_model(spec)
+
+
+@pytest.mark.parametrize("fusion", ["mnl", "softmax", "gate"])
+def test_classify_gives_the_fused_logits_of_complete_rows(fusion, pictures, tmp_path):
+    """Row 1 has no text and row 2 no picture: the one that is there answers for them."""
+    model = build(fusion)
+    texts = [TEXTS[0], "", TEXTS[2]]
+    images = [pictures[0], pictures[1], b""]
+    folder = tmp_path / "fused" / "1"
+    encoders = AverageColour(), BagOfWords()
+    export_model(model, *encoders, Taxonomy(PATHS), None, folder, card={})
+    answer = tf.saved_model.load(folder).signatures["classify"](
+        image_bytes=tf.constant(images), text=tf.constant(texts)
+    )
+    outputs = model(
+        {
+            keys.IMAGE_FEATURES: encoders[0](tf.constant(pictures[:3])),
+            keys.TEXT_FEATURES: encoders[1](tf.constant(TEXTS[:3])),
+        }
+    )
+    rows = (keys.FUSED_LOGITS, keys.IMAGE_LOGITS, keys.TEXT_LOGITS)
+    expected = best(softmax(np.stack([outputs[key][row] for row, key in enumerate(rows)])))
+    np.testing.assert_allclose(answer["scores"], expected["scores"], atol=1e-5)
+    assert decoded(answer["classes"]) == expected["classes"]
+    head = keras.models.load_model(folder / "fusion.keras")
+    found = head({key: outputs[key] for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)})
+    np.testing.assert_allclose(found, softmax(outputs[keys.FUSED_LOGITS].numpy()), atol=1e-5)

@@ -1,0 +1,85 @@
+"""The compare command's work, on a small catalogue, trained for real."""
+
+import csv
+
+import numpy as np
+import pytest
+from small_runs import change, rows, settings
+
+from huse_tf import comparison, workflow
+from huse_tf import dataset as datasets
+from huse_tf.evaluation.comparison_table import Outcome
+
+
+@pytest.fixture
+def methods(tmp_path):
+    """HUSE, and HUSE with twice the units."""
+    config = change(settings(tmp_path, rows(products=10)), epochs=2)
+    return {"huse": config, "huse:embedding_dim=16": change(config, embedding_dim=16)}
+
+
+def figures_of(outcome: Outcome):
+    costs = ("cost/training_seconds", "cost/images_per_second", "cost/texts_per_second")
+    return {path: value for path, value in outcome.figures.items() if path not in costs}
+
+
+def test_trains_each_once_and_tells_all(tmp_path, methods, monkeypatch):
+    read = []
+    original = datasets.read
+    monkeypatch.setattr(datasets, "read", lambda config: read.append(1) or original(config))
+    folder, said = tmp_path / "compared", []
+    outcomes = comparison.compare(methods, [0, 1], folder, "the command", said.append)
+    assert [(o.method, o.seed) for o in outcomes] == [
+        (name, seed) for seed in (0, 1) for name in methods
+    ]
+    assert len(read) == 1, "the catalogue was read again"
+    assert said[0] == "[1/4] huse, seed 0"
+    assert said[3].startswith("[4/4] huse:embedding_dim=16, seed 1; about ")
+    for outcome in outcomes:
+        for path, figure in outcome.queries.items():
+            assert figure.values.mean() == pytest.approx(outcome.figures[path], abs=1e-6), path
+        assert outcome.figures["cost/training_seconds"] > 0
+    one, other = (o.figures["cost/parameters"] for o in outcomes[:2])
+    # Eight units more: two last layers of 16 -> 8 with bias, and the classifier's 3 classes.
+    assert other - one == 2 * (16 * 8 + 8) + 8 * 3
+
+    assert "the command" in (folder / "comparison.md").read_text(encoding="utf-8")
+    page = (folder / "comparison.html").read_text(encoding="utf-8")
+    assert "huse:embedding_dim=16" in page
+    assert page.count("<svg") >= 3
+    with open(folder / "figures.csv", encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    path = "classification/fused/accuracy"
+    found = [float(row["value"]) for row in table if row["metric"] == path]
+    assert found == [outcome.figures[path] for outcome in outcomes]
+
+    def refuse(*arguments, **settings):
+        raise AssertionError("a finished run was trained again")
+
+    monkeypatch.setattr(workflow, "train_model", refuse)
+    again = comparison.compare(methods, [0, 1], folder, "the command", said.append)
+    for before, after in zip(outcomes, again, strict=True):
+        assert after.figures == before.figures
+        assert after.queries.keys() == before.queries.keys()
+        for path, figure in after.queries.items():
+            np.testing.assert_array_equal(figure.values, before.queries[path].values)
+            np.testing.assert_array_equal(figure.products, before.queries[path].products)
+
+
+def test_a_comparison_measures_what_training_alone_does(tmp_path, methods):
+    """The figures of one run are those of `train`, which reads the catalogue itself."""
+    (outcome,) = comparison.compare(
+        {"huse": methods["huse"]}, [3], tmp_path / "compared", say=lambda line: None
+    )
+    config = change(methods["huse"], seed=3, split_seed=3, run_dir=str(tmp_path / "alone"))
+    alone = workflow.train_run(config)
+    for path, value in alone.metrics.items():
+        assert figures_of(outcome)[path] == pytest.approx(value, abs=1e-6), path
+
+
+def test_seeds_draw_other_splits(tmp_path, methods):
+    outcomes = comparison.compare(
+        {"huse": methods["huse"]}, [0, 1], tmp_path / "compared", say=lambda line: None
+    )
+    one, other = (o.queries["classification/text/accuracy"].products for o in outcomes)
+    assert set(one) != set(other)

@@ -1,0 +1,61 @@
+"""Contributions of planted modalities come out in the order in which they were planted."""
+
+import keras
+import numpy as np
+import pytest
+
+from huse_tf import modalities
+from huse_tf.modalities import train_fused
+
+PLANTED = {
+    "clear": 0.9,
+    "noisy": 0.6,
+    "empty": 0.0,
+}  # share of the items that it tells the class of
+
+
+def problem(count=600):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, count)
+    features = {}
+    for name, share in PLANTED.items():
+        values = rng.normal(size=(count, 6)).astype(np.float32)
+        told = rng.random(count) < share
+        values[told, 0] += 3 * (2 * labels[told] - 1)
+        features[name] = values
+    return features, labels
+
+
+def train(fusion, p=1.0, epochs=12):
+    keras.utils.set_random_seed(0)
+    networks = {}
+    for name in PLANTED:
+        inputs = keras.Input((6,))
+        networks[name] = keras.Model(inputs, keras.layers.Dense(4, activation="relu")(inputs))
+    features, labels = problem()
+    settings = {"p": p, "penalty": 0.02, "learning_rate": 0.02, "epochs": epochs, "batch_size": 100}
+    return train_fused(networks, features, labels, 2, fusion=fusion, **settings)
+
+
+@pytest.mark.parametrize("fusion", ["mnl", "softmax"])
+def test_contributions_follow_what_was_planted(fusion):
+    model, by_epoch = train(fusion)
+    assert by_epoch.shape == (12, 3)
+    np.testing.assert_allclose(by_epoch.sum(axis=1), 1, atol=1e-5)
+    clear, noisy, empty = by_epoch[-1]
+    assert clear > noisy > empty
+    assert empty < (0.05 if fusion == "mnl" else 0.2)
+    features, labels = problem()
+    np.testing.assert_allclose(modalities.contributions(model, features), by_epoch[-1], atol=1e-6)
+    assert modalities.accuracy(model, features, labels) > 0.9
+
+
+def test_a_saved_model_loads_as_stock_keras(tmp_path):
+    model, _ = train("mnl", p=2.0, epochs=1)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    features, _ = problem()
+    for key, value in model(features).items():
+        np.testing.assert_array_equal(again(features)[key], value)
+    kinds = {type(layer).__module__.split(".")[0] for layer in again.layers}
+    assert kinds == {"keras"}
