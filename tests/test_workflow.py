@@ -72,7 +72,8 @@ def test_a_run_folder_holds_what_the_architecture_says(trained):
     expected = {
         *("config.json", "flags.txt", "versions.json", "data.json", "items.csv", "rejected.csv"),
         *("taxonomy.json", "class_distances.npy", "text_encoder.json", "checkpoints"),
-        *("history.jsonl", "tensorboard", "model.keras", "metrics.json", "report.html"),
+        *("history.jsonl", "timing.json", "tensorboard", "model.keras", "metrics.json"),
+        "report.html",
     }
     assert {path.name for path in run.iterdir()} == expected
 

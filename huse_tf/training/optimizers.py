@@ -42,8 +42,9 @@ def make_optimizer(config: TrainingConfig, total_steps: int) -> keras.Optimizer:
         raise unknown_name("optimizer", name, OPTIMIZERS)
     settings: dict[str, Any] = {"learning_rate": _learning_rate(config, total_steps)}
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
-    for setting, optimizers in WITH.items():
-        value = getattr(config, setting)
+    asked = {"momentum": config.momentum, "beta_1": config.beta_1, "beta_2": config.beta_2}
+    for setting, value in asked.items():
+        optimizers = WITH[setting]
         if name in optimizers:
             settings[setting] = value
         elif value != defaults[setting]:
