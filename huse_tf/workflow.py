@@ -193,7 +193,16 @@ def measure_side(
     if scores_pairs(model):
         return measure_pair_scorer(model, features, items, config.evaluation, quick)
     predictions = predict(model, features, dataset.spec.multi_label)
-    return measure(predictions, items, dataset.taxonomy, config.evaluation, fusion_weight)
+    seen = _seen_classes(dataset, config, side)
+    return measure(predictions, items, dataset.taxonomy, config.evaluation, fusion_weight, seen)
+
+
+def _seen_classes(dataset: datasets.Dataset, config: Config, side: str) -> np.ndarray | None:
+    """[K] bool, whether training met the class, if that side and method are asked for the others."""
+    shares = dataset.spec.class_shares
+    if side != keys.UNSEEN or not config.method.names_unseen_classes or shares is None:
+        return None
+    return shares > 0
 
 
 def evaluate_run(
@@ -341,9 +350,7 @@ def _evaluate(
         figures, undefined = measure_pair_scorer(model, features, items, config.evaluation)
     else:
         predictions = predict(model, features, dataset.spec.multi_label)
-        seen, shares = None, dataset.spec.class_shares
-        if split == keys.UNSEEN and config.method.names_unseen_classes and shares is not None:
-            seen = shares > 0
+        seen = _seen_classes(dataset, config, split)
         figures, undefined = measure(
             predictions, items, dataset.taxonomy, config.evaluation, weight, seen
         )

@@ -1,6 +1,7 @@
 """The compare command's work, on a small catalogue, trained for real."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from small_runs import change, rows, settings
 from huse_tf import comparison, workflow
 from huse_tf import dataset as datasets
 from huse_tf.evaluation.comparison_table import Outcome
+from huse_tf.methods import METHODS
 
 
 @pytest.fixture
@@ -77,9 +79,14 @@ def test_a_comparison_measures_what_training_alone_does(tmp_path, methods):
         assert figures_of(outcome)[path] == pytest.approx(value, abs=1e-6), path
 
 
-def test_seeds_draw_other_splits(tmp_path, methods):
-    outcomes = comparison.compare(
-        {"huse": methods["huse"]}, [0, 1], tmp_path / "compared", say=lambda line: None
-    )
+def test_seeds_draw_other_splits_and_unseen_classes_are_measured(tmp_path, methods):
+    """DeViSE's logits speak of lamps, which no item of training is."""
+    config = dataclasses.replace(methods["huse"], method=METHODS["devise"]())
+    config = change(config, class_encoder="random:8", unseen_classes=("lamps",))
+    outcomes = comparison.compare({"devise": config}, [0, 1], tmp_path, say=lambda line: None)
     one, other = (o.queries["classification/text/accuracy"].products for o in outcomes)
     assert set(one) != set(other)
+    for outcome in outcomes:
+        assert outcome.figures["unseen/zero_shot/all/candidates"] == 3
+        assert 0 <= outcome.figures["unseen/zero_shot/all/image/hit_at_1"] <= 1
+        assert "zero_shot/all/candidates" not in outcome.figures

@@ -36,7 +36,7 @@ def per_query(
     items: pd.DataFrame,
     taxonomy: Taxonomy,
     config: EvaluationConfig,
-    fusion_weight: float,
+    fusion_weight: float | None,
 ) -> dict[str, QueryFigures]:
     """The figures of each query, by the metric path that `measure` gives their mean.
 
@@ -45,7 +45,7 @@ def per_query(
 
     Args:
         predictions, items, taxonomy, config: as for `measure`.
-        fusion_weight: the image's share in the fused prediction.
+        fusion_weight: the image's share in the fused prediction; None for a model that fuses itself.
     """
     products = items["product_id"].to_numpy(str)
     figures = _classification(predictions, items, products, fusion_weight)
@@ -76,7 +76,7 @@ def per_query(
 
 
 def _classification(
-    predictions: Predictions, items: pd.DataFrame, products: np.ndarray, fusion_weight: float
+    predictions: Predictions, items: pd.DataFrame, products: np.ndarray, fusion_weight: float | None
 ) -> dict[str, QueryFigures]:
     labels = true_classes(predictions, items)
     parts: Mapping[str, tuple[np.ndarray, np.ndarray]] = {
