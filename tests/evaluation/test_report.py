@@ -323,7 +323,7 @@ def test_retrieval_is_shown_by_what_queries_have(tmp_path, report):
     path = "image_to_text/image_only/class"
     more = {f"{path}/queries": 7.0, f"{path}/recall_at_1": 0.1234, f"{path}/recall_at_5": 0.5}
     some = dataclasses.replace(report, metrics=report.metrics | more)
-    assert "Queries with" not in Page(written(tmp_path, report)).text
+    assert "By what the queries have" not in Page(written(tmp_path, report)).text
     assert "Image → text image only 0.123 0.500 – 7" in Page(written(tmp_path, some)).text
 
 
