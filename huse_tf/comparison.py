@@ -83,10 +83,11 @@ def compare(
         say(f"[{number}/{len(jobs)}] {name}, seed {seed}{left}")
         began = time.monotonic()
         trained, figures, queries = _run(config, readings)
+        outcomes.append(Outcome(name, seed, figures, queries))
         if trained:
             seconds.append(time.monotonic() - began)
-        outcomes.append(Outcome(name, seed, figures, queries))
-        _write(outcomes, methods, folder, command)
+            _write(outcomes, methods, folder, command)
+    _write(outcomes, methods, folder, command)
     return outcomes
 
 
