@@ -15,9 +15,8 @@ import tensorflow as tf
 from huse_tf import keys
 from huse_tf.heads.sub_networks import fused_model
 from huse_tf.methods.fused_objective import fused_objective
+from huse_tf.models.inference import run_model
 from huse_tf.training.trainer import Trainer
-
-_ITEMS_A_BATCH = 1024
 
 
 def train_fused(
@@ -74,17 +73,9 @@ def contributions(model: keras.Model, features: Mapping[str, np.ndarray]) -> np.
         model: of `train_fused`.
         features: modality -> [n, ...].
     """
-    return _outputs(model, features)[keys.MODALITY_WEIGHTS].mean(axis=0)
+    return run_model(model, features)[keys.MODALITY_WEIGHTS].mean(axis=0)
 
 
 def accuracy(model: keras.Model, features: Mapping[str, np.ndarray], labels: np.ndarray) -> float:
     """Share of items whose most probable class by all modalities is theirs; arguments as above."""
-    return float(np.mean(_outputs(model, features)[keys.FUSED_LOGITS].argmax(axis=1) == labels))
-
-
-def _outputs(model: keras.Model, features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    parts = []
-    for start in range(0, len(next(iter(features.values()))), _ITEMS_A_BATCH):
-        rows = slice(start, start + _ITEMS_A_BATCH)
-        parts.append(model({name: features[name][rows] for name in model.input}, training=False))
-    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+    return float(np.mean(run_model(model, features)[keys.FUSED_LOGITS].argmax(axis=1) == labels))

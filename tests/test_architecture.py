@@ -38,7 +38,7 @@ MAY_IMPORT = {
         "data.text",
         "data.text_augmentation",
     },
-    "evaluation": {"evaluation", "data.taxonomy"},
+    "evaluation": {"evaluation", "data.taxonomy", "models.inference"},
     "serving": {"serving", "models", "features.encoder", "data.taxonomy"},
 }
 FREE = {"pages", "keys", "errors", "files", "config", "distribute", "settings"}

@@ -14,7 +14,6 @@ from huse_tf.evaluation.comparison_table import (
     Table,
     difference,
     figure_text,
-    tables,
 )
 from huse_tf.evaluation.significance import Difference
 from huse_tf.pages.environment import environment
@@ -33,6 +32,7 @@ _COMPARED = {
 def write_comparison_page(
     path: pathlib.Path,
     outcomes: Sequence[Outcome],
+    found: Sequence[Table],
     *,
     command: str,
     note: str,
@@ -44,12 +44,12 @@ def write_comparison_page(
     Args:
         path: of the page.
         outcomes: at least one.
+        found: the tables of these outcomes.
         command: what made it.
         note: how the figures came about.
         settings: all settings by method, as text.
         versions: package -> version.
     """
-    found = tables(outcomes)
     html = (
         environment(pathlib.Path(__file__).parent)
         .get_template("comparison.html")

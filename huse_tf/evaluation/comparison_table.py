@@ -184,10 +184,10 @@ def _cells(outcomes: Sequence[Outcome], column: Column) -> dict[str, Cell | None
     return {method: cell(method) for method in values}
 
 
-def as_markdown(outcomes: Sequence[Outcome]) -> str:
+def as_markdown(found: Sequence[Table]) -> str:
     """All tables; the best in bold, ≈ after what may be behind it by chance."""
     parts = []
-    for table in tables(outcomes):
+    for table in found:
         titles = [column.title for column in table.columns]
         lines = [f"**{table.title}**", "", "| method | " + " | ".join(titles) + " |"]
         lines.append("|---|" + "---|" * len(titles))
@@ -216,18 +216,18 @@ def _shown(cell: Cell | None, column: Column) -> str:
     return f"{text} ≈" if cell.tied else text
 
 
-def as_csv(outcomes: Sequence[Outcome]) -> str:
+def as_csv(found: Sequence[Table]) -> str:
     """A line for each cell of the tables."""
 
     def lines() -> Iterator[list[object]]:
         yield ["table", "method", "column", "metric", "mean", "spread", "seeds", "best", "p"]
-        for table in tables(outcomes):
+        for table in found:
             for method, cells in table.rows.items():
                 for column, cell in zip(table.columns, cells, strict=True):
                     if cell is not None:
                         p = "" if cell.behind is None else cell.behind.p
-                        found = [cell.mean, cell.spread, cell.seeds, int(cell.best), p]
-                        yield [table.title, method, column.title, column.path, *found]
+                        told = [cell.mean, cell.spread, cell.seeds, int(cell.best), p]
+                        yield [table.title, method, column.title, column.path, *told]
 
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(lines())

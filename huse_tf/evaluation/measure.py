@@ -21,15 +21,10 @@ from huse_tf.evaluation.classification import (
     where_complete,
 )
 from huse_tf.evaluation.pairs import pair_metrics, score_of_embeddings
-from huse_tf.evaluation.retrieval import (
-    Gallery,
-    all_retrieval_metrics,
-    pattern_metrics,
-    text_gallery,
-)
+from huse_tf.evaluation.retrieval import Gallery, text_gallery
+from huse_tf.evaluation.retrieval_tasks import all_retrieval_metrics, pattern_metrics
 from huse_tf.evaluation.zero_shot import zero_shot_metrics
-
-_ITEMS_A_BATCH = 1024
+from huse_tf.models.inference import run_model
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,14 +76,7 @@ def predict(
     model: keras.Model, features: Mapping[str, np.ndarray], multi_label: bool = False
 ) -> Predictions:
     """Runs a two-tower model over features and masks (keys.py), dropout off, in batches."""
-    count = len(features[keys.IMAGE_FEATURES])
-    batches = []
-    for start in range(0, count, _ITEMS_A_BATCH):
-        rows = slice(start, start + _ITEMS_A_BATCH)
-        batch = {key: features[key][rows] for key in (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)}
-        # Not `predict`: a model of several replicas would answer once for each.
-        batches.append(model(batch, training=False))
-    outputs = {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
+    outputs = run_model(model, features)
     image_mask, text_mask = features[keys.IMAGE_MASK] > 0, features[keys.TEXT_MASK] > 0
     probabilities = _sigmoid if multi_label else _softmax
     return Predictions(

@@ -72,7 +72,7 @@ class DeepCca(TwoTowers):
         from huse_tf.models.inference import run_model
 
         complete = (features[keys.IMAGE_MASK] > 0) & (features[keys.TEXT_MASK] > 0)
-        outputs = run_model(model, features, (keys.IMAGE_REPRESENTATION, keys.TEXT_REPRESENTATION))
+        outputs = run_model(model, features)
         found = canonical_projections(
             outputs[keys.IMAGE_REPRESENTATION][complete],
             outputs[keys.TEXT_REPRESENTATION][complete],

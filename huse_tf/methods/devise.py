@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec, Method
+from huse_tf.methods.base import DataSpec
+from huse_tf.methods.front import PictureFront
 from huse_tf.settings import setting
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Devise(Method):
+class Devise(PictureFront):
     """One linear map a modality into the space of class-name embeddings; the nearest name wins.
 
     The two maps share no weight: each learns what it would learn alone. So the paper's DeViSE, for
@@ -48,31 +49,8 @@ class Devise(Method):
         "False labels of the hinge rank loss: the first in random order that violates the margin, "
         "or the sum over all.",
     )
-    input_dropout: float = setting(
-        0.3,
-        "Dropout of the towers' features; keeps small catalogues from being learnt by heart.",
-        minimum=0,
-        maximum=0.95,
-    )
-    image_power: float = setting(
-        0.5,
-        "Signed power |x|^p of the image features, which evens out what few strong units outshine "
-        "(0.5: square root; 1: as they come).",
-        minimum=0.1,
-        maximum=1,
-    )
-    image_backbone: str = setting(
-        "",
-        "Image network to train along, on --image_encoder=pixels:SIZE: efficientnet_lite0 or "
-        "keras_applications:NAME@WEIGHTS.",
-    )
-    augmentation: str = setting(
-        "",
-        "Random changes of the pictures for --image_backbone, joined by +: flip, crop, color, randaugment.",
-    )
 
     def build_model(self, spec: DataSpec) -> keras.Model:
-        from huse_tf.features.image_backbones import picture_layers
         from huse_tf.models.label_space import label_space
         from huse_tf.models.two_tower import IMAGE_TOWER, TEXT_TOWER
         from huse_tf.towers.linear import linear_tower
@@ -85,7 +63,7 @@ class Devise(Method):
             dim=dim,
             input_dropout=self.input_dropout,
             power=self.image_power,
-            network=picture_layers(self.image_backbone, self.augmentation, spec.image),
+            network=self.picture_layers(spec),
         )
         text_tower = linear_tower(TEXT_TOWER, spec.text, dim=dim, input_dropout=self.input_dropout)
         return label_space(spec, image_tower, text_tower, vectors)

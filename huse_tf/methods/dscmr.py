@@ -90,7 +90,6 @@ class Dscmr(TwoTowers):
     def build_model(self, spec: DataSpec) -> keras.Model:
         import functools
 
-        from huse_tf.features.image_backbones import picture_layers
         from huse_tf.models.common_space import common_space
         from huse_tf.models.two_tower import IMAGE_TOWER, TEXT_TOWER
         from huse_tf.towers.mlp import hidden_tower
@@ -110,7 +109,7 @@ class Dscmr(TwoTowers):
                 spec.image,
                 hidden=self.image_layers,
                 power=self.image_power,
-                network=picture_layers(self.image_backbone, self.augmentation, spec.image),
+                network=self.picture_layers(spec),
             ),
             keys.TEXT: tower(TEXT_TOWER, spec.text, hidden=self.text_layers),
         }
@@ -158,7 +157,7 @@ class Dscmr(TwoTowers):
         from huse_tf.models.common_space import REPRESENTATION_CLASSIFIER
         from huse_tf.models.inference import run_model
 
-        outputs = run_model(model, features, (keys.IMAGE_PROJECTION, keys.TEXT_PROJECTION))
+        outputs = run_model(model, features)
         classifier = model.get_layer(REPRESENTATION_CLASSIFIER)
         labels = joint_multi_hot(features, classifier.units)
         kernel = ridge_classifier(joint_projections(outputs), labels, joint_weights(features))

@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from huse_tf.methods.base import DataSpec, Method
-from huse_tf.settings import setting
+from huse_tf.methods.base import DataSpec
+from huse_tf.methods.front import FeatureFront
 
 if TYPE_CHECKING:
     import keras
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class LateFusion(Method):
+class LateFusion(FeatureFront):
     """Class probabilities fused by a weight that validation items choose.
 
     Its embedding is the vector of class probabilities with unit norm, so D = K: retrieval by semantic
@@ -28,27 +28,13 @@ class LateFusion(Method):
 
     name: ClassVar[str] = "late_fusion"
 
-    input_dropout: float = setting(
-        0.3,
-        "Dropout of the towers' features; keeps small catalogues from being learnt by heart.",
-        minimum=0,
-        maximum=0.95,
-    )
-    image_power: float = setting(
-        0.5,
-        "Signed power |x|^p of the image features, which evens out what few strong units outshine "
-        "(0.5: square root; 1: as they come).",
-        minimum=0.1,
-        maximum=1,
-    )
     # One layer takes longer strides than many.
     preset: ClassVar[Mapping[str, Any]] = {"learning_rate": 1e-3}
 
     def build_model(self, spec: DataSpec) -> keras.Model:
-        from huse_tf.features.image_backbones import picture_layers
         from huse_tf.models.posteriors import posteriors
 
-        picture_layers("", "", spec.image)  # refuses pictures as they are
+        self.picture_layers(spec)  # refuses pictures as they are
         return posteriors(spec, input_dropout=self.input_dropout, image_power=self.image_power)
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:

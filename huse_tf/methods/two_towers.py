@@ -6,7 +6,8 @@ import abc
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from huse_tf.methods.base import DataSpec, Method
+from huse_tf.methods.base import DataSpec
+from huse_tf.methods.front import PictureFront
 from huse_tf.settings import setting
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Towers(Method):
+class Towers(PictureFront):
     """The towers; a subclass says into how many dimensions, and what is minimised."""
 
     # One classifier for both modalities (HUSE), or one for each.
@@ -30,28 +31,6 @@ class Towers(Method):
         (512,) * 2, "Widths of the text tower's hidden layers.", minimum=1
     )
     dropout: float = setting(0.15, "Dropout between the towers' layers.", minimum=0, maximum=0.95)
-    input_dropout: float = setting(
-        0.3,
-        "Dropout of the towers' features; keeps small catalogues from being learnt by heart.",
-        minimum=0,
-        maximum=0.95,
-    )
-    image_power: float = setting(
-        0.5,
-        "Signed power |x|^p of the image features, which evens out what few strong units outshine "
-        "(0.5: square root; 1: as they come).",
-        minimum=0.1,
-        maximum=1,
-    )
-    image_backbone: str = setting(
-        "",
-        "Image network to train along, on --image_encoder=pixels:SIZE: efficientnet_lite0 or "
-        "keras_applications:NAME@WEIGHTS.",
-    )
-    augmentation: str = setting(
-        "",
-        "Random changes of the pictures for --image_backbone, joined by +: flip, crop, color, randaugment.",
-    )
     last_activation: Literal["linear", "relu"] = setting(
         "linear",
         "Activation of the last layer, before L2; relu confines cosine distances to [0, 1].",
@@ -81,7 +60,6 @@ class Towers(Method):
         """The image tower and the text tower, from features to [batch, D] of unit norm."""
         import functools
 
-        from huse_tf.features.image_backbones import picture_layers
         from huse_tf.models.two_tower import IMAGE_TOWER, TEXT_TOWER
         from huse_tf.towers.mlp import mlp_tower
 
@@ -97,7 +75,7 @@ class Towers(Method):
             spec.image,
             hidden=self.image_layers,
             power=self.image_power,
-            network=picture_layers(self.image_backbone, self.augmentation, spec.image),
+            network=self.picture_layers(spec),
         )
         return image, tower(TEXT_TOWER, spec.text, hidden=self.text_layers)
 

@@ -69,7 +69,7 @@ def test_differences_are_of_equal_queries_only():
 
 
 def test_markdown_marks_the_best_and_the_tied():
-    text = as_markdown(OUTCOMES)
+    text = as_markdown(tables(OUTCOMES))
     assert "| good | **0.775 ± 0.035** |" in text
     assert "| close | 0.762 ± 0.053 ≈ |" in text
     assert "| bad | 0.275 ± 0.035 |" in text
@@ -84,11 +84,11 @@ def test_costs_have_no_best():
 
 
 def test_one_seed_has_no_spread():
-    assert "| good | **0.750** |" in as_markdown(OUTCOMES[:1])
+    assert "| good | **0.750** |" in as_markdown(tables(OUTCOMES[:1]))
 
 
 def test_csv_has_a_line_a_cell():
-    lines = list(csv.DictReader(io.StringIO(as_csv(OUTCOMES))))
+    lines = list(csv.DictReader(io.StringIO(as_csv(tables(OUTCOMES)))))
     mine = {line["method"]: line for line in lines if line["metric"] == PATH}
     assert float(mine["good"]["mean"]) == pytest.approx(0.775)
     assert mine["good"]["p"] == ""

@@ -10,6 +10,7 @@ from huse_tf.config import EvaluationConfig
 from huse_tf.data.taxonomy import Taxonomy
 from huse_tf.evaluation import measure as measures
 from huse_tf.evaluation.measure import Predictions, galleries, measure, predict
+from huse_tf.models import inference
 
 TAXONOMY = Taxonomy((("home", "chairs"), ("home", "sofas"), ("lamps",)))
 CONFIG = EvaluationConfig(recall_at=(1, 2), precision_at=(2,))
@@ -60,7 +61,7 @@ def test_predictions_are_softmaxes_and_embeddings_without_dropout(rng, model):
 def test_batches_do_not_change_predictions(rng, model, monkeypatch, size):
     batch = features(rng, 11)
     whole = predict(model, batch)
-    monkeypatch.setattr(measures, "_ITEMS_A_BATCH", size)
+    monkeypatch.setattr(inference, "_ITEMS_A_BATCH", size)
     parts = predict(model, batch)
     for field in dataclasses.fields(Predictions):
         one, other = getattr(whole, field.name), getattr(parts, field.name)

@@ -73,8 +73,8 @@ def test_predictions_hold_what_the_model_says_of_both():
             keys.MODALITY_WEIGHTS: np.tile(np.float32([0.2, 0.8]), (count, 1)),
         }
 
-    names = (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)
-    features = {key: np.zeros((3, 2), np.float32) for key in names}
+    model.input = (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)
+    features = {key: np.zeros((3, 2), np.float32) for key in model.input}
     features |= {keys.IMAGE_MASK: np.ones(3), keys.TEXT_MASK: np.ones(3)}
     found = predict(model, features)
     np.testing.assert_allclose(found.fused_probabilities, [[0.25, 0.75]] * 3, atol=1e-6)

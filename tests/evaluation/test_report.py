@@ -14,7 +14,8 @@ import pytest
 from huse_tf.evaluation.classification import classification_metrics
 from huse_tf.evaluation.embedding_map import EmbeddingMap
 from huse_tf.evaluation.report import Card, Example, Report, write_report
-from huse_tf.evaluation.retrieval import Gallery, all_retrieval_metrics, text_gallery
+from huse_tf.evaluation.retrieval import Gallery, text_gallery
+from huse_tf.evaluation.retrieval_tasks import all_retrieval_metrics
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>--> $x$ & 日本'
 VOID = {"meta", "img", "br", "link", "input", "hr"}

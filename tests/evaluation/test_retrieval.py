@@ -10,12 +10,11 @@ import pytest
 
 from huse_tf.evaluation.retrieval import (
     Gallery,
-    all_retrieval_metrics,
     hierarchical_precision,
-    pattern_metrics,
     retrieval_metrics,
     text_gallery,
 )
+from huse_tf.evaluation.retrieval_tasks import all_retrieval_metrics, pattern_metrics
 
 RECALL_AT = (1, 3, 10)
 

@@ -1,0 +1,58 @@
+"""The settings of what stands before the layers of a method's towers (`towers.front`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from huse_tf.methods.base import DataSpec, Method
+from huse_tf.settings import setting
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureFront(Method):
+    """Features as encoders give them, evened out and dropped from."""
+
+    input_dropout: float = setting(
+        0.3,
+        "Dropout of the towers' features; keeps small catalogues from being learnt by heart.",
+        minimum=0,
+        maximum=0.95,
+    )
+    image_power: float = setting(
+        0.5,
+        "Signed power |x|^p of the image features, which evens out what few strong units outshine "
+        "(0.5: square root; 1: as they come).",
+        minimum=0.1,
+        maximum=1,
+    )
+
+    def picture_layers(self, spec: DataSpec) -> Sequence[keras.Layer]:
+        """The layers that turn pictures into features; none here, where pictures as they are are refused."""
+        from huse_tf.features.image_backbones import picture_layers
+
+        return picture_layers("", "", spec.image)
+
+
+@dataclasses.dataclass(frozen=True)
+class PictureFront(FeatureFront):
+    """Likewise, or pictures through a network that is trained along."""
+
+    image_backbone: str = setting(
+        "",
+        "Image network to train along, on --image_encoder=pixels:SIZE: efficientnet_lite0 or "
+        "keras_applications:NAME@WEIGHTS.",
+    )
+    augmentation: str = setting(
+        "",
+        "Random changes of the pictures for --image_backbone, joined by +: flip, crop, color, randaugment.",
+    )
+
+    def picture_layers(self, spec: DataSpec) -> Sequence[keras.Layer]:
+        from huse_tf.features.image_backbones import picture_layers
+
+        return picture_layers(self.image_backbone, self.augmentation, spec.image)
