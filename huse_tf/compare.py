@@ -18,8 +18,8 @@ from huse_tf.quiet import import_tensorflow
 flags.DEFINE_list(
     "methods",
     [],
-    "Methods, or variants with other settings: huse,huse:graph_weight=0:gap_weight=0,clip. "
-    "Values of lists are joined by +.",
+    "Methods, or variants with other settings, of the method, of features or of training: "
+    "huse,huse:graph_weight=0:class_graph=path,clip:epochs=9. Values of lists are joined by +.",
 )
 flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds; at least three for a claim.")
 flags.DEFINE_string("output", None, "Folder of the tables and of all runs.", required=True)

@@ -145,7 +145,7 @@ def _measured(
 ) -> tuple[dict[str, float], dict[str, QueryFigures]]:
     weight = files.read_json(folder / METRICS)[keys.VALIDATION].get("classification/fusion_weight")
     figures, _ = workflow.measure_side(model, dataset, config, keys.TEST, weight)
-    if (dataset.items["split"] == keys.UNSEEN).any():
+    if keys.UNSEEN in dataset.sides:
         unseen, _ = workflow.measure_side(model, dataset, config, keys.UNSEEN, weight)
         figures |= {f"unseen/{path}": value for path, value in unseen.items()}
     figures["cost/parameters"] = float(model.count_params())

@@ -17,6 +17,8 @@ from huse_tf.errors import UserError, unknown_name
 from huse_tf.methods import METHODS
 from huse_tf.methods.base import Method
 
+_OF_THE_RUN = ("seed", "run_dir")  # a comparison gives each of its runs its own
+
 flags.disclaim_key_flags()  # flags belong to the command that asks for them, for its --help
 
 
@@ -84,8 +86,8 @@ def variants_from_flags(
     """The settings of several methods under the same flags, by spec; --method is passed over.
 
     Args:
-        specs: NAME or NAME:SETTING=VALUE:..., the setting one of the method, its value written as
-            for its flag, the values of a list joined by +.
+        specs: NAME or NAME:SETTING=VALUE:..., the setting one of the method, of features or of
+            training, its value written as for its flag, the values of a list joined by +.
         values: absl's parsed flags. A setting of a method goes to all of these that have it.
     """
     if not specs or len(set(specs)) < len(specs):
@@ -107,24 +109,31 @@ def variants_from_flags(
 
 
 def _varied(config: Config, spec: str) -> Config:
-    """The settings, with those of the method that the spec names."""
-    kind = type(config.method)
-    hints = typing.get_type_hints(kind)
-    changes: dict[str, Any] = {}
+    """The settings, with those that the spec names."""
+    sections = {name: getattr(config, name) for name in ("method", "features", "training")}
+    owners = {
+        field.name: name
+        for name, section in sections.items()
+        for field in dataclasses.fields(section)
+        if field.name not in _OF_THE_RUN
+    }
+    changes: dict[str, dict[str, Any]] = {name: {} for name in sections}
     for part in spec.split(":")[1:]:
         name, equals, text = part.partition("=")
-        if name not in {field.name for field in dataclasses.fields(kind)}:
-            known = [field.name for field in dataclasses.fields(kind)]
-            raise unknown_name(f"setting of {kind.name}", name, known)
+        if name not in owners:
+            raise unknown_name(f"setting of {config.method.name}", name, owners)
+        if not equals:
+            raise UserError(f"In --methods={spec}, expected {name}=VALUE.")
+        owner = owners[name]
         try:
-            changes[name] = _parsed(hints[name], text)
+            value = _parsed(typing.get_type_hints(type(sections[owner]))[name], text)
         except ValueError as error:
             raise UserError(
                 f"In --methods={spec}, {name} is written like its flag. Received: {text!r}."
             ) from error
-        if not equals:
-            raise UserError(f"In --methods={spec}, expected {name}=VALUE.")
-    return dataclasses.replace(config, method=dataclasses.replace(config.method, **changes))
+        changes[owner][name] = value
+    varied = {name: dataclasses.replace(sections[name], **changes[name]) for name in sections}
+    return dataclasses.replace(config, **varied)
 
 
 def _parsed(hint: Any, text: str) -> Any:

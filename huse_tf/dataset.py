@@ -6,9 +6,10 @@ in the run's folder; later calls take them from there, so class ids and word ids
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,10 +27,15 @@ from huse_tf.data.catalogue import (
     write_csv,
     write_rejected,
 )
+from huse_tf.data.chosen import Chosen
 from huse_tf.data.class_cells import path_names
+from huse_tf.data.codes import codes_of, pick
+from huse_tf.data.disk import DiskTable
+from huse_tf.data.items import Item, Rejection
 from huse_tf.data.leaks import Leak
+from huse_tf.data.prepared import content_hash
 from huse_tf.data.records import Source
-from huse_tf.data.splits import train_only_labels
+from huse_tf.data.splits import SIDES, train_only_labels
 from huse_tf.data.taxonomy import Taxonomy, path_name
 from huse_tf.errors import UserError
 from huse_tf.features.class_graph import class_distances, class_embeddings, parse_class_graph
@@ -51,31 +57,64 @@ class Dataset:
     """Usable items with their features.
 
     Attributes:
-        items: columns of `data.items.Item`, and label, labels and split (`data.assembly`).
-        features: per key (keys.py) an array [items, ...], or what looks like one; labels, weights and masks are among them.
+        table: the items, on disk, and beside them label, labels and split (`data.assembly`).
+        features: per key (keys.py) an array [items, ...], or what looks like one; labels, weights and
+            masks are among them.
         taxonomy: the classes; a label is an index into them.
         spec: what a method needs to know of the data.
         rows: number of rows in the catalogue.
-        rejected: the entries that could not be used, with reasons.
+        rejections: the entries that could not be used, with reasons, on disk.
         train_only: labels without held-out items.
         leaks: what the sides of the split share in spite of all.
     """
 
-    items: pd.DataFrame
+    table: DiskTable[Item]
     features: dict[str, Any]
     taxonomy: Taxonomy
     spec: DataSpec
     rows: int
-    rejected: pd.DataFrame
+    rejections: DiskTable[Rejection]
     train_only: list[int]
     leaks: list[Leak] = dataclasses.field(default_factory=list)
+    # Validation asks for the same items in every epoch.
+    _in_memory: dict[str, pd.DataFrame] = dataclasses.field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    @property
+    def sides(self) -> dict[str, int]:
+        """Side of the split -> number of items, of the sides that have some."""
+        return _sides(self.table)
+
+    @property
+    def products(self) -> int:
+        """Number of products."""
+        return _products(self.table)
+
+    @property
+    def items(self) -> pd.DataFrame:
+        """All items, read into memory; columns as of `table`."""
+        return self.table.frame()
+
+    @property
+    def rejected(self) -> pd.DataFrame:
+        """All entries that could not be used, read into memory."""
+        return self.rejections.frame()
+
+    def chosen(self, side: str) -> np.ndarray:
+        """[items] bool: which are on this side."""
+        return np.asarray(self.table["split"]) == side
+
+    def features_of(self, side: str) -> dict[str, Any]:
+        """The features of the items of one side of the split."""
+        chosen = self.chosen(side)
+        return {key: take(array, chosen) for key, array in self.features.items()}
 
     def side(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-        """The items of one side of the split, and their features."""
-        chosen = (self.items["split"] == name).to_numpy()
-        return self.items[chosen], {
-            key: take(array, chosen) for key, array in self.features.items()
-        }
+        """The items of one side of the split, in memory from now on, and their features."""
+        if name not in self._in_memory:
+            self._in_memory[name] = self.table.frame(self.chosen(name))
+        return self._in_memory[name], self.features_of(name)
 
 
 # A catalogue, and the image features of its items: what does not depend on how it is split.
@@ -115,20 +154,19 @@ def prepare(
     catalogue, image = reading or _readable(config, encoders, source)
     _report_rejected(catalogue, config, folder / "rejected.csv")
     assembly = assemble(catalogue.table, config.data)
-    items, taxonomy = assembly.items, assembly.taxonomy
+    table, taxonomy = assembly.table, assembly.taxonomy
     for leak in assembly.leaks:
         logging.warning("The sides of the split share data. %s", leak)
-    fingerprint = _fingerprint(items)
+    fingerprint = _fingerprint(table)
     _check_unchanged(fingerprint, folder)
-    trained = items[items["split"] == keys.TRAIN]
-    training_texts = [text for text in trained["text"] if text]
+    training_texts = Chosen(table["text"], (table["split"] == keys.TRAIN) & _given(table["text"]))
     state: dict[str, Any] = {}
     if isinstance(encoders.text, Encoder):
         encoders.text.fit(training_texts)
         state = encoders.text.state()
     encode = class_name_encoder(config.features, training_texts, taxonomy.classes)
     distances = class_distances(taxonomy.classes, config.features.class_graph, encode)
-    dataset = _dataset(catalogue, items, image, taxonomy, distances, encoders, config)
+    dataset = _dataset(catalogue, table, image, taxonomy, distances, encoders, config)
     if config.method.needs_class_embeddings:
         embeddings = class_embeddings(taxonomy.classes, encode)
         spec = dataclasses.replace(dataset.spec, class_embeddings=embeddings)
@@ -181,9 +219,10 @@ def prepare_other(config: Config, folder: pathlib.Path, output: pathlib.Path) ->
     image = take(image, _others(len(catalogue.table), unseen))
     catalogue = catalogue.without(unseen, ",".join(config.data.class_columns))
     _report_rejected(catalogue, config, output / "rejected.csv")
-    items = labelled(catalogue.table, taxonomy).frame().assign(split=keys.TEST)
+    table = labelled(catalogue.table, taxonomy)
+    table = table.assign(split=np.full(len(table), keys.TEST, object))
     distances = np.load(folder / CLASS_DISTANCES, allow_pickle=False)
-    return _dataset(catalogue, items, image, taxonomy, distances, encoders, config)
+    return _dataset(catalogue, table, image, taxonomy, distances, encoders, config)
 
 
 def _readable(
@@ -193,12 +232,11 @@ def _readable(
     catalogue = read_catalogue(config.data, spool_dir(config.features), source)
     table = catalogue.table
     logging.info("Catalogue: %d rows, %d usable items.", catalogue.rows, len(table))
-    ids = list(table["item_id"])
     features, failed = encoders.encode(
         encoders.image,
-        [pathlib.Path(path) for path in table["image_path"]],
-        ids,
-        _available(encoders, encoders.image, table["image_path"], ids),
+        table["image_path"],
+        table["item_id"],
+        _available(encoders, encoders.image, table["image_path"], table["item_id"]),
         "Pictures",
     )
     failed = {row: f"the image encoder cannot read it: {why}" for row, why in failed.items()}
@@ -220,16 +258,24 @@ def _report_rejected(catalogue: Catalogue, config: Config, path: pathlib.Path) -
     check_rejected_share(catalogue, config.data.max_rejected_share, path)
 
 
-def _fingerprint(items: pd.DataFrame) -> dict[str, Any]:
+def _fingerprint(table: DiskTable[Item]) -> dict[str, Any]:
     """What tells these items, their classes and their split from others, and counts to read."""
-    content = items.drop(columns=["image_path", "row"]).to_csv(index=False)
     return {
-        "fingerprint": files.sha256(content),
-        "items": len(items),
-        "products": int(items["product_id"].nunique()),
-        "classes": int(items["label"].nunique()),
-        **{str(side): int(n) for side, n in items["split"].value_counts().items()},
+        "fingerprint": content_hash(table.frames()),
+        "items": len(table),
+        "products": _products(table),
+        "classes": len(np.unique(table["label"])),
+        **_sides(table),
     }
+
+
+def _products(table: DiskTable[Item]) -> int:
+    return int(codes_of(table["product_id"]).max()) + 1
+
+
+def _sides(table: DiskTable[Item]) -> dict[str, int]:
+    counts = collections.Counter(table["split"])
+    return {side: counts[side] for side in (*SIDES, keys.UNSEEN) if counts[side]}
 
 
 def _check_unchanged(now: Mapping[str, Any], folder: pathlib.Path) -> None:
@@ -246,34 +292,35 @@ def _check_unchanged(now: Mapping[str, Any], folder: pathlib.Path) -> None:
 
 def _dataset(
     catalogue: Catalogue,
-    items: pd.DataFrame,
+    table: DiskTable[Item],
     image: Any,
     taxonomy: Taxonomy,
     distances: np.ndarray,
     encoders: RunEncoders,
     config: Config,
 ) -> Dataset:
-    ids = items["item_id"].tolist()
-    present = _available(encoders, encoders.text, items["text"], ids)
-    text, failed = encoders.encode(encoders.text, items["text"].tolist(), ids, present, "Texts")
+    ids = table["item_id"]
+    with_image = _available(encoders, encoders.image, table["image_path"], ids)
+    with_text = _available(encoders, encoders.text, table["text"], ids)
+    text, failed = encoders.encode(encoders.text, table["text"], ids, with_text, "Texts")
     if failed:
-        index, why = next(iter(failed.items()))
-        raise UserError(f"The text of row {items['row'].iloc[index]} cannot be encoded: {why}")
+        place, why = next(iter(failed.items()))
+        row = pick(table["row"], [place])[0]
+        raise UserError(f"The text of row {row} cannot be encoded: {why}")
     features: dict[str, Any] = {
         keys.IMAGE_FEATURES: image,
         keys.TEXT_FEATURES: text,
-        keys.IMAGE_MASK: _available(encoders, encoders.image, items["image_path"], ids).astype(
-            np.float32
-        ),
-        keys.TEXT_MASK: present.astype(np.float32),
-        keys.WEIGHT: items["weight"].to_numpy(np.float32),
-        keys.PRODUCT: pd.factorize(items["product_id"])[0].astype(np.int32),
+        keys.IMAGE_MASK: with_image.astype(np.float32),
+        keys.TEXT_MASK: with_text.astype(np.float32),
+        keys.WEIGHT: np.fromiter(table["weight"], np.float32),
+        keys.PRODUCT: codes_of(table["product_id"]),
     }
     if config.data.multi_label:
-        features[keys.LABELS] = _multi_hot(items, len(taxonomy.classes))
+        features[keys.LABELS] = _multi_hot(table["labels"], len(taxonomy.classes))
     else:
-        features[keys.LABEL] = items["label"].to_numpy(np.int32)
-    trained = (items["split"] == keys.TRAIN).to_numpy()
+        features[keys.LABEL] = np.asarray(table["label"], np.int32)
+    sides = np.asarray(table["split"])
+    trained = sides == keys.TRAIN
     targets = {
         key: features[key][trained]
         for key in (keys.WEIGHT, keys.LABEL, keys.LABELS)
@@ -287,23 +334,30 @@ def _dataset(
         multi_label=config.data.multi_label,
         class_shares=class_shares(targets, len(taxonomy.classes)) if trained.any() else None,
     )
-    train_only = train_only_labels(items, items["split"].to_numpy())
-    return Dataset(items, features, taxonomy, spec, catalogue.rows, catalogue.rejected, train_only)
+    train_only = train_only_labels(table, sides)
+    return Dataset(
+        table, features, taxonomy, spec, catalogue.rows, catalogue.rejections, train_only
+    )
 
 
 def _available(
     encoders: RunEncoders,
     encoder: Encoder | Precomputed,
     inputs: Iterable[str],
-    ids: Sequence[str],
+    ids: Iterable[str],
 ) -> np.ndarray:
     """[items] bool: which items have features of the modality of these inputs."""
-    return encoders.available(encoder, np.fromiter(map(bool, inputs), bool), ids)
+    return encoders.available(encoder, _given(inputs), ids)
 
 
-def _multi_hot(items: pd.DataFrame, num_classes: int) -> np.ndarray:
+def _given(cells: Iterable[str]) -> np.ndarray:
+    """[items] bool: which cells are not empty."""
+    return np.fromiter(map(bool, cells), bool)
+
+
+def _multi_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """[items, K] float32 multi-hot."""
-    multi_hot = np.zeros((len(items), num_classes), np.float32)
-    for row, labels in zip(multi_hot, items["labels"], strict=True):
-        row[list(labels)] = 1.0
+    multi_hot = np.zeros((len(labels), num_classes), np.float32)
+    for row, each in zip(multi_hot, labels, strict=True):
+        row[list(each)] = 1.0
     return multi_hot

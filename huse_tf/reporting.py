@@ -59,7 +59,7 @@ def make_report(
         top_levels=dataset.taxonomy.level(1),
         class_distances=dataset.spec.class_distances,
         counts=_counts(dataset),
-        rejected=reason_counts(dataset.rejected),
+        rejected=reason_counts(dataset.rejections),
         protocol=_protocol(config, dataset, side),
         history=history,
         best_epoch=int(best["epoch"]),
@@ -112,20 +112,19 @@ def _map(predictions: Predictions, seed: int) -> EmbeddingMap | None:
 
 
 def _counts(dataset: Dataset) -> dict[str, int]:
-    sides = dataset.items["split"].value_counts()
     return {
         "Rows in the catalogue": dataset.rows,
-        "Rejected entries": len(dataset.rejected),
-        "Products": int(dataset.items["product_id"].nunique()),
+        "Rejected entries": len(dataset.rejections),
+        "Products": dataset.products,
         "Classes": len(dataset.taxonomy.classes),
-        **{f"Items, {side}": int(sides[side]) for side in sides.index},
+        **{f"Items, {side}": count for side, count in dataset.sides.items()},
     }
 
 
 def _protocol(config: Config, dataset: Dataset, side: str) -> list[str]:
     data = config.data
     sentences = []
-    if len(set(dataset.items["split"])) > 1:
+    if len(dataset.sides) > 1:
         sentences.append(
             "Items were split by groups that share no product, no title and no picture, stratified "
             f"by class: {data.validation_fraction:.0%} for validation, {data.test_fraction:.0%} for "

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 import keras
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 from absl import logging
 
@@ -17,6 +16,7 @@ from huse_tf import config as configs
 from huse_tf import dataset as datasets
 from huse_tf import files, keys
 from huse_tf.config import Config, DataConfig, ExportConfig, TrainingConfig
+from huse_tf.data.chosen import Chosen
 from huse_tf.data.pipeline import Change
 from huse_tf.data.records import Source
 from huse_tf.data.taxonomy import Taxonomy
@@ -102,7 +102,7 @@ def train_model(
     folder = run_folder(config)
     dataset = datasets.prepare(config, folder, source, reading)
     for side in (keys.VALIDATION, keys.TEST):
-        if not (dataset.items["split"] == side).any():
+        if side not in dataset.sides:
             raise UserError(
                 f"There are no {side} items. Expected some in --split_column={config.data.split_column}."
             )
@@ -119,8 +119,7 @@ def train_model(
     def validate(model: keras.Model) -> dict[str, float]:
         return measure_side(model, dataset, config, keys.VALIDATION, quick=True)[0]
 
-    items, features = dataset.side(keys.TRAIN)
-    changes = _text_changes(config, dataset, items, folder)
+    changes = _text_changes(config, dataset, folder)
     changes += config.method.changes(dataset.spec)
     method = config.method
 
@@ -129,7 +128,8 @@ def train_model(
         if config.training.start_from:
             _start_from(pathlib.Path(config.training.start_from), model, folder)
 
-    model = fit(build, features, validate, config.training, folder, changes, adapt, method.refit)
+    trained = dataset.features_of(keys.TRAIN)
+    model = fit(build, trained, validate, config.training, folder, changes, adapt, method.refit)
     weight = None
     if not scores_pairs(model):
         items, features = dataset.side(keys.VALIDATION)
@@ -153,9 +153,7 @@ def _start_from(other: pathlib.Path, model: keras.Model, folder: pathlib.Path) -
     copy_weights(source, model)
 
 
-def _text_changes(
-    config: Config, dataset: datasets.Dataset, items: pd.DataFrame, folder: pathlib.Path
-) -> list[Change]:
+def _text_changes(config: Config, dataset: datasets.Dataset, folder: pathlib.Path) -> list[Change]:
     """What the settings do to the texts of training batches."""
     changes: list[Change] = []
     training = config.training
@@ -166,7 +164,8 @@ def _text_changes(
                 "--field_dropout encodes texts anew while training. Expected an encoder that can. "
                 f"Received: --text_encoder={config.features.text_encoder}."
             )
-        changes.append(FieldDropout(training.field_dropout, items["text_fields"].tolist(), encoder))
+        fields = Chosen(dataset.table["text_fields"], dataset.chosen(keys.TRAIN))
+        changes.append(FieldDropout(training.field_dropout, list(fields), encoder))
     if training.token_dropout:
         if dataset.spec.text.vocabulary_size is None or dataset.spec.text.pieces is not None:
             raise UserError(
@@ -313,14 +312,14 @@ def _check_sides(config: DataConfig) -> None:
 
 
 def _log_data(dataset: datasets.Dataset) -> None:
-    counts = dataset.items["split"].value_counts()
+    sides = dataset.sides
     logging.info(
         "%d items of %d products in %d classes; %s.",
-        len(dataset.items),
-        dataset.items["product_id"].nunique(),
+        len(dataset.table),
+        dataset.products,
         len(dataset.taxonomy.classes),
         ", ".join(
-            f"{side} {counts.get(side, 0)}" for side in (keys.TRAIN, keys.VALIDATION, keys.TEST)
+            f"{side} {sides.get(side, 0)}" for side in (keys.TRAIN, keys.VALIDATION, keys.TEST)
         ),
     )
     if dataset.train_only:

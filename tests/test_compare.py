@@ -9,6 +9,7 @@ from small_runs import change, rows, settings
 
 from huse_tf import comparison, workflow
 from huse_tf import dataset as datasets
+from huse_tf.data.disk import DiskTable
 from huse_tf.evaluation.comparison_table import Outcome
 from huse_tf.methods import METHODS
 
@@ -29,8 +30,15 @@ def test_trains_each_once_and_tells_all(tmp_path, methods, monkeypatch):
     read = []
     original = datasets.read
     monkeypatch.setattr(datasets, "read", lambda config: read.append(1) or original(config))
+    frames, whole = [], DiskTable.frame
+    monkeypatch.setattr(
+        DiskTable, "frame", lambda t, chosen=None: frames.append(chosen) or whole(t, chosen)
+    )
     folder, said = tmp_path / "compared", []
     outcomes = comparison.compare(methods, [0, 1], folder, "the command", said.append)
+    assert frames and all(chosen is not None and chosen.mean() < 0.5 for chosen in frames), (
+        "items were read into memory that nothing measures"
+    )
     assert [(o.method, o.seed) for o in outcomes] == [
         (name, seed) for seed in (0, 1) for name in methods
     ]

@@ -148,6 +148,25 @@ def test_wrong_variants_are_refused(parse, specs, message):
         parse(variants=specs)
 
 
+def test_variants_of_features_and_training(parse):
+    """What a variant says wins over flag and preset, and only for itself."""
+    specs = ["dscmr", "dscmr:epochs=25:class_graph=path:monitor=a+b:beta_1=0.9:j1_weight=0"]
+    plain, varied = parse("--epochs=7", variants=specs).values()
+    assert (plain.training.epochs, varied.training.epochs) == (7, 25)
+    assert varied.training.monitor == ("a", "b") and varied.training.beta_1 == 0.9
+    assert plain.training.beta_1 == 0.5  # the preset's
+    assert varied.training.batch_size == plain.training.batch_size == 100
+    assert varied.features.class_graph == "path" != plain.features.class_graph
+    assert varied.method.j1_weight == 0 != plain.method.j1_weight
+    assert varied.data == plain.data
+
+
+@pytest.mark.parametrize("name", ["seed", "run_dir", "catalogue", "split_seed"])
+def test_variants_share_data_and_seeds(parse, name):
+    with pytest.raises(UserError, match=f"Unknown setting of huse.*Received: '{name}'"):
+        parse(variants=[f"huse:{name}=1"])
+
+
 def test_a_setting_that_no_variant_has_is_refused(parse):
     with pytest.raises(UserError, match="--graph_weight is not a setting of method 'separate'"):
         parse("--graph_weight=1", variants=["separate"])

@@ -128,9 +128,14 @@ class DiskTable(Generic[R]):
         while chunk := list(itertools.islice(rows, _CHUNK)):
             yield self._frame(chunk)
 
-    def frame(self) -> pd.DataFrame:
-        """The whole table in memory."""
-        return pd.concat(self.frames(), ignore_index=True)
+    def frame(self, chosen: np.ndarray | None = None) -> pd.DataFrame:
+        """The whole table in memory, or the rows that `chosen` [rows] bool marks; indexed by place."""
+        found, start = [], 0
+        for frame in self.frames():
+            frame.index += start
+            start += len(frame)
+            found.append(frame if chosen is None else frame[chosen[frame.index]])
+        return pd.concat(found)
 
     def _frame(self, rows: list[tuple]) -> pd.DataFrame:
         places, *columns = zip(*rows, strict=True) if rows else [()] * (1 + len(self._names))

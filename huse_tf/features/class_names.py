@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from huse_tf.features.extract import extract
 
 
 def class_name_encoder(
-    config: FeatureConfig, texts: Sequence[str], paths: Sequence[ClassPath]
+    config: FeatureConfig, texts: Iterable[str], paths: Sequence[ClassPath]
 ) -> Encode:
     """A function from n class names to [n, dim] vectors, none of them zero.
 
@@ -26,7 +26,7 @@ def class_name_encoder(
 
     Args:
         config: the encoder's name, and where the cache of text encoders lies.
-        texts: of the training items.
+        texts: of the training items; iterated over again and again.
         paths: of all classes.
     """
 
@@ -48,7 +48,7 @@ def class_name_encoder(
     return encode
 
 
-def _text_encoder(config: FeatureConfig, texts: Sequence[str]) -> Encode:
+def _text_encoder(config: FeatureConfig, texts: Iterable[str]) -> Encode:
     encoder = make_text_encoder(config.class_encoder)
     encoder.fit(texts)
     if encoder.feature_spec.vocabulary_size is not None:

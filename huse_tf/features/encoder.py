@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -70,8 +70,12 @@ class Encoder(tf.Module, abc.ABC):
         """([n] int tokens of each text before it is cut, tokens that are read); None if all are."""
         return None
 
-    def fit(self, texts: Sequence[str]) -> None:
-        """Learns vocabulary and weights of words from texts of the training split only."""
+    def fit(self, texts: Iterable[str]) -> None:
+        """Learns vocabulary and weights of words from texts of the training split only.
+
+        Args:
+            texts: can be iterated over again and again, and may be more than fit into memory.
+        """
 
     def state(self) -> dict[str, Any]:
         """What `fit` learned, as JSON-able values; {} where there is nothing to fit."""

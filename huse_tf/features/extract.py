@@ -6,26 +6,29 @@ import collections
 import concurrent.futures
 import dataclasses
 import hashlib
+import itertools
 import pathlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
-from huse_tf.features.cache import FeatureCache
+from huse_tf.features.cache import DIGEST, FeatureCache
 from huse_tf.features.encoder import Encoder
 
 # What is encoded goes to disk in shards of about this many items, so that little is lost when the
 # process is stopped, and a large catalogue does not become a large number of files.
 SHARD_SIZE = 1024
+WINDOW = 8192  # inputs that are in memory at once, to put those of like length together
 
+_CHUNK = 2**16  # rows that are looked up at once
 _AT_ONCE = 2  # batches under way; decoding leaves cores idle that encoding can use
 
 Input = bytes | str | pathlib.Path
-Batch = list[tuple[str, Input]]  # key, input
+Batch = list[tuple[int, Input]]  # index of the input, input
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,53 +47,104 @@ class Extracted:
 
 def extract(
     encoder: Encoder,
-    inputs: Sequence[Input],
+    inputs: Iterable[Input],
     *,
     cache_dir: pathlib.Path,
     batch_size: int = 32,
     label: str = "",
     into: np.ndarray | None = None,
-    places: Sequence[int] | None = None,
+    places: np.ndarray | None = None,
 ) -> Extracted:
     """Encodes inputs, by way of the cache.
 
     Interrupting it loses at most SHARD_SIZE items: the next call goes on where this one stopped.
+    WINDOW inputs are in memory at once, and some 100 bytes of each; 40 of these are the cache's.
 
     Args:
         encoder: fitted, if it needs to be.
-        inputs: texts, encoded pictures, or paths of pictures, which are read batch by batch.
+        inputs: texts, encoded pictures, or paths of pictures, which are read batch by batch. Iterated
+            over twice.
         cache_dir: folder of the cache, common to all encoders.
         batch_size: inputs a forward pass.
         label: what the inputs are, for the progress bar and the log ("pictures").
         into: array that receives the features; a new one by default.
-        places: [n] row of `into` for each input; 0, 1, ... by default.
+        places: [n] int row of `into` for each input; 0, 1, ... by default.
 
     Returns:
         Features and failures. Equal inputs fail or succeed together.
     """
     spec = encoder.feature_spec
     cache = FeatureCache(cache_dir / encoder.fingerprint, spec.shape, spec.dtype)
-    failed: dict[int, str] = {}
-    found: dict[str, list[int]] = {}  # Key -> the indices of the inputs that are equal.
-    for index, item in enumerate(inputs):
-        try:
-            found.setdefault(hashlib.sha256(_read(item)).hexdigest(), []).append(index)
-        except OSError as error:
-            failed[index] = f"cannot be read: {error}"
-    missing = {key: inputs[indices[0]] for key, indices in found.items() if key not in cache}
+    digests, failed = _digests(inputs)
+    new = _first_of_equals(digests)
+    new[list(failed)] = False
+    distinct = np.count_nonzero(new)
+    for chunk in _chunks(len(digests)):
+        new[chunk] &= cache.find(digests[chunk]) < 0
+    missing = np.count_nonzero(new)
     logging.info(
         "%s: %d inputs, %d distinct, %d to encode with %s",
-        label or "features", len(inputs), len(found), len(missing), encoder.spec,
+        label or "features", len(digests), distinct, missing, encoder.spec,
     )  # fmt: skip
-    for key, reason in _encode(encoder, missing, cache, batch_size, label).items():
-        failed.update(dict.fromkeys(found[key], reason))
-    features = np.empty((len(inputs), *spec.shape), spec.dtype) if into is None else into
-    rows = np.arange(len(inputs)) if places is None else np.asarray(places, int)
-    features[rows[list(failed)]] = -1 if spec.vocabulary_size else np.nan
-    for key, indices in found.items():
-        if key in cache:
-            features[rows[indices]] = cache[key]
+    why: dict[bytes, str] = {}
+    if missing:
+        waiting = itertools.compress(enumerate(inputs), new)
+        # disable=None: no bar where stderr is no terminal.
+        with tqdm(total=missing, desc=label, unit="", disable=None) as progress:
+            reasons = _encode(encoder, waiting, digests, cache, batch_size, progress)
+        why = {digests[index]: reason for index, reason in reasons.items()}
+    features = np.empty((len(digests), *spec.shape), spec.dtype) if into is None else into
+    absent = _fill(features, places, digests, cache, -1 if spec.vocabulary_size else np.nan)
+    failed |= {index: why[digests[index]] for index in absent if index not in failed}
     return Extracted(features, dict(sorted(failed.items())))
+
+
+def _digests(inputs: Iterable[Input]) -> tuple[np.ndarray, dict[int, str]]:
+    """([n] DIGEST of each input, index -> reason of those that cannot be read)."""
+    failed: dict[int, str] = {}
+
+    def digest(index: int, item: Input) -> bytes:
+        try:
+            return hashlib.sha256(_read(item)).digest()
+        except OSError as error:
+            failed[index] = f"cannot be read: {error}"
+            return bytes(DIGEST.itemsize)  # of no input
+
+    return np.fromiter(itertools.starmap(digest, enumerate(inputs)), DIGEST), failed
+
+
+def _first_of_equals(digests: np.ndarray) -> np.ndarray:
+    """[n] bool: whether no equal one stands before it."""
+    order = np.argsort(digests, kind="stable")
+    first = np.ones(len(digests), bool)
+    for chunk in _chunks(len(digests) - 1):
+        before, here = order[chunk], order[chunk.start + 1 : chunk.stop + 1]
+        first[here] = digests[here] != digests[before]
+    return first
+
+
+def _fill(
+    features: np.ndarray,
+    places: np.ndarray | None,
+    digests: np.ndarray,
+    cache: FeatureCache,
+    nothing: float,
+) -> list[int]:
+    """Writes what the cache holds, and `nothing` elsewhere; returns the indices of what it lacks."""
+    absent: list[int] = []
+    for chunk in _chunks(len(digests)):
+        rows = np.arange(chunk.start, chunk.stop) if places is None else places[chunk]
+        found = cache.find(digests[chunk])
+        known = found >= 0
+        cache.copy(found[known], features, rows[known])
+        features[rows[~known]] = nothing
+        absent += (chunk.start + np.flatnonzero(~known)).tolist()
+    return absent
+
+
+def _chunks(size: int) -> Iterator[slice]:
+    for start in range(0, size, _CHUNK):
+        yield slice(start, min(start + _CHUNK, size))
 
 
 def _read(item: Input) -> bytes:
@@ -100,40 +154,41 @@ def _read(item: Input) -> bytes:
 
 
 def _encode(
-    encoder: Encoder, missing: dict[str, Input], cache: FeatureCache, batch_size: int, label: str
-) -> dict[str, str]:
-    """Fills the cache; returns the reason for each key that could not be encoded."""
-    if not missing:
-        return {}
+    encoder: Encoder,
+    inputs: Iterator[tuple[int, Input]],
+    digests: np.ndarray,
+    cache: FeatureCache,
+    batch_size: int,
+    progress: tqdm,
+) -> dict[int, str]:
+    """Fills the cache; returns the reason for each (index of an) input that could not be encoded."""
     function = tf.function(encoder, input_signature=[tf.TensorSpec([None], tf.string)])
-    failed: dict[str, str] = {}
-    keys: list[str] = []
+    failed: dict[int, str] = {}
+    indices: list[int] = []
     rows: list[np.ndarray] = []
 
     def flush() -> None:
-        if keys:
-            cache.append(keys, np.stack(rows))
-            keys.clear()
+        if indices:
+            cache.append(digests[indices], np.stack(rows))
+            indices.clear()
             rows.clear()
 
     try:
-        # disable=None: no bar where stderr is no terminal.
-        with tqdm(total=len(missing), desc=label, unit="", disable=None) as progress:
-            for batch, encoded in _ahead(function, _batches(missing, batch_size), failed):
-                for key, row in encoded:
-                    keys.append(key)
-                    rows.append(row)
-                if len(keys) >= SHARD_SIZE:
-                    flush()
-                progress.update(len(batch))
+        for batch, encoded in _ahead(function, _batches(inputs, batch_size), failed):
+            for index, row in encoded:
+                indices.append(index)
+                rows.append(row)
+            if len(indices) >= SHARD_SIZE:
+                flush()
+            progress.update(len(batch))
     finally:
         flush()
     return failed
 
 
 def _ahead(
-    function: Callable[[tf.Tensor], tf.Tensor], batches: Iterator[Batch], failed: dict[str, str]
-) -> Iterator[tuple[Batch, list[tuple[str, np.ndarray]]]]:
+    function: Callable[[tf.Tensor], tf.Tensor], batches: Iterator[Batch], failed: dict[int, str]
+) -> Iterator[tuple[Batch, list[tuple[int, np.ndarray]]]]:
     """(batch, its features), in order; one batch is read and decoded while another is encoded."""
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
         waiting: collections.deque = collections.deque()
@@ -147,30 +202,30 @@ def _ahead(
             yield done, future.result()
 
 
-def _batches(missing: dict[str, Input], batch_size: int) -> Iterator[list[tuple[str, Input]]]:
-    """Batches of (key, input); texts of like length together, the longest first.
+def _batches(inputs: Iterator[tuple[int, Input]], batch_size: int) -> Iterator[Batch]:
+    """Batches of (index, input); of each window texts of like length together, the longest first.
 
     A batch of texts is padded to its longest. The longest first, because if anything exhausts the
     memory, they do.
     """
-    items = list(missing.items())
-    items.sort(key=lambda item: len(item[1]) if isinstance(item[1], str) else 0, reverse=True)
-    for start in range(0, len(items), batch_size):
-        yield items[start : start + batch_size]
+    while window := list(itertools.islice(inputs, WINDOW)):
+        window.sort(key=lambda item: len(item[1]) if isinstance(item[1], str) else 0, reverse=True)
+        for start in range(0, len(window), batch_size):
+            yield window[start : start + batch_size]
 
 
 def _encode_batch(
     function: Callable[[tf.Tensor], tf.Tensor],
-    batch: list[tuple[str, Input]],
-    failed: dict[str, str],
-) -> list[tuple[str, np.ndarray]]:
-    """(key, features) of what can be encoded; the rest goes into `failed`.
+    batch: Batch,
+    failed: dict[int, str],
+) -> list[tuple[int, np.ndarray]]:
+    """(index, features) of what can be encoded; the rest goes into `failed`.
 
     A batch fails as a whole, so it is then tried one by one.
     """
     try:
         features = function(tf.constant([_read(item) for _, item in batch])).numpy()
-        return list(zip((key for key, _ in batch), features, strict=True))
+        return list(zip((index for index, _ in batch), features, strict=True))
     except (tf.errors.InvalidArgumentError, OSError) as error:
         if len(batch) == 1:
             failed[batch[0][0]] = _reason(error)

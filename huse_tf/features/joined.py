@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class Joined(Encoder):
         counted = (part.token_counts(texts) for part in self._parts)
         return next((counts for counts in counted if counts is not None), None)
 
-    def fit(self, texts: Sequence[str]) -> None:
+    def fit(self, texts: Iterable[str]) -> None:
         for part in self._parts:
             part.fit(texts)
 

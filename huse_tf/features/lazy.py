@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import array
+import copy
+import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
@@ -19,42 +22,46 @@ class LazyFeatures:
     """
 
     def __init__(
-        self, encoder: Encoder, paths: Sequence[pathlib.Path | str], present: np.ndarray
+        self, encoder: Encoder, paths: Iterable[pathlib.Path | str], present: np.ndarray
     ) -> None:
         """Takes the encoder and, per item, a picture's path and whether there is a picture."""
-        self._encoder, self._paths = encoder, np.array([str(path) for path in paths], object)
+        self._encoder, self._paths = encoder, _Paths(paths)
         self._present = np.asarray(present, bool)
+        self._items = np.arange(len(self._present))  # places of these items among the paths
         signature = [tf.TensorSpec([None], tf.string)]
         self._function = tf.function(encoder, input_signature=signature)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return (len(self._paths), *self._encoder.feature_spec.shape)
+        return (len(self._items), *self._encoder.feature_spec.shape)
 
     @property
     def dtype(self) -> np.dtype:
         return np.dtype(self._encoder.feature_spec.dtype)
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._items)
 
     def __getitem__(self, index: np.ndarray | slice) -> np.ndarray | LazyFeatures:
+        items, present = self._items[index], self._present[index]
         if isinstance(index, np.ndarray) and index.dtype == bool:
-            return LazyFeatures(self._encoder, self._paths[index], self._present[index])
-        return self._make(self._paths[index], self._present[index])
+            some = copy.copy(self)
+            some._items, some._present = items, present
+            return some
+        return self._make([self._paths[item] for item in items[present]], present)
 
-    def _make(self, paths: np.ndarray, present: np.ndarray) -> np.ndarray:
-        """[len(paths), ...] features; zeros where there is no picture."""
-        features = np.zeros((len(paths), *self.shape[1:]), self.dtype)
-        if present.any():
-            data = [pathlib.Path(path).read_bytes() for path in paths[present]]
+    def _make(self, paths: list[str], present: np.ndarray) -> np.ndarray:
+        """[len(present), ...] features; zeros where there is no picture."""
+        features = np.zeros((len(present), *self.shape[1:]), self.dtype)
+        if paths:
+            data = [pathlib.Path(path).read_bytes() for path in paths]
             try:
                 features[present] = self._function(tf.constant(data)).numpy()
             except tf.errors.InvalidArgumentError as error:
-                raise self._culprit(paths[present], data) or error from error
+                raise self._culprit(paths, data) or error from error
         return features
 
-    def _culprit(self, paths: np.ndarray, data: list[bytes]) -> UserError | None:
+    def _culprit(self, paths: list[str], data: list[bytes]) -> UserError | None:
         """The error for the first picture of a batch that cannot be decoded."""
         for path, picture in zip(paths, data, strict=True):
             try:
@@ -62,3 +69,16 @@ class LazyFeatures:
             except tf.errors.InvalidArgumentError as error:
                 return UserError(f"The picture {path!r} cannot be decoded: {error.message}")
         return None
+
+
+class _Paths:
+    """A list of paths that is no larger than their bytes and a number for each."""
+
+    def __init__(self, paths: Iterable[pathlib.Path | str]) -> None:
+        self._bytes, self._ends = bytearray(), array.array("q", [0])
+        for path in paths:
+            self._bytes += os.fsencode(path)
+            self._ends.append(len(self._bytes))
+
+    def __getitem__(self, item: int) -> str:
+        return os.fsdecode(bytes(self._bytes[self._ends[item] : self._ends[item + 1]]))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -15,78 +16,85 @@ LAYOUTS = (
     "beside FILE.ids.txt with one id a line, or a .parquet file with the columns id and vector."
 )
 
+_CHUNK = 4096  # rows of a .parquet file that are converted at once
+
 
 class Precomputed:
     """Features by item id.
 
     Attributes:
+        features: [rows, dim] numbers; on disk, read when they are indexed, where the file is a .npy.
         feature_spec: shape of one item's features.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
-        """Reads a file; no pickles, so it can come from anyone.
+        """Reads a file, of a .npy only the ids; no pickles, so it can come from anyone.
 
         Raises:
             UserError: the file is missing, of another layout, or holds an id twice.
         """
         self._path = path
-        ids, self._features = _read(path)
-        if self._features.ndim != 2 or len(ids) != len(self._features):
+        ids, self.features = _read(path)
+        if self.features.ndim != 2 or len(ids) != len(self.features):
             raise UserError(
                 f"{LAYOUTS} Received: {str(path)!r} with {len(ids)} ids and features of shape "
-                f"{self._features.shape}."
+                f"{self.features.shape}."
             )
         self._rows = {id: row for row, id in enumerate(ids)}
         if len(self._rows) < len(ids):
             raise UserError(f"{str(path)!r} holds {len(ids) - len(self._rows)} ids twice.")
-        self.feature_spec = FeatureSpec((self._features.shape[1],))
+        self.feature_spec = FeatureSpec((self.features.shape[1],))
 
-    def holds(self, ids: Sequence[str]) -> np.ndarray:
+    def holds(self, ids: Iterable[str]) -> np.ndarray:
         """[n] bool: which of the ids are in the file."""
-        return np.array([id in self._rows for id in ids], bool)
+        return np.fromiter((id in self._rows for id in ids), bool)
 
-    def lookup(self, ids: Sequence[str]) -> np.ndarray:
-        """The features of items.
+    def lookup(self, ids: Iterable[str]) -> np.ndarray:
+        """[n] int64 row of `features` for each item.
 
         Args:
-            ids: [n], such as the paths of pictures in a catalogue.
-
-        Returns:
-            [n, dim] float32.
+            ids: [n], such as the paths of pictures in a catalogue. Iterated over twice where some
+                are missing.
 
         Raises:
             UserError: some ids are not in the file.
         """
-        missing = [id for id in ids if id not in self._rows]
-        if missing:
+        rows = np.fromiter((self._rows.get(id, -1) for id in ids), np.int64)
+        missing = rows < 0
+        if missing.any():
+            count, examples = missing.sum(), itertools.compress(ids, missing)
             raise UserError(
-                f"{str(self._path)!r} lacks {len(missing)} of {len(ids)} ids. Received: "
-                f"{', '.join(map(repr, missing[:5]))}{', ...' if len(missing) > 5 else ''}. It holds "
-                f"ids such as {next(iter(self._rows), None)!r}."
+                f"{str(self._path)!r} lacks {count} of {len(rows)} ids. Received: "
+                f"{', '.join(map(repr, itertools.islice(examples, 5)))}{', ...' if count > 5 else ''}. "
+                f"It holds ids such as {next(iter(self._rows), None)!r}."
             )
-        return self._features[[self._rows[id] for id in ids]]
+        return rows
 
 
 def _read(path: pathlib.Path) -> tuple[list[str], np.ndarray]:
-    """([n] ids, [n, dim] float32)."""
+    """([n] ids, [n, dim] numbers)."""
     readers = {".npz": _read_npz, ".npy": _read_npy, ".parquet": _read_parquet}
     if path.suffix not in readers or not path.is_file():
         raise UserError(f"{LAYOUTS} Received: {str(path)!r}, which is none of these.")
     try:
         ids, features = readers[path.suffix](path)
-        return [str(id) for id in ids], np.asarray(features, np.float32)
     except (KeyError, ValueError, OSError) as error:
         raise UserError(f"{LAYOUTS} Received: {str(path)!r}: {error}") from error
+    if not np.can_cast(features.dtype, np.float32, "same_kind"):
+        raise UserError(
+            f"{LAYOUTS} Received: {str(path)!r} with features of the type {features.dtype}."
+        )
+    return [str(id) for id in ids], features
 
 
 def _read_npz(path: pathlib.Path) -> tuple[Sequence[str], np.ndarray]:
     with np.load(path, allow_pickle=False) as arrays:
-        return arrays["ids"].tolist(), arrays["features"]
+        return arrays["ids"].tolist(), np.asarray(arrays["features"], np.float32)
 
 
 def _read_npy(path: pathlib.Path) -> tuple[Sequence[str], np.ndarray]:
     ids = path.with_name(path.name + ".ids.txt").read_text(encoding="utf-8").splitlines()
-    return ids, np.load(path, allow_pickle=False)
+    return ids, np.load(path, mmap_mode="r", allow_pickle=False)
 
 
 def _read_parquet(path: pathlib.Path) -> tuple[Sequence[str], np.ndarray]:
@@ -96,6 +104,10 @@ def _read_parquet(path: pathlib.Path) -> tuple[Sequence[str], np.ndarray]:
         raise UserError(
             "Parquet files need the package pyarrow. Run: pip install 'huse_tf[parquet]'."
         ) from error
-    table = pyarrow.parquet.read_table(path, columns=["id", "vector"])
-    vectors = table["vector"].to_pylist()
-    return table["id"].to_pylist(), np.array(vectors, np.float32)
+    ids, vectors = [], []
+    # In pieces: a row takes many times its bytes as a list of Python's numbers.
+    with pyarrow.parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(_CHUNK, columns=["id", "vector"]):
+            ids += batch["id"].to_pylist()
+            vectors.append(np.array(batch["vector"].to_pylist(), np.float32))
+    return ids, np.concatenate(vectors)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from huse_tf.features.words import count_argument
 from huse_tf.files import sha256
 
 
-def random_vectors(spec: str, texts: Sequence[str], paths: Sequence[ClassPath]) -> Encode:
+def random_vectors(spec: str, texts: Iterable[str], paths: Sequence[ClassPath]) -> Encode:
     """A function from names to [names, dim] float32, uniform on the unit sphere, seeded by the name.
 
     Args:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import functools
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from huse_tf import files
 from huse_tf.config import FeatureConfig
+from huse_tf.data.chosen import Chosen
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.encoders import make_image_encoder, make_text_encoder
-from huse_tf.features.extract import Input, extract
+from huse_tf.features.extract import extract
 from huse_tf.features.lazy import LazyFeatures
 from huse_tf.features.precomputed import Precomputed
 from huse_tf.features.rows import zeros
 
 TEXT_ENCODER = "text_encoder.json"
+
+_CHUNK = 4096  # rows that are copied at once
 
 
 class RunEncoders:
@@ -53,7 +56,7 @@ class RunEncoders:
         return self.text.token_counts(texts) if isinstance(self.text, Encoder) else None
 
     def available(
-        self, encoder: Encoder | Precomputed, given: np.ndarray, ids: Sequence[str]
+        self, encoder: Encoder | Precomputed, given: np.ndarray, ids: Iterable[str]
     ) -> np.ndarray:
         """[n] bool: which items have features; with vectors of one's own the catalogue needs no input.
 
@@ -67,40 +70,44 @@ class RunEncoders:
     def encode(
         self,
         encoder: Encoder | Precomputed,
-        inputs: Sequence[Input],
-        ids: Sequence[str],
+        inputs: Iterable[str],
+        ids: Iterable[str],
         present: np.ndarray,
         label: str,
     ) -> tuple[np.ndarray | LazyFeatures, dict[int, str]]:
         """The features [n, ...] of items, and the reasons for those whose input cannot be encoded.
 
-        Those that lack the input have zeros.
+        Those that lack the input have zeros. Inputs and ids can be iterated over again and again;
+        they may be columns that do not fit into memory.
 
         Args:
             encoder: `self.image` or `self.text`.
-            inputs: [n] paths of pictures, or texts.
+            inputs: [n] paths of pictures, or texts; any text for those that lack it.
             ids: [n] by which precomputed features are found.
             present: [n] bool, whether the item has the input.
             label: what the inputs are, for the progress bar.
         """
         if isinstance(encoder, Encoder) and encoder.lazy:
-            return LazyFeatures(encoder, list(map(str, inputs)), present), {}
+            return LazyFeatures(encoder, inputs, present), {}
         spec, cache_dir = encoder.feature_spec, pathlib.Path(self._config.cache_dir)
-        features = zeros((len(inputs), *spec.shape), spec.dtype, cache_dir)
-        places = np.flatnonzero(present).tolist()
+        features = zeros((len(present), *spec.shape), spec.dtype, cache_dir)
+        places = np.flatnonzero(present)
         if isinstance(encoder, Precomputed):
-            features[places] = encoder.lookup([ids[place] for place in places])
+            rows = encoder.lookup(Chosen(ids, present))
+            for start in range(0, len(rows), _CHUNK):
+                chunk = slice(start, start + _CHUNK)
+                features[places[chunk]] = encoder.features[rows[chunk]]
             return features, {}
         found = extract(
             encoder,
-            [inputs[place] for place in places],
+            Chosen(inputs, present, pathlib.Path if encoder is self.image else None),
             cache_dir=cache_dir,
             batch_size=self._config.encoder_batch_size,
             label=label,
             into=features,
             places=places,
         )
-        return features, {places[row]: reason for row, reason in found.failed.items()}
+        return features, {int(places[index]): why for index, why in found.failed.items()}
 
 
 def _precomputed(spec: str) -> Precomputed | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -22,7 +23,7 @@ _CLASS_SHARE = 0.2
 Term = tuple[str, ...]
 
 
-def skip_gram(spec: str, texts: Sequence[str], paths: Sequence[ClassPath]) -> Encode:
+def skip_gram(spec: str, texts: Iterable[str], paths: Sequence[ClassPath]) -> Encode:
     """A function from names to [names, dim] float32, the mean of the vectors of a name's terms.
 
     The lexicon holds single words, and the names of all levels of the class tree as one term each,
@@ -32,7 +33,7 @@ def skip_gram(spec: str, texts: Sequence[str], paths: Sequence[ClassPath]) -> En
 
     Args:
         spec: `skip_gram:DIM`, 200 by default.
-        texts: of the training items.
+        texts: of the training items; iterated over again and again.
         paths: of all classes.
 
     Raises:
@@ -50,7 +51,7 @@ def skip_gram(spec: str, texts: Sequence[str], paths: Sequence[ClassPath]) -> En
     levels = sorted({name for path in paths for name in path})
     spelled = dict(zip(levels, map(tuple, words.split(levels)), strict=True))
     lexicon = {term for term in spelled.values() if term}
-    sentences = [terms(text, lexicon) for text in words.split(texts)]
+    sentences = _Sentences(texts, lexicon)
     of_classes = [
         [_key(part) for name in path for part in _with_words(spelled[name])] for path in paths
     ]
@@ -64,7 +65,7 @@ def skip_gram(spec: str, texts: Sequence[str], paths: Sequence[ClassPath]) -> En
     repeats = math.ceil(_CLASS_SHARE / (1 - _CLASS_SHARE) * count / class_count) or 1
     count += repeats * class_count
     model = Word2Vec(
-        sentences + of_classes * repeats,
+        _Corpus(sentences, of_classes, repeats),
         vector_size=dim,
         window=WINDOW,
         sg=1,
@@ -85,6 +86,31 @@ def skip_gram(spec: str, texts: Sequence[str], paths: Sequence[ClassPath]) -> En
         return vectors
 
     return encode
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sentences:
+    """The terms of each text, found anew whenever they are asked for: none of them is kept."""
+
+    texts: Iterable[str]
+    lexicon: Collection[Term]
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return (terms(text, self.lexicon) for text in words.split(self.texts))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Corpus:
+    """The sentences of the texts, and then those of the classes again and again."""
+
+    sentences: _Sentences
+    of_classes: list[list[str]]
+    repeats: int
+
+    def __iter__(self) -> Iterator[list[str]]:
+        yield from self.sentences
+        for _ in range(self.repeats):
+            yield from self.of_classes
 
 
 def terms(text: Sequence[str], lexicon: Collection[Term]) -> list[str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -30,11 +29,16 @@ class TfIdf(Encoder):
         self._max_words = words.count_argument(self.spec, default=5000)
         self._layer: keras.layers.TextVectorization | None = None
 
-    def fit(self, texts: Sequence[str]) -> None:
-        split = words.split(texts)
-        vocabulary = words.most_frequent(chain.from_iterable(split), self._max_words)
-        documents = Counter(chain.from_iterable(map(set, split)))
-        idf = [math.log(1 + len(texts) / (1 + documents[word])) for word in vocabulary]
+    def fit(self, texts: Iterable[str]) -> None:
+        counts: Counter[str] = Counter()
+        documents: Counter[str] = Counter()
+        size = 0
+        for text in words.split(texts):
+            counts.update(text)
+            documents.update(set(text))
+            size += 1
+        vocabulary = words.most_frequent(counts, self._max_words)
+        idf = [math.log(1 + size / (1 + documents[word])) for word in vocabulary]
         self.restore({"words": vocabulary, "idf": idf})
 
     def state(self) -> dict[str, Any]:

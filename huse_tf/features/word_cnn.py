@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -32,9 +33,9 @@ class WordIds(Encoder):
         self._tokens = words.count_argument(self.spec, default=64)
         self._layer: keras.layers.TextVectorization | None = None
 
-    def fit(self, texts: Sequence[str]) -> None:
-        vocabulary = words.most_frequent(chain.from_iterable(words.split(texts)), MAX_WORDS)
-        self.restore({"words": vocabulary})
+    def fit(self, texts: Iterable[str]) -> None:
+        counts = Counter(chain.from_iterable(words.split(texts)))
+        self.restore({"words": words.most_frequent(counts, MAX_WORDS)})
 
     def state(self) -> dict[str, Any]:
         """Key: words, a list; the word at index i has the id i + 2."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 
@@ -12,6 +13,8 @@ from huse_tf.features.encoder import Encoder
 
 # Part of the fingerprint of the encoders that use it: to be raised whenever words change.
 VERSION = "words 1"
+
+_CHUNK = 4096  # texts that are in memory at once
 
 
 def standardize(texts: tf.Tensor) -> tf.Tensor:
@@ -24,19 +27,20 @@ def standardize(texts: tf.Tensor) -> tf.Tensor:
     return tf.strings.strip(tf.strings.regex_replace(lower, r"[^\p{L}\p{M}\p{N}]+", " "))
 
 
-def split(texts: Sequence[str]) -> list[list[str]]:
+def split(texts: Iterable[str]) -> Iterator[list[str]]:
     """The words of each text."""
-    ragged = tf.strings.split(standardize(tf.constant(list(texts), tf.string)))
-    return [[word.decode() for word in words] for words in ragged.to_list()]
+    remaining = iter(texts)
+    while chunk := list(itertools.islice(remaining, _CHUNK)):
+        ragged = tf.strings.split(standardize(tf.constant(chunk, tf.string)))
+        yield from ([word.decode() for word in words] for words in ragged.to_list())
 
 
-def most_frequent(words: Iterable[str], limit: int) -> list[str]:
+def most_frequent(counts: Counter[str], limit: int) -> list[str]:
     """The `limit` most frequent words, the most frequent first, ties by alphabet.
 
     Raises:
         UserError: there is no word.
     """
-    counts = Counter(words)
     if not counts:
         raise UserError(
             "The training texts hold no words, so there is no vocabulary to learn. Check "

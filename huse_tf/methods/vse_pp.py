@@ -15,10 +15,17 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class VsePp(Probed):
-    """Items find their other half among all products; classes play no part."""
+    """Items find their other half among all products; classes play no part.
+
+    Against the hardest negative deep towers give up: all embeddings become one, and the loss stays at
+    the margin. The paper's image features pass through one linear layer; here, through one more.
+    """
 
     name: ClassVar[str] = "vse_pp"
 
+    image_layers: tuple[int, ...] = setting(
+        (512,), "Widths of the image tower's hidden layers.", minimum=1
+    )
     margin: float = setting(0.2, "alpha, in cosine; .2 in the paper.", minimum=0)
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:

@@ -138,3 +138,13 @@ def test_files_have_no_name_and_go_with_the_table():
     assert len(beside) == 60_000
     del beside
     assert sum("etilqs" in path for path in held()) == before
+
+
+def test_a_frame_of_chosen_rows_is_the_rows_of_the_whole_frame(monkeypatch):
+    monkeypatch.setattr(disk, "_CHUNK", 4)
+    table = DiskTable(Thing, things(11)).assign(number=np.arange(11) * 10)
+    chosen = np.isin(np.arange(11), [0, 3, 4, 10])
+    found = table.frame(chosen)
+    assert found.index.tolist() == [0, 3, 4, 10] and found["number"].tolist() == [0, 30, 40, 100]
+    pd.testing.assert_frame_equal(found, table.frame()[chosen])
+    assert table.frame(np.zeros(11, bool)).columns.tolist() == table.frame().columns.tolist()

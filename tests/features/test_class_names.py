@@ -12,6 +12,7 @@ import pytest
 
 from huse_tf.config import FeatureConfig
 from huse_tf.errors import UserError
+from huse_tf.features import words
 from huse_tf.features.class_names import class_name_encoder
 from huse_tf.features.random_vectors import random_vectors
 from huse_tf.features.skip_gram import skip_gram, terms
@@ -112,6 +113,29 @@ def test_a_name_of_several_terms_is_their_mean(vectors):
 def test_the_same_catalogue_gives_the_same_vectors(vectors):
     again = skip_gram("skip_gram:40", TEXTS, PATHS)
     np.testing.assert_array_equal(again(["Sofa", "bulb"]), vectors("Sofa", "bulb"))
+
+
+def test_sentences_read_in_pieces_give_the_vectors_of_sentences_in_a_list(vectors, monkeypatch):
+    from gensim import models
+
+    class Column:
+        def __iter__(self):
+            return iter(TEXTS)
+
+    passes = []
+
+    def learn(sentences, **settings):
+        passes.append(len(list(sentences)))
+        return word2vec(list(sentences), **settings)
+
+    word2vec = models.Word2Vec
+    monkeypatch.setattr(words, "_CHUNK", 300)
+    pieces = skip_gram("skip_gram:40", Column(), PATHS)
+    np.testing.assert_array_equal(pieces(["Sofa", "bulb"]), vectors("Sofa", "bulb"))
+    monkeypatch.setattr(models, "Word2Vec", learn)
+    in_a_list = skip_gram("skip_gram:40", Column(), PATHS)
+    np.testing.assert_array_equal(in_a_list(["Sofa", "bulb"]), vectors("Sofa", "bulb"))
+    assert passes[0] > len(TEXTS)
 
 
 @pytest.mark.slow  # TensorFlow is imported once more

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from huse_tf.errors import UserError
+from huse_tf.features import words
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.encoders import (
     IMAGE_ENCODERS,
@@ -87,6 +88,21 @@ def test_tfidf_equals_oracle(limit):
     expected = tfidf_oracle(TEXTS, unseen, limit)
     assert encoder.feature_spec.shape == (expected.shape[1],)
     np.testing.assert_allclose(encoder(tf.constant(unseen)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("spec", ["tfidf:3", "word_cnn", "tfidf+tfidf:2"])
+def test_texts_are_read_in_pieces(spec, monkeypatch):
+    """And may be a column on disk: something without length, made anew for each who reads it."""
+
+    class Column:
+        def __iter__(self):
+            return iter(TEXTS)
+
+    whole, pieces = make_text_encoder(spec), make_text_encoder(spec)
+    whole.fit(TEXTS)
+    monkeypatch.setattr(words, "_CHUNK", 2)
+    pieces.fit(Column())
+    assert pieces.state() == whole.state()
 
 
 def test_words_of_other_scripts():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -41,6 +42,16 @@ class Lengths(Encoder):
     @property
     def encoded(self):
         return int(tf.reduce_sum(self.batches))
+
+
+class Anew:
+    """What `make` makes, anew whenever it is iterated over, as a column on disk does."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def __iter__(self):
+        return iter(self.make())
 
 
 def lengths(texts):
@@ -91,6 +102,63 @@ def test_failures_of_word_ids_are_marked(tmp_path):
     assert (
         extracted.features.tolist() == [[-1, -1], [1, 1]] and extracted.features.dtype == np.int32
     )
+
+
+def test_each_distinct_input_is_encoded_once_whatever_window_it_is_in(tmp_path, monkeypatch):
+    """Texts 0, 2 and 7 are equal, and bad ones are in the first window and the last."""
+    monkeypatch.setattr(extract_module, "WINDOW", 3)
+    monkeypatch.setattr(extract_module, "_CHUNK", 2)
+    texts = ["a", "bad", "a", "ccc", "dd", "ccc", "eeee", "a", "bad", "ffffff", "bad too"]
+    good = [index for index, text in enumerate(texts) if "bad" not in text]
+    encoder = Lengths()
+    extracted = extract(encoder, Anew(lambda: texts), cache_dir=tmp_path, batch_size=1)
+    assert encoder.encoded == len({texts[index] for index in good})
+    assert extracted.failed == dict.fromkeys((1, 8, 10), "The input is bad.")
+    np.testing.assert_array_equal(extracted.features[good], lengths(texts)[good])
+    assert np.isnan(extracted.features[list(extracted.failed)]).all()
+
+
+def test_texts_of_a_window_go_by_length(tmp_path, monkeypatch):
+    monkeypatch.setattr(extract_module, "WINDOW", 4)
+    seen = []
+    original = extract_module._encode_batch
+
+    def spy(function, batch, failed):
+        seen.append([text for _, text in batch])
+        return original(function, batch, failed)
+
+    monkeypatch.setattr(extract_module, "_encode_batch", spy)
+    monkeypatch.setattr(extract_module, "_AT_ONCE", 1)  # so that batches are seen in their order
+    texts = ["a", "ccc", "dddd", "bb", "e", "gg", "fff"]
+    extract(Lengths(), texts, cache_dir=tmp_path, batch_size=2)
+    assert seen == [["dddd", "ccc"], ["bb", "a"], ["fff", "gg"], ["e"]]
+
+
+def test_rows_of_a_given_array_are_filled(tmp_path):
+    into = np.zeros((6, 2), np.float32)
+    places = np.array([5, 0, 3])
+    extracted = extract(Lengths(), ["a", "bad", "bb"], cache_dir=tmp_path, into=into, places=places)
+    assert extracted.features is into and list(extracted.failed) == [1]
+    np.testing.assert_array_equal(into[[5, 3]], lengths(["a", "bb"]))
+    assert np.isnan(into[0]).all() and not into[[1, 2, 4]].any()
+
+
+def test_inputs_are_not_held_in_memory(tmp_path):
+    """A text by itself is an object of 65 bytes here, and a list of them 8 more."""
+    rows = 20_000
+    texts = Anew(lambda: (f"text {number:010d}" for number in range(rows)))
+    extract(Lengths(), texts, cache_dir=tmp_path, batch_size=1024)
+    into = np.zeros((rows, 2), np.float32)
+    encoder = Lengths()
+    tracemalloc.start()
+    try:
+        extract(encoder, texts, cache_dir=tmp_path, into=into)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak / rows < 180  # 140 measured, half of it the cache's index while it is made
+    assert encoder.encoded == 0
+    np.testing.assert_array_equal(into, [[15, 225]] * rows)
 
 
 def test_an_interruption_keeps_what_is_done(tmp_path, monkeypatch):

@@ -1,0 +1,96 @@
+"""Peak memory of `huse_tf.prepare` or `huse_tf.train` at a number of rows and at ten times as many, in one run.
+
+python benchmarks/memory.py --command=prepare --rows=20000
+python benchmarks/memory.py --command=train --rows=20000
+
+The catalogue has a product a row and no pictures, so that nothing but the table of items counts, and in training
+features of texts. Always 2,000 rows are held out: what is measured on is in memory by design. Memory is what the
+process holds for itself (Linux's RssAnon, looked at every 50 ms); pages of files, which the system takes back when it
+needs to, are none of it. Bytes a row are the difference of the two peaks; a part of it are caches of a fixed size
+and features of at most 256 MiB, which the smaller run does not fill.
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+from absl import app, flags
+
+_COMMAND = flags.DEFINE_enum("command", "train", ["prepare", "train"], "What is measured.")
+_ROWS = flags.DEFINE_integer("rows", 20_000, "Rows; measured at ten times as many too.", 5000)
+
+_HELD_OUT = 1000  # on each of two sides
+
+
+def write_catalogue(path: pathlib.Path, rows: int) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        for row in range(rows):
+            cells = {
+                "product_id": f"p{row}",
+                "name": f"thing number {row} of many",
+                "description": f"a description of some sixty characters for the thing {row}",
+                "classes": f"a<b{row % 7}<c{row % 50}",
+                "side": ("test", "validation", "train")[min(row // _HELD_OUT, 2)],
+            }
+            file.write(json.dumps(cells) + "\n")
+
+
+def command(folder: pathlib.Path, catalogue: pathlib.Path) -> list[str]:
+    shared = [f"--catalogue={catalogue}", "--image_columns=", "--text_encoder=tfidf:512"]
+    shared += ["--split_by=column", "--split_column=side", "--near_duplicate_bits=-1"]
+    if _COMMAND.value == "prepare":
+        return ["huse_tf.prepare", *shared, f"--output={folder / 'prepared'}"]
+    shared += ["--epochs=1", "--batch_size=512", "--class_graph=tree"]
+    shared += ["--monitor=classification/text/accuracy"]
+    folders = {"run_dir": "run", "cache_dir": "cache", "export_dir": "export"}
+    return ["huse_tf.train", *shared, *(f"--{flag}={folder / f}" for flag, f in folders.items())]
+
+
+def peak_and_seconds(folder: pathlib.Path, rows: int) -> tuple[float, float]:
+    """(peak memory in MiB, seconds) of a process of its own on so many rows."""
+    folder.mkdir()
+    write_catalogue(folder / "catalogue.jsonl", rows)
+    module, *arguments = command(folder, folder / "catalogue.jsonl")
+    begin, peak = time.perf_counter(), 0.0
+    with open(folder / "log", "w+b") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments], stdout=log, stderr=log
+        )
+        while process.poll() is None:
+            peak = max(peak, _anonymous(process.pid))
+            time.sleep(0.05)
+    if process.returncode:
+        raise SystemExit((folder / "log").read_text(errors="replace")[-4000:])
+    return peak, time.perf_counter() - begin
+
+
+def _anonymous(pid: int) -> float:
+    """MiB of a process that are no file's; 0 as it ends."""
+    try:
+        found = re.search(r"RssAnon:\s*(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return 0
+    return int(found[1]) / 1024 if found else 0
+
+
+def main(_: list[str]) -> None:
+    few, many = _ROWS.value, 10 * _ROWS.value
+    with tempfile.TemporaryDirectory() as name:
+        peaks = {}
+        for rows in (few, many):
+            peaks[rows], seconds = peak_and_seconds(pathlib.Path(name) / str(rows), rows)
+            print(f"{rows:9} rows: peak {peaks[rows]:6.0f} MiB, {seconds:5.0f} s", flush=True)
+    print(
+        f"ratio {peaks[many] / peaks[few]:.3f}, "
+        f"{(peaks[many] - peaks[few]) * 2**20 / (many - few):.0f} bytes a row"
+    )
+
+
+if __name__ == "__main__":
+    app.run(main)
