@@ -22,6 +22,12 @@ flags.DEFINE_list(
     "huse,huse:graph_weight=0:class_graph=path,clip:epochs=9. Values of lists are joined by +.",
 )
 flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds; at least three for a claim.")
+flags.DEFINE_enum(
+    "split",
+    "test",
+    ["validation", "test"],
+    "Which side of each run's split is measured: settings are to be chosen on validation.",
+)
 flags.DEFINE_string("output", None, "Folder of the tables and of all runs.", required=True)
 
 
@@ -34,9 +40,11 @@ def main(values: flags.FlagValues) -> None:
 
     folder = pathlib.Path(values.output)
     command = shlex.join(["python", "-m", "huse_tf.compare", *sys.argv[1:]])
-    comparison.compare(methods, [int(seed) for seed in values.seeds], folder, command)
-    print((folder / "comparison.md").read_text(encoding="utf-8"))
-    print(f"Tables  {folder / 'comparison.md'}\nPage    {folder / 'comparison.html'}")
+    seeds = [int(seed) for seed in values.seeds]
+    comparison.compare(methods, seeds, folder, command, side=values.split)
+    table = comparison.table_path(folder, values.split)
+    print(table.read_text(encoding="utf-8"))
+    print(f"Tables  {table}\nPage    {table.with_suffix('.html')}")
 
 
 if __name__ == "__main__":

@@ -37,8 +37,9 @@ from huse_tf.evaluation.per_query import QueryFigures, per_query
 from huse_tf.models.two_tower import modality_model
 from huse_tf.run_folder import METRICS, run_folder, versions
 
-FIGURES = "test_figures.json"
-QUERIES = "test_queries.npz"
+# In the run's folder, by the side that was measured.
+FIGURES = "{side}_figures.json"
+QUERIES = "{side}_queries.npz"
 # Settings of the data that decide on the sides of the split, and on nothing before it.
 _SPLIT_SETTINGS = (
     "validation_fraction",
@@ -57,8 +58,11 @@ def compare(
     folder: pathlib.Path,
     command: str = "",
     say: Callable[[str], None] = print,
+    side: str = keys.TEST,
 ) -> list[Outcome]:
     """Trains and measures, and writes `comparison.md`, `.csv` and `.html` after every run.
+
+    On the validation side, to choose settings by, they are `comparison-validation.md` and so on.
 
     Args:
         methods: settings by the name of the row.
@@ -66,6 +70,7 @@ def compare(
         folder: receives the tables, and a run folder for each method and seed under `runs/`.
         command: what the tables name as their maker.
         say: gets a line of progress before each run.
+        side: which items are measured, `keys.TEST` or `keys.VALIDATION`.
 
     Returns:
         The outcomes, seed by seed.
@@ -83,13 +88,18 @@ def compare(
         )
         say(f"[{number}/{len(jobs)}] {name}, seed {seed}{left}")
         began = time.monotonic()
-        trained, figures, queries = _run(config, readings)
+        trained, figures, queries = _run(config, readings, side)
         outcomes.append(Outcome(name, seed, figures, queries))
         if trained:
             seconds.append(time.monotonic() - began)
-            _write(outcomes, methods, folder, command)
-    _write(outcomes, methods, folder, command)
+            _write(outcomes, methods, folder, command, side)
+    _write(outcomes, methods, folder, command, side)
     return outcomes
+
+
+def table_path(folder: pathlib.Path, side: str = keys.TEST) -> pathlib.Path:
+    """Where the table of a comparison lies; its page and its CSV file lie beside it."""
+    return folder / ("comparison.md" if side == keys.TEST else f"comparison-{side}.md")
 
 
 def _seeded(config: Config, seed: int, folder: pathlib.Path) -> Config:
@@ -123,36 +133,38 @@ class _Readings:
 
 
 def _run(
-    config: Config, readings: _Readings
+    config: Config, readings: _Readings, side: str
 ) -> tuple[bool, dict[str, float], dict[str, QueryFigures]]:
     """(whether it had to be trained or measured, its figures, those of its queries)."""
     folder = run_folder(config)
-    if (folder / FIGURES).exists():
-        return False, files.read_json(folder / FIGURES), _read_queries(folder / QUERIES)
+    kept = folder / FIGURES.format(side=side), folder / QUERIES.format(side=side)
+    if kept[0].exists():
+        return False, files.read_json(kept[0]), _read_queries(kept[1])
     keras.backend.clear_session()
     folder, dataset, model = workflow.train_model(config, reading=readings(config))
-    figures, queries = _measured(model, dataset, config, folder)
-    with files.replacing(folder / QUERIES) as path, path.open("wb") as file:
+    figures, queries = _measured(model, dataset, config, folder, side)
+    with files.replacing(kept[1]) as path, path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **_flat(queries))
-    files.write_json(folder / FIGURES, figures)  # last, for it says that all is there
+    files.write_json(kept[0], figures)  # last, for it says that all is there
     del model, dataset
     gc.collect()
     return True, figures, queries
 
 
 def _measured(
-    model: keras.Model, dataset: Dataset, config: Config, folder: pathlib.Path
+    model: keras.Model, dataset: Dataset, config: Config, folder: pathlib.Path, side: str
 ) -> tuple[dict[str, float], dict[str, QueryFigures]]:
     weight = files.read_json(folder / METRICS)[keys.VALIDATION].get("classification/fusion_weight")
-    figures, _ = workflow.measure_side(model, dataset, config, keys.TEST, weight)
-    if keys.UNSEEN in dataset.sides:
+    figures, _ = workflow.measure_side(model, dataset, config, side, weight)
+    # What is unseen stays so while settings are chosen.
+    if side == keys.TEST and keys.UNSEEN in dataset.sides:
         unseen, _ = workflow.measure_side(model, dataset, config, keys.UNSEEN, weight)
         figures |= {f"unseen/{path}": value for path, value in unseen.items()}
     figures["cost/parameters"] = float(model.count_params())
     figures["cost/training_seconds"] = files.read_json(folder / "timing.json")["seconds"]
     if not config.method.embeds:
         return figures, {}
-    items, features = dataset.side(keys.TEST)
+    items, features = dataset.side(side)
     for modality in (keys.IMAGE, keys.TEXT):
         speed = _items_per_second(modality_model(model, modality), features[f"{modality}_features"])
         figures[f"cost/{modality}s_per_second"] = speed
@@ -192,17 +204,25 @@ def _read_queries(path: pathlib.Path) -> dict[str, QueryFigures]:
 
 
 def _write(
-    outcomes: Sequence[Outcome], methods: Mapping[str, Config], folder: pathlib.Path, command: str
+    outcomes: Sequence[Outcome],
+    methods: Mapping[str, Config],
+    folder: pathlib.Path,
+    command: str,
+    side: str,
 ) -> None:
     seeds = list(dict.fromkeys(outcome.seed for outcome in outcomes))
-    note = protocol(seeds)
+    note = protocol(seeds, side)
+    table = table_path(folder, side)
     head = f"Written by `{command}`.\n{note}"
     found = tables(outcomes)  # once: each draws thousands of resamples
-    files.write_text(folder / "comparison.md", f"{head}\n\n{as_markdown(found)}")
-    files.write_text(folder / "comparison.csv", as_csv(found))
-    files.write_text(folder / "figures.csv", all_figures_csv(outcomes))
+    files.write_text(table, f"{head}\n\n{as_markdown(found)}")
+    files.write_text(table.with_suffix(".csv"), as_csv(found))
+    files.write_text(
+        table.with_name(table.name.replace("comparison", "figures")).with_suffix(".csv"),
+        all_figures_csv(outcomes),
+    )
     write_comparison_page(
-        folder / "comparison.html",
+        table.with_suffix(".html"),
         outcomes,
         found,
         command=command,
@@ -212,11 +232,11 @@ def _write(
     )
 
 
-def protocol(seeds: Iterable[int]) -> str:
+def protocol(seeds: Iterable[int], side: str = keys.TEST) -> str:
     """How the tables came about, and how to read them."""
     named = ", ".join(map(str, seeds))
     return (
-        f"Test items of the splits with seeds {named}; mean ± standard deviation over "
+        f"{side.capitalize()} items of the splits with seeds {named}; mean ± standard deviation over "
         "them. Bold is the best mean of a column; ≈ is not significantly behind it: "
         f"p ≥ {LEVEL} by a paired bootstrap over the queries of all seeds, products drawn whole, not "
         "corrected for the number of comparisons. Each method's epoch and fusion weight were chosen on "

@@ -2,12 +2,13 @@
 
 import csv
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 from small_runs import change, rows, settings
 
-from huse_tf import comparison, workflow
+from huse_tf import comparison, keys, workflow
 from huse_tf import dataset as datasets
 from huse_tf.data.disk import DiskTable
 from huse_tf.evaluation.comparison_table import Outcome
@@ -74,6 +75,32 @@ def test_trains_each_once_and_tells_all(tmp_path, methods, monkeypatch):
         for path, figure in after.queries.items():
             np.testing.assert_array_equal(figure.values, before.queries[path].values)
             np.testing.assert_array_equal(figure.products, before.queries[path].products)
+
+
+def test_settings_are_chosen_on_the_validation_side(tmp_path, methods):
+    """Measured on a run that was measured on test before: trained once, both kept."""
+    method = {"huse": methods["huse"]}
+    folder = tmp_path / "compared"
+    (test,) = comparison.compare(method, [0], folder, say=lambda line: None)
+    run = folder / "runs/huse-seed-0"
+    trained = (run / "model.keras").read_bytes()
+    (found,) = comparison.compare(method, [0], folder, say=lambda line: None, side=keys.VALIDATION)
+    assert (run / "model.keras").read_bytes() == trained
+    path = "classification/fused/accuracy"
+    kept = json.loads((run / "metrics.json").read_text())[keys.VALIDATION]
+    assert found.figures[path] == pytest.approx(kept[path])
+    assert found.figures["cost/parameters"] == test.figures["cost/parameters"]
+    products = [outcome.queries[path].products.tolist() for outcome in (test, found)]
+    assert not set(products[0]) & set(products[1])
+    texts = [
+        (folder / name).read_text(encoding="utf-8")
+        for name in ("comparison.md", "comparison-validation.md")
+    ]
+    assert "Test items of the splits" in texts[0]
+    assert "Validation items of the splits" in texts[1]
+    for name in ("comparison", "figures"):
+        assert (folder / f"{name}-validation.csv").exists()
+    assert (folder / "comparison-validation.html").exists()
 
 
 def test_a_comparison_measures_what_training_alone_does(tmp_path, methods):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
+from huse_tf.errors import UserError
 from huse_tf.methods.base import FeatureSpec
 from huse_tf.towers.word_cnn import word_cnn
 
@@ -27,6 +28,9 @@ def tower_front(
         power: signed power of float features, sign(x) |x|^p, in (0, 1]; 1 leaves them as they come.
             Half is the Hellinger map of pooled activations (Perronnin et al. 2010, section 3.2).
         network: layers that come first, and turn what comes in into features [batch, dim].
+
+    Raises:
+        UserError: features of an item that are several vectors, or pictures without a network.
     """
     inputs = keras.Input(features.shape, dtype=features.dtype, name=f"{name}_features")
     x = inputs
@@ -34,6 +38,12 @@ def tower_front(
         x = word_cnn(x, features.vocabulary_size, prefix=name)
     for layer in network:
         x = layer(x)
+    if len(x.shape) != 2:
+        raise UserError(
+            "A tower takes one vector an item. Expected features [items, dim]. Received: features of "
+            f"shape {features.shape} an item. Encoders patches:... go with --method=fashion_bert, "
+            "pixels:... with --image_backbone."
+        )
     if power != 1.0:
         # The small number keeps the gradient at zero finite, for encoders that are trained along.
         x = keras.ops.sign(x) * keras.ops.power(keras.ops.absolute(x) + 1e-12, power)

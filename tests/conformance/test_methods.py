@@ -463,3 +463,11 @@ def test_every_setting_changes_the_model_or_the_objective(name):
         # Equal settings give equal weights to the bit, as shown above.
         same = all(map(np.array_equal, changed, expected))
         assert not same, f"--{field.name} is ignored"
+
+
+@every_embedder
+def test_an_embedder_refuses_several_vectors_an_item(name):
+    """Features of patches, in whose shape dense layers would find nothing wrong."""
+    spec = dataclasses.replace(make_spec(), image=FeatureSpec((4, 6)))
+    with pytest.raises(UserError, match=r"Received: .*\(4, 6\)"):
+        make_method(name).build_model(spec)
