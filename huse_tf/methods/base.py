@@ -99,10 +99,13 @@ class Method(Settings, abc.ABC):
     # Whether its model has the outputs of `models.two_tower`: embeddings and class logits of each
     # modality. If not, what evaluation and export may ask follows from the outputs it does have.
     embeds: ClassVar[bool] = True
-    # Whether the method reads `DataSpec.class_embeddings`.
-    needs_class_embeddings: ClassVar[bool] = False
     # Whether its class logits speak of classes that had no training item (zero-shot figures).
     names_unseen_classes: ClassVar[bool] = False
+
+    @property
+    def needs_class_embeddings(self) -> bool:
+        """Whether the method, under these settings, reads `DataSpec.class_embeddings`."""
+        return False
 
     @abc.abstractmethod
     def build_model(self, spec: DataSpec) -> keras.Model:

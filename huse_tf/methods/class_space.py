@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from huse_tf.methods.base import DataSpec
 from huse_tf.methods.two_towers import Towers
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 class ClassSpace(Towers):
     """Towers as wide as the class vectors; so there is no --embedding_dim to choose."""
 
-    needs_class_embeddings: ClassVar[bool] = True
+    @property
+    def needs_class_embeddings(self) -> bool:
+        return True
 
     def size(self, spec: DataSpec) -> int:
         return self.vectors(spec).shape[1]

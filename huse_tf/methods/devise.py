@@ -36,7 +36,6 @@ class Devise(PictureFront):
 
     name: ClassVar[str] = "devise"
     preset: ClassVar[Mapping[str, Any]] = {"learning_rate": 1e-3}
-    needs_class_embeddings: ClassVar[bool] = True
     names_unseen_classes: ClassVar[bool] = True
 
     loss: Literal["hinge", "l2"] = setting(
@@ -49,6 +48,10 @@ class Devise(PictureFront):
         "False labels of the hinge rank loss: the first in random order that violates the margin, "
         "or the sum over all.",
     )
+
+    @property
+    def needs_class_embeddings(self) -> bool:
+        return True
 
     def build_model(self, spec: DataSpec) -> keras.Model:
         from huse_tf.models.label_space import label_space

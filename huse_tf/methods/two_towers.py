@@ -12,6 +12,7 @@ from huse_tf.settings import setting
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,12 @@ class Towers(PictureFront):
             classifier_norm=self.classifier_norm,
             shared_classifier=self.shared_classifier,
             detached_classifier=self.detached_classifier,
+            class_vectors=self.given_classes(spec),
         )
+
+    def given_classes(self, spec: DataSpec) -> np.ndarray | None:
+        """[K, at most D] of unit norm, what the classifier scores by if it does not learn that."""
+        return None
 
     def build_towers(self, spec: DataSpec) -> tuple[keras.Model, keras.Model]:
         """The image tower and the text tower, from features to [batch, D] of unit norm."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 
 from huse_tf import keys
 from huse_tf.methods.base import DataSpec
@@ -20,6 +21,7 @@ def two_tower(
     classifier_norm: float,
     shared_classifier: bool = True,
     detached_classifier: bool = False,
+    class_vectors: np.ndarray | None = None,
 ) -> keras.Model:
     """A model of two towers and the layer `classifier`, or `image_classifier` and `text_classifier`.
 
@@ -34,6 +36,8 @@ def two_tower(
         shared_classifier: whether both modalities have one classifier.
         detached_classifier: whether the classifier leaves the towers alone: it learns on the
             embeddings, and its loss has no gradient in them (a linear probe).
+        class_vectors: [K, at most D] of unit norm, what the classifiers score by; zeros fill them up
+            to D. They are as long as `classifier_norm` and stay as they are. None: they are learned.
 
     Returns:
         A model from {image_features [batch, image_dim], text_features [batch, text_dim]} to
@@ -64,7 +68,14 @@ def two_tower(
             # makes a coordinate's mean square 1, for which the usual learning rates are meant.
             embedding = keras.ops.stop_gradient(embedding) * embedding.shape[-1] ** 0.5
         outputs[f"{name}_logits"] = classifiers[place % len(classifiers)](embedding)
-    return keras.Model(inputs, outputs, name="two_tower")
+    model = keras.Model(inputs, outputs, name="two_tower")
+    if class_vectors is not None:
+        missing = embedding.shape[-1] - class_vectors.shape[1]
+        kernel = classifier_norm * np.pad(class_vectors, ((0, 0), (0, missing))).T
+        for classifier in classifiers:
+            classifier.kernel.assign(kernel)
+            classifier.trainable = False
+    return model
 
 
 def feature_inputs(spec: DataSpec) -> dict[str, keras.KerasTensor]:

@@ -105,8 +105,8 @@ def test_hie_aims_at_the_vectors_of_its_choice(rng):
 
 
 def test_class_embeddings_are_asked_for(rng):
-    assert HuseP.needs_class_embeddings
-    assert Hie.needs_class_embeddings
+    assert HuseP().needs_class_embeddings
+    assert Hie().needs_class_embeddings
     spec = dataclasses.replace(make_spec(rng), class_embeddings=None)
     with pytest.raises(ValueError, match="huse_p needs"):
         HuseP(**SMALL).build_model(spec)

@@ -1,14 +1,18 @@
 """Our variant: HUSE's terms as they are, and one that HUSE does not have."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from huse_tf import keys
+from huse_tf.errors import UserError
 from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.huse import Huse
 from huse_tf.methods.huse_plus import HusePlus
+from huse_tf.training.trainer import Trainer
 
 SMALL = {"embedding_dim": 8, "image_layers": (16,), "text_layers": (16,)}
 SPEC = DataSpec(FeatureSpec((6,)), FeatureSpec((5,)), 4, 1 - np.eye(4, dtype=np.float32))
@@ -64,3 +68,58 @@ def test_the_contrast_is_of_classes_across_modalities_by_hand(batch):
             losses.append(np.mean(-np.log(right / (right + wrong))))
     found = report(HusePlus(**SMALL, contrast_temperature=0.2), model, batch)
     assert found["loss/contrast"] == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+NAMES = np.eye(4, 6, dtype=np.float32)[:, ::-1]
+
+
+def test_names_of_classes_stay_what_the_classifier_scores_by(batch):
+    """Scores are 16 times the cosine to the name, before a step and after it."""
+    method = HusePlus(**SMALL, classifier_vectors="names", classifier_norm=16.0)
+    spec = dataclasses.replace(SPEC, class_embeddings=NAMES)
+    trainer = Trainer(method.build_model(spec), method.build_objective(spec))
+    trainer.compile(optimizer=keras.optimizers.Adam(0.1))
+    padded = np.concatenate([NAMES, np.zeros((4, 2))], axis=1)
+    embeddings = []
+    for _ in range(2):
+        outputs = outputs_of(trainer.model, batch)
+        for modality in ("image", "text"):
+            found = outputs[f"{modality}_embedding"].numpy()
+            expected = 16 * found @ padded.T
+            np.testing.assert_allclose(outputs[f"{modality}_logits"], expected, atol=1e-4)
+        embeddings.append(outputs[keys.TEXT_EMBEDDING].numpy())
+        trainer.train_step(batch)
+    assert np.abs(embeddings[1] - embeddings[0]).max() > 0.1
+    assert method.needs_class_embeddings and not HusePlus().needs_class_embeddings
+
+
+def test_names_need_room():
+    spec = dataclasses.replace(SPEC, class_embeddings=np.eye(4, 9, dtype=np.float32))
+    with pytest.raises(UserError, match=r"--embedding_dim=9 or more\. Received: 8"):
+        HusePlus(**SMALL, classifier_vectors="names").build_model(spec)
+
+
+def test_anchored_texts_are_moved_by_their_classes_alone(batch):
+    """Of four terms two have a gradient in the texts; in the images all have the one they had."""
+    keras.utils.set_random_seed(1)
+    model = HusePlus(**SMALL).build_model(SPEC)
+
+    def gradients(method, name):
+        objective = method.build_objective(SPEC)
+        with tf.GradientTape() as tape:
+            outputs = outputs_of(model, batch)
+            tape.watch([outputs[keys.IMAGE_EMBEDDING], outputs[keys.TEXT_EMBEDDING]])
+            loss = objective.terms[name](outputs, batch)
+        sources = [outputs[keys.IMAGE_EMBEDDING], outputs[keys.TEXT_EMBEDDING]]
+        return float(loss), *tape.gradient(loss, sources, unconnected_gradients="zero")
+
+    for name in ("cross_modal_gap", "contrast", "semantic_graph"):
+        loss, image, text = gradients(HusePlus(**SMALL), name)
+        anchored_loss, anchored_image, anchored_text = gradients(
+            HusePlus(**SMALL, anchor="text"), name
+        )
+        assert anchored_loss == loss
+        np.testing.assert_array_equal(anchored_image, image)
+        assert np.abs(text).max() > 0
+        expected = text if name == "semantic_graph" else tf.zeros_like(text)
+        np.testing.assert_array_equal(anchored_text, expected)
