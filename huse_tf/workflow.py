@@ -165,7 +165,8 @@ def _text_changes(config: Config, dataset: datasets.Dataset, folder: pathlib.Pat
                 f"Received: --text_encoder={config.features.text_encoder}."
             )
         fields = Chosen(dataset.table["text_fields"], dataset.chosen(keys.TRAIN))
-        changes.append(FieldDropout(training.field_dropout, list(fields), encoder))
+        separator = config.data.text_separator
+        changes.append(FieldDropout(training.field_dropout, list(fields), encoder, separator))
     if training.token_dropout:
         if dataset.spec.text.vocabulary_size is None or dataset.spec.text.pieces is not None:
             raise UserError(
