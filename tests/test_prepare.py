@@ -87,7 +87,7 @@ def test_what_joins_the_columns_decides_on_the_bytes(tmp_path):
     sentences = shop(tmp_path)
     parts = change(sentences, text_separator="[SEP]")
     preparation.prepare(sentences, tmp_path / "prepared", num_shards=1)
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match="of another catalogue or other settings"):
         preparation.prepare(parts, tmp_path / "prepared", num_shards=1)
     for name, config in (("a", sentences), ("b", parts)):
         dataset.prepare(config, tmp_path / name)

@@ -16,10 +16,15 @@ from huse_tf.methods.base import FeatureSpec, WordPieces
 DEFAULT_LENGTH = 64
 MAX_LENGTH = 512  # positions that the network was pretrained with
 CONTINUATION = "##"
+SEPARATOR = "[SEP]"
 
 
 class Tokens(Encoder):
     """Texts -> [batch, length] int32: [CLS], word pieces, [SEP], and 0 up to the length.
+
+    A [SEP] within a text (--text_separator) is one here too: "red chair [SEP] Oak armchair" becomes
+    [CLS] red chair [SEP] oak arm ##chair [SEP]. Other special tokens in texts are ordinary letters.
+    Of a text that is too long the end is cut, and its last id is a [SEP] all the same.
 
     `tokens:minilm` reads 64 pieces of a text, the two special ones among them, and
     `tokens:minilm:LENGTH` that many. The vocabulary is the one of MiniLM: BERT's, without case.
@@ -59,15 +64,23 @@ class Tokens(Encoder):
         )
 
     def _identity(self) -> tuple[str, ...]:
-        return (minilm.VOCABULARY_SHA256, str(self._length), "tokens 1")
+        return (minilm.VOCABULARY_SHA256, str(self._length), "tokens 2")
 
     def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
-        counts = self._tokenize(tf.constant(list(texts), tf.string)).row_lengths().numpy() + 2
+        counts = self._ended_parts(tf.constant(list(texts), tf.string)).row_lengths().numpy() + 1
         return counts.astype(int), self._length
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        pieces = self._tokenize(inputs)[:, : self._length - 2]
+        pieces = self._ended_parts(inputs)[:, :-1][:, : self._length - 2]
         one = tf.ones([pieces.nrows(), 1], tf.int32)
         start, end = self._tokenizer.start_token_id, self._tokenizer.end_token_id
         ids = tf.concat([one * start, pieces, one * end], axis=1)
         return ids.to_tensor(self._tokenizer.pad_token_id, shape=[None, self._length])
+
+    def _ended_parts(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """[batch] string -> [batch, (pieces)] int32: the pieces of every part, each with its [SEP]."""
+        # Split here, for the tokenizer's own option takes all special tokens out of texts.
+        parts = tf.strings.split(texts, SEPARATOR)
+        pieces = self._tokenize(parts.flat_values)
+        ends = tf.fill([pieces.nrows(), 1], self._tokenizer.end_token_id)
+        return parts.with_flat_values(tf.concat([pieces, ends], axis=1)).merge_dims(1, 2)

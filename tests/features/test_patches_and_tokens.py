@@ -91,6 +91,36 @@ def test_tokens_are_those_of_bert():
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("red chair [SEP] Oak sofa", [101, 2417, 3242, 102, 6116, 10682, 102, 0]),
+        ("red chair[SEP]Oak sofa", [101, 2417, 3242, 102, 6116, 10682, 102, 0]),
+        ("[SEP] Oak sofa", [101, 102, 6116, 10682, 102, 0, 0, 0]),
+        ("red chair [SEP]", [101, 2417, 3242, 102, 102, 0, 0, 0]),
+        ("red [SEP] [SEP] sofa", [101, 2417, 102, 102, 10682, 102, 0, 0]),
+        # Too long: the end is cut, and [SEP] stands there.
+        ("red chair [SEP] Oak sofa sofa sofa", [101, 2417, 3242, 102, 6116, 10682, 10682, 102]),
+        ("red red red red red [SEP] Oak", [101, 2417, 2417, 2417, 2417, 2417, 102, 102]),
+        ("red red red red red red [SEP] Oak", [101, *[2417] * 6, 102]),
+        ("red red red red red red chair [SEP] Oak", [101, *[2417] * 6, 102]),
+        # No other special token is one, nor is [SEP] in small letters.
+        ("[CLS] red", [101, 1031, 18856, 2015, 1033, 2417, 102, 0]),
+        ("[PAD] red", [101, 1031, 11687, 1033, 2417, 102, 0, 0]),
+        ("[sep] red", [101, 1031, 19802, 1033, 2417, 102, 0, 0]),
+    ],
+)
+def test_separators_part_a_text(text, expected):
+    encoder = make_text_encoder("tokens:minilm:8")
+    in_a_graph = tf.function(encoder, input_signature=[tf.TensorSpec([None], tf.string)])
+    assert in_a_graph(tf.constant([text, "red"])).numpy()[0].tolist() == expected
+
+
+def test_separators_count_as_tokens():
+    counts, _ = make_text_encoder("tokens:minilm:5").token_counts(["red [SEP] sofa", "red", ""])
+    assert counts.tolist() == [5, 3, 2]
+
+
 def test_continuations_are_the_pieces_of_one_word():
     """un ##bel ##ie ##va ##bly: the first begins a word, the others go on."""
     pieces = make_text_encoder("tokens:minilm").feature_spec.pieces
