@@ -104,6 +104,11 @@ class Method(Settings, abc.ABC):
     # Whether its class logits speak of classes that had no training item (zero-shot figures).
     names_unseen_classes: ClassVar[bool] = False
 
+    @property
+    def scores_queries(self) -> bool:
+        """Whether its model scores pairs of a query, with which texts begin, and a product."""
+        return False
+
     @abc.abstractmethod
     def build_model(self, spec: DataSpec) -> keras.Model:
         """A functional model: dict of features (keys.py) in, dict of outputs (keys.py) out.
