@@ -11,12 +11,11 @@ from huse_tf.errors import UserError
 from huse_tf.features import minilm
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.text_backbone import in_graph
-from huse_tf.methods.base import FeatureSpec, WordPieces
+from huse_tf.methods.base import SEPARATOR, FeatureSpec, WordPieces
 
 DEFAULT_LENGTH = 64
 MAX_LENGTH = 512  # positions that the network was pretrained with
 CONTINUATION = "##"
-SEPARATOR = "[SEP]"
 
 
 class Tokens(Encoder):

@@ -60,7 +60,7 @@ def test_what_is_cut_ends_with_the_separator():
 
 def encoded(query, title, length):
     """As the encoder has it: cut, and ended."""
-    ids = [START, *query, END, *title][: length - 1] + [END]
+    ids = [*[START, *query, END, *title][: length - 1], END]
     return ids + [0] * (length - len(ids))
 
 
