@@ -155,7 +155,8 @@ def measure_pair_scorer(
 
     With `query_end`, as of `score_of_model`, of products and queries; items without a query are left out.
     """
-    texts, sides = items["text"].tolist(), IMAGE_AND_TEXT
+    texts: Sequence[str] | np.ndarray = items["text"].tolist()
+    sides = IMAGE_AND_TEXT
     complete = (features[keys.IMAGE_MASK] > 0) & (features[keys.TEXT_MASK] > 0)
     if query_end is not None:
         ids = np.asarray(features[keys.TEXT_FEATURES])
