@@ -28,8 +28,8 @@ def query_numbers(ids: np.ndarray, end: int) -> np.ndarray:
 def with_queries(ids: np.ndarray, givers: np.ndarray, end: int) -> np.ndarray:
     """The texts with other texts' queries in place of their own.
 
-    As the encoder has it, what becomes too long is cut, and ends with [SEP] all the same. What was cut
-    before does not come back: where that matters, LENGTH of tokens:minilm:LENGTH is too small.
+    Of texts of `tokens:…` just what it makes of the other query and the own title, for it cuts neither
+    by the length of the other. What has no room after all is cut, and [SEP] stands at the end.
 
     Args:
         ids: [n, length] whose products are kept.
