@@ -47,7 +47,7 @@ BLOCK_NORMS = (
 )
 
 # Outputs of a pair scorer.
-MATCH_LOGITS = "match_logits"  # [batch] float32, whether image and text, query included, are of one item
+MATCH_LOGITS = "match_logits"  # [batch] float32, whether image, text and its query are of one item
 WORD_LOGITS = (
     "word_logits"  # [batch, m, vocabulary] float32, what stands behind the first m [MASK]s
 )

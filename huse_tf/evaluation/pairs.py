@@ -3,8 +3,8 @@ product and query, where a product is its image with what its text says beside t
 
 Accuracy: a true and a mismatched pair of each product are told apart. Rank@k: an image finds its text
 among 101, its own and those of 100 other products, and a text its image; drawn by seed, either
-from all other products or from those of the same class; products and queries alike. Models with embeddings score a pair by its
-cosine, so that they can be compared with models that have none.
+from all other products or from those of the same class; products and queries alike. Models with
+embeddings score a pair by its cosine, so that they can be compared with models that have none.
 
 TIE RULE: of candidates with equal scores (to about five decimals) the true one comes last.
 """
@@ -116,8 +116,9 @@ def pair_metrics(
     Returns:
         (metrics, undefined): under `pairs/`, and for mismatches of the same class under
         `pairs/same_class/`: `accuracy` (chance: one half) and `auc` over a true and a mismatched pair of
-        each product; `image_to_text/rank_at_K` and `text_to_image/rank_at_K` (or as `sides` have
-        it, `product_to_query/rank_at_K` and `query_to_product/rank_at_K`), the share of queries whose true candidate is among the first K, and `chance_rank_at_K` of a random order;
+        each product; `image_to_text/rank_at_K` and `text_to_image/rank_at_K`, or as `sides` have it
+        `product_to_query/…` and `query_to_product/…`, the share of queries whose true candidate is
+        among the first K, and `chance_rank_at_K` of a random order;
         `candidates`, their mean number, below 101 where there are fewer products; `queries`. And
         the beginnings of the paths that these data cannot tell, with the reason.
     """
