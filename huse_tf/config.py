@@ -54,6 +54,10 @@ class DataConfig(Settings):
         ("name", "description"),
         "Columns with text, joined in this order. The first one is the title.",
     )
+    text_separator: str = setting(
+        "",
+        "What stands between the text columns of an item, as [SEP]; empty: they are joined as sentences.",
+    )
     class_columns: tuple[str, ...] = setting(
         ("classes",), "Columns with the class path, or with its levels from the top down."
     )

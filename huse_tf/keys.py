@@ -18,7 +18,7 @@ LABELS = (
 NEGATIVE_ORDER = "negative_order"  # [batch, K] float32 in [0, 1), random; lower comes first
 
 # Drawn for each batch by pair scorers: who is paired with whom, and what is hidden.
-MATCH = "match"  # [batch] float32, 1 where image and text are of one item, 0 where the image is another's
+MATCH = "match"  # [batch] float32, 1 where all is of one item, 0 where the image or the query is another's
 HIDDEN_WORDS = "hidden_words"  # [batch, m] int32, the ids behind the [MASK]s in their order, then 0
 HIDDEN_PATCHES = "hidden_patches"  # [batch, h] int32, places of the patches that were set to zero
 PATCH_TARGETS = "patch_targets"  # [batch, h, dim] float32, what stood there
@@ -47,7 +47,7 @@ BLOCK_NORMS = (
 )
 
 # Outputs of a pair scorer.
-MATCH_LOGITS = "match_logits"  # [batch] float32, whether image and text are of one item
+MATCH_LOGITS = "match_logits"  # [batch] float32, whether image, text and its query are of one item
 WORD_LOGITS = (
     "word_logits"  # [batch, m, vocabulary] float32, what stands behind the first m [MASK]s
 )

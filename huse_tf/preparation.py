@@ -149,7 +149,13 @@ def make_plan(
     return Plan(
         columns.text,
         columns.attributes,
-        files.sha256(content, *columns.text, *columns.attributes, str(num_shards)),
+        files.sha256(
+            content,
+            *columns.text,
+            *columns.attributes,
+            str(num_shards),
+            config.data.text_separator,
+        ),
         {
             "items": len(assembly.table),
             "classes": [list(path) for path in assembly.taxonomy.classes],

@@ -27,6 +27,7 @@ from huse_tf.evaluation.report import write_report
 from huse_tf.evaluation.summary import summary_table
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.run_encoders import RunEncoders
+from huse_tf.methods.base import SEPARATOR
 from huse_tf.reporting import make_report
 from huse_tf.run_folder import METRICS, MODEL, run_folder, trained_model, versions
 from huse_tf.serving.export import export_model
@@ -97,6 +98,7 @@ def train_model(
     tf.config.experimental.enable_op_determinism()
     config = _with_monitor(config)
     _check_sides(config.data)
+    _check_queries(config)
     if config.training.class_balance == "weights" and config.data.multi_label:
         raise weights_need_one_class()
     folder = run_folder(config)
@@ -165,7 +167,8 @@ def _text_changes(config: Config, dataset: datasets.Dataset, folder: pathlib.Pat
                 f"Received: --text_encoder={config.features.text_encoder}."
             )
         fields = Chosen(dataset.table["text_fields"], dataset.chosen(keys.TRAIN))
-        changes.append(FieldDropout(training.field_dropout, list(fields), encoder))
+        separator = config.data.text_separator
+        changes.append(FieldDropout(training.field_dropout, list(fields), encoder, separator))
     if training.token_dropout:
         if dataset.spec.text.vocabulary_size is None or dataset.spec.text.pieces is not None:
             raise UserError(
@@ -190,10 +193,17 @@ def measure_side(
     """
     items, features = dataset.side(side)
     if scores_pairs(model):
-        return measure_pair_scorer(model, features, items, config.evaluation, quick)
+        query_end = _query_end(config, dataset)
+        return measure_pair_scorer(model, features, items, config.evaluation, quick, query_end)
     predictions = predict(model, features, dataset.spec.multi_label)
     seen = _seen_classes(dataset, config, side)
     return measure(predictions, items, dataset.taxonomy, config.evaluation, fusion_weight, seen)
+
+
+def _query_end(config: Config, dataset: datasets.Dataset) -> int | None:
+    """The id with which queries end in the texts of a method that scores them."""
+    pieces = dataset.spec.text.pieces
+    return pieces.end if config.method.scores_queries and pieces is not None else None
 
 
 def _seen_classes(dataset: datasets.Dataset, config: Config, side: str) -> np.ndarray | None:
@@ -311,6 +321,15 @@ def _check_sides(config: DataConfig) -> None:
             )
 
 
+def _check_queries(config: Config) -> None:
+    if config.method.scores_queries and config.data.text_separator != SEPARATOR:
+        raise UserError(
+            f"--text_parts=2 takes for the query what a text has before its first {SEPARATOR}. Expected "
+            f"--text_separator={SEPARATOR}, and the query's column first in --text_columns. Received: "
+            f"--text_separator={config.data.text_separator}."
+        )
+
+
 def _log_data(dataset: datasets.Dataset) -> None:
     sides = dataset.sides
     logging.info(
@@ -346,7 +365,10 @@ def _evaluate(
     weight = before[keys.VALIDATION].get("classification/fusion_weight")
     predictions = None
     if scores_pairs(model):
-        figures, undefined = measure_pair_scorer(model, features, items, config.evaluation)
+        query_end = _query_end(config, dataset)
+        figures, undefined = measure_pair_scorer(
+            model, features, items, config.evaluation, query_end=query_end
+        )
     else:
         predictions = predict(model, features, dataset.spec.multi_label)
         seen = _seen_classes(dataset, config, split)

@@ -35,10 +35,11 @@ MAY_IMPORT = {
         "losses.term",
         "methods.base",
         "data.pipeline",
+        "data.query_ids",
         "data.text",
         "data.text_augmentation",
     },
-    "evaluation": {"evaluation", "data.taxonomy", "models.inference"},
+    "evaluation": {"evaluation", "data.query_ids", "data.taxonomy", "models.inference"},
     "serving": {"serving", "models", "features.encoder", "data.taxonomy"},
 }
 FREE = {"pages", "keys", "errors", "files", "config", "distribute", "settings"}

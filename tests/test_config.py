@@ -1,4 +1,5 @@
 import dataclasses
+import pathlib
 import subprocess
 import sys
 
@@ -9,6 +10,8 @@ from huse_tf import config, config_flags
 from huse_tf.config import Config
 from huse_tf.errors import UserError
 from huse_tf.methods import METHODS
+
+EXPERIMENTS = pathlib.Path(__file__).parents[1] / "experiments"
 
 
 @pytest.fixture
@@ -46,6 +49,14 @@ def test_flags_win_over_the_preset_and_the_preset_over_defaults(parse):
     assert settings.training.optimizer == "rmsprop"
     assert settings.training.max_steps == 250_000
     assert METHODS["huse_paper"].preset["batch_size"] == 1024
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.flags")), ids=lambda path: path.stem)
+def test_flag_files_of_experiments_are_understood(parse, path):
+    settings = parse(f"--flagfile={path}")
+    if path.stem == "home_goods_fashion_bert_search":
+        assert settings.method.scores_queries
+        assert settings.data.text_separator == "[SEP]"
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))

@@ -58,9 +58,9 @@ def by_item(data: dataset.Dataset) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-@pytest.mark.parametrize("multi_label", [False, True])
-def test_training_reads_the_same_from_shards(tmp_path, multi_label):
-    config = shop(tmp_path, multi_label=multi_label)
+@pytest.mark.parametrize("changes", [{}, {"multi_label": True}, {"text_separator": "[SEP]"}])
+def test_training_reads_the_same_from_shards(tmp_path, changes):
+    config = shop(tmp_path, **changes)
     preparation.prepare(config, tmp_path / "prepared", num_shards=3)
     shards.verify(tmp_path / "prepared")
     before = dataset.prepare(config, tmp_path / "a")
@@ -80,6 +80,19 @@ def test_training_reads_the_same_from_shards(tmp_path, multi_label):
             # Words and products are numbered in the order in which they come.
             if key not in (keys.TEXT_FEATURES, keys.PRODUCT):
                 np.testing.assert_array_equal(received[name][key], value)
+
+
+def test_what_joins_the_columns_decides_on_the_bytes(tmp_path):
+    """Another separator is another text in the shards, but the items are the same to a run."""
+    sentences = shop(tmp_path)
+    parts = change(sentences, text_separator="[SEP]")
+    preparation.prepare(sentences, tmp_path / "prepared", num_shards=1)
+    with pytest.raises(UserError, match="of another catalogue or other settings"):
+        preparation.prepare(parts, tmp_path / "prepared", num_shards=1)
+    for name, config in (("a", sentences), ("b", parts)):
+        dataset.prepare(config, tmp_path / name)
+    found = [files.read_json(tmp_path / name / dataset.FINGERPRINT) for name in ("a", "b")]
+    assert found[0] == found[1]
 
 
 def test_a_dry_run_tells_and_writes_no_shards(tmp_path):

@@ -134,6 +134,11 @@ def _check(found: Columns, columns: Sequence[str], config: DataConfig) -> None:
             "--multi_label takes one class column, with whole paths. "
             f"Received: --class_columns={','.join(found.classes)}."
         )
+    if config.text_separator and config.text_separator.split() != [config.text_separator]:
+        raise UserError(
+            "--text_separator has white space, which texts have everywhere. Expected a word or sign, "
+            f"such as [SEP]. Received: {config.text_separator!r}."
+        )
     images = [name for image in found.images for name in template_fields(image) or [image]]
     single = filter(None, (found.product, found.item, found.weight, found.side))
     wanted = [*images, *found.text, *found.classes, *single, *found.attributes]

@@ -14,7 +14,7 @@ from huse_tf.data.columns import fill_template, template_fields
 from huse_tf.data.items import Draft, Item, Rejection, Rules
 from huse_tf.data.pictures import BadPictureError
 from huse_tf.data.records import Record
-from huse_tf.data.text import fold, join_sentences
+from huse_tf.data.text import fold, join_columns
 
 _MAX_SHOWN = 300  # characters of a picture's path in the table of rejected rows
 
@@ -83,7 +83,7 @@ def _item(record: Record, product_id: str, rules: Rules) -> Item:
         image_digest="",
         image_hash="",
         title=title,
-        text=join_sentences(fields),
+        text=join_columns(fields, rules.config.text_separator),
         text_fields=fields,
         class_paths=paths,
         weight=_weight(record, columns.weight),

@@ -26,7 +26,7 @@ class Item:
         image_hash: perceptual hash, 16 hex digits; "" if the picture shows next to nothing, or the
             item has none.
         title: the first text column that is not empty; "" if the item has no text.
-        text: all text columns, joined as sentences; "" if the item has no text.
+        text: all text columns, joined (`data.text.join_columns`); "" if the item has no text.
         text_fields: one text per text column, "" where it is empty.
         class_paths: names from the top of the class tree down to the class; one path, or several
             different ones where items may have several labels.

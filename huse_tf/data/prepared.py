@@ -96,8 +96,10 @@ def content_hash(frames: Iterable[pd.DataFrame]) -> str:
     Args:
         frames: of `assembly.Assembly.table`.
     """
+    # Beside what is of this folder: the text is the text columns, however they are joined.
+    left_out = ["image_path", "file", "row", "text"]
     digest = hashlib.sha256()
     for frame in frames:
-        text = frame.drop(columns=["image_path", "file", "row"]).to_csv(index=False, header=False)
+        text = frame.drop(columns=left_out).to_csv(index=False, header=False)
         digest.update(text.encode())
     return digest.hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _END_OF_SENTENCE = (".", "!", "?", "…", ":", ";", "。", "！", "？")
@@ -23,6 +23,23 @@ def fold(text: str) -> str:
     return " ".join(
         unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split()
     )
+
+
+def join_columns(cells: Sequence[str], separator: str = "") -> str:
+    """The text of an item: its cells as sentences, or every one in its place between separators.
+
+    Args:
+        cells: one per text column, "" where it is empty.
+        separator: without white space; "" joins sentences. Within a cell it is a space, so what a
+            cell says is never taken for the end of a part.
+
+    Returns:
+        The text; "" if nothing is left of any cell.
+    """
+    if not separator:
+        return join_sentences(cells)
+    parts = [" ".join(cell.replace(separator, " ").split()) for cell in cells]
+    return f" {separator} ".join(parts).strip() if any(parts) else ""
 
 
 def join_sentences(parts: Iterable[str]) -> str:

@@ -55,6 +55,10 @@ TABLES: dict[str, list[Column]] = {
     "Own product among 101 candidates, Rank@1": [
         Column(title, f"pairs/{task}/rank_at_1") for title, task in _CROSSING.items()
     ],
+    "Product and query among 101 candidates, Rank@1": [
+        Column("query→product", "pairs/query_to_product/rank_at_1"),
+        Column("product→query", "pairs/product_to_query/rank_at_1"),
+    ],
     "Unseen classes, same class, mAP": [
         Column(title, f"unseen/{task}/class/mean_average_precision")
         for title, task in _TASKS.items()

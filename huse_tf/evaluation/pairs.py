@@ -1,9 +1,10 @@
-"""Matching image and text pair by pair, as FashionBERT measures it (Gao et al. 2020, section 4).
+"""Matching pair by pair, as FashionBERT measures it (Gao et al. 2020, section 4): image and text, or
+product and query, where a product is its image with what its text says beside the query.
 
 Accuracy: a true and a mismatched pair of each product are told apart. Rank@k: an image finds its text
 among 101, its own and those of 100 other products, and a text its image; drawn by seed, either
-from all other products or from those of the same class. Models with embeddings score a pair by its
-cosine, so that they can be compared with models that have none.
+from all other products or from those of the same class; products and queries alike. Models with
+embeddings score a pair by its cosine, so that they can be compared with models that have none.
 
 TIE RULE: of candidates with equal scores (to about five decimals) the true one comes last.
 """
@@ -21,12 +22,18 @@ from sklearn.metrics import roc_auc_score
 
 from huse_tf import keys
 from huse_tf.config import EvaluationConfig
+from huse_tf.data.query_ids import query_lengths, query_numbers, with_queries
 
 OTHERS = 100  # candidates beside the true one
 _STEPS = 2**16  # scores are compared in steps of 1 / this
 _PAIRS_A_BATCH = 256
 
-# Scores [n] of pairs, from the rows of their images [n] and of their texts [n]; higher is likelier.
+# The two sides of a pair, as paths name them.
+IMAGE_AND_TEXT = ("image", "text")
+PRODUCT_AND_QUERY = ("product", "query")
+
+# Scores [n] of pairs, from the rows of their images (or products) [n] and of their texts (or queries)
+# [n]; higher is likelier.
 PairScore = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -35,8 +42,16 @@ def scores_pairs(model: keras.Model) -> bool:
     return keys.MATCH_LOGITS in model.output
 
 
-def score_of_model(model: keras.Model, features: Mapping[str, Any]) -> PairScore:
-    """The match logits of a pair scorer, dropout off, in batches."""
+def score_of_model(
+    model: keras.Model, features: Mapping[str, Any], query_end: int | None = None
+) -> PairScore:
+    """The match logits of a pair scorer, dropout off, in batches.
+
+    Args:
+        model: with match logits.
+        features: of items.
+        query_end: the id with which queries end, of a model that scores products and queries.
+    """
     # Without the heads that guess what is hidden.
     matcher = keras.Model(model.input, model.output[keys.MATCH_LOGITS])
 
@@ -44,9 +59,13 @@ def score_of_model(model: keras.Model, features: Mapping[str, Any]) -> PairScore
         logits = [np.zeros(0, np.float32)]
         for start in range(0, len(images), _PAIRS_A_BATCH):
             rows = slice(start, start + _PAIRS_A_BATCH)
+            ids = features[keys.TEXT_FEATURES]
+            text = ids[texts[rows]]
+            if query_end is not None:
+                text = with_queries(ids[images[rows]], text, query_end)
             batch = {
                 keys.IMAGE_FEATURES: features[keys.IMAGE_FEATURES][images[rows]],
-                keys.TEXT_FEATURES: features[keys.TEXT_FEATURES][texts[rows]],
+                keys.TEXT_FEATURES: text,
             }
             logits.append(np.asarray(matcher(batch, training=False)))
         return np.concatenate(logits)
@@ -71,12 +90,13 @@ def pair_metrics(
     score: PairScore,
     products: np.ndarray,
     labels: np.ndarray,
-    texts: Sequence[str],
+    texts: Sequence[str] | np.ndarray,
     complete: np.ndarray,
     config: EvaluationConfig,
     *,
     threshold: float | None = None,
     quick: bool = False,
+    sides: tuple[str, str] = IMAGE_AND_TEXT,
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Accuracy and Rank@k of n items, by metric path.
 
@@ -86,17 +106,19 @@ def pair_metrics(
         score: of pairs.
         products: [n] ids.
         labels: [n] class ids, or [n, K] multi-hot.
-        texts: [n].
-        complete: [n] bool, the items that have image and text.
+        texts: [n], or numbers that are equal for equal ones; of queries, these.
+        complete: [n] bool, the items that have both sides.
         config: the cut-offs, the most queries, and the seed of the draws.
         threshold: above which a score says "match"; None where scores have none, as cosines.
         quick: only accuracy and AUC, of `config.validation_pairs` products at most.
+        sides: what is paired.
 
     Returns:
         (metrics, undefined): under `pairs/`, and for mismatches of the same class under
         `pairs/same_class/`: `accuracy` (chance: one half) and `auc` over a true and a mismatched pair of
-        each product; `image_to_text/rank_at_K` and `text_to_image/rank_at_K`, the share of queries
-        whose true candidate is among the first K, and `chance_rank_at_K` of a random order;
+        each product; `image_to_text/rank_at_K` and `text_to_image/rank_at_K`, or as `sides` have it
+        `product_to_query/…` and `query_to_product/…`, the share of queries whose true candidate is
+        among the first K, and `chance_rank_at_K` of a random order;
         `candidates`, their mean number, below 101 where there are fewer products; `queries`. And
         the beginnings of the paths that these data cannot tell, with the reason.
     """
@@ -113,7 +135,7 @@ def pair_metrics(
         mismatched = [draw.others(item, 1) for item in items]
         found = _two_way_figures(score, items, mismatched, threshold)
         found |= _rank_figures(
-            score, queries, [draw.others(item, OTHERS) for item in queries], config.recall_at
+            score, queries, [draw.others(item, OTHERS) for item in queries], config.recall_at, sides
         )
         metrics |= {f"{prefix}/{name}": value for name, value in found.items()}
         if not found:
@@ -128,17 +150,29 @@ def measure_pair_scorer(
     items: pd.DataFrame,
     config: EvaluationConfig,
     quick: bool = False,
+    query_end: int | None = None,
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """`pair_metrics` of a model with match logits, by features, masks and labels of items (keys.py)."""
+    """`pair_metrics` of a model with match logits, by features, masks and labels of items (keys.py).
+
+    With `query_end`, as of `score_of_model`, of products and queries; items without a query are left out.
+    """
+    texts: Sequence[str] | np.ndarray = items["text"].tolist()
+    sides = IMAGE_AND_TEXT
+    complete = (features[keys.IMAGE_MASK] > 0) & (features[keys.TEXT_MASK] > 0)
+    if query_end is not None:
+        ids = np.asarray(features[keys.TEXT_FEATURES])
+        texts, sides = query_numbers(ids, query_end), PRODUCT_AND_QUERY
+        complete &= query_lengths(ids, query_end) > 0
     return pair_metrics(
-        score_of_model(model, features),
+        score_of_model(model, features, query_end),
         features[keys.PRODUCT],
         features[keys.LABELS if keys.LABELS in features else keys.LABEL],
-        items["text"].tolist(),
-        (features[keys.IMAGE_MASK] > 0) & (features[keys.TEXT_MASK] > 0),
+        texts,
+        complete,
         config,
         threshold=0.0,
         quick=quick,
+        sides=sides,
     )
 
 
@@ -193,6 +227,7 @@ def _rank_figures(
     queries: np.ndarray,
     others: Sequence[np.ndarray],
     cut_offs: Sequence[int],
+    sides: tuple[str, str],
 ) -> dict[str, float]:
     """Rank@k both ways, of the queries that have a candidate beside the true one."""
     having = [
@@ -207,9 +242,10 @@ def _rank_figures(
     candidate = np.concatenate([row for _, row in having])
     figures = {"queries": float(len(having)), "candidates": float(sizes.mean())}
     figures |= {f"chance_rank_at_{k}": float(np.minimum(1, k / sizes).mean()) for k in cut_offs}
+    image_side, text_side = sides
     for task, (image, text) in {
-        "image_to_text": (query, candidate),
-        "text_to_image": (candidate, query),
+        f"{image_side}_to_{text_side}": (query, candidate),
+        f"{text_side}_to_{image_side}": (candidate, query),
     }.items():
         ranks = _true_ranks(_once_each(score, image, text), sizes)
         figures |= {f"{task}/rank_at_{k}": float(np.mean(ranks <= k)) for k in cut_offs}

@@ -55,6 +55,8 @@ _SUMMARY = (
     ("Pairs told from mismatched ones", "pairs/accuracy"),
     ("Image → text, rank@1 of 101", "pairs/image_to_text/rank_at_1"),
     ("Text → image, rank@1 of 101", "pairs/text_to_image/rank_at_1"),
+    ("Query → product, rank@1 of 101", "pairs/query_to_product/rank_at_1"),
+    ("Product → query, rank@1 of 101", "pairs/product_to_query/rank_at_1"),
 )
 # Figures of a classification, those of one and those of several classes an item.
 _CLASSIFICATION = {
@@ -174,6 +176,7 @@ def write_report(path: pathlib.Path, report: Report) -> None:
         contributions=_contributions(report),
         recall_at=_cut_offs(report, r"\w+/\w+/recall_at_(\d+)"),
         rank_at=_cut_offs(report, r"pairs/\w+/rank_at_(\d+)"),
+        pair_tasks=_pair_tasks(report),
         precision_at=_cut_offs(report, r"\w+/hierarchical_precision_at_(\d+)"),
         embedding_map=_map(report),
         class_graph=class_graph_section(report.class_distances, report.class_names),
@@ -192,6 +195,13 @@ def _figure(value: float | None) -> str:
 def _task_name(task: str) -> str:
     """ "image_to_text" -> "Image → text"."""
     return task.replace("_to_", " → ").capitalize()
+
+
+def _pair_tasks(report: Report) -> tuple[str, str]:
+    """What is ranked: products and queries of a model that scores these, else images and texts."""
+    tasks = "query_to_product", "product_to_query"
+    ranked = any(f"/{task}/" in path for task in tasks for path in report.metrics)
+    return tasks if ranked else ("image_to_text", "text_to_image")
 
 
 def _verdict(report: Report, query: Card, card: Card) -> str:

@@ -19,7 +19,7 @@ def summary_table(metrics: Mapping[str, float]) -> str:
         return f"{name:<16}" + "".join(cells)
 
     if "pairs/accuracy" in metrics:
-        return _pair_table(row)
+        return _pair_table(row, any("query_to_product" in path for path in metrics))
     multi_label = "classification/fused/hit_at_1" in metrics
     lines = [f"{'Held-out items':<16}{'hit@1' if multi_label else 'accuracy':>8}{'macroF1':>8}"]
     patterns = [f"fused/{name}" for name in ("image_and_text", "image_only", "text_only")]
@@ -48,13 +48,22 @@ def summary_table(metrics: Mapping[str, float]) -> str:
     return "\n".join(lines)
 
 
-def _pair_table(row: Callable[..., str]) -> str:
+def _pair_table(row: Callable[..., str], of_queries: bool) -> str:
     """Accuracy and ranks; the others of a pair are of any class, or of the same one."""
-    names = ("accuracy", "AUC", "I>T @1", "I>T @5", "T>I @1", "T>I @5", "luck @1", "luck @5")
+    ways = {"I>T": "image_to_text", "T>I": "text_to_image"}
+    if of_queries:
+        ways = {"Q>P": "query_to_product", "P>Q": "product_to_query"}
+    names = (
+        "accuracy",
+        "AUC",
+        *(f"{way} @{k}" for way in ways for k in (1, 5)),
+        "luck @1",
+        "luck @5",
+    )
     figures = (
         "accuracy",
         "auc",
-        *(f"{way}/rank_at_{k}" for way in ("image_to_text", "text_to_image") for k in (1, 5)),
+        *(f"{way}/rank_at_{k}" for way in ways.values() for k in (1, 5)),
         "chance_rank_at_1",
         "chance_rank_at_5",
     )

@@ -11,7 +11,7 @@ from huse_tf.errors import UserError
 from huse_tf.features import minilm
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.text_backbone import in_graph
-from huse_tf.methods.base import FeatureSpec, WordPieces
+from huse_tf.methods.base import SEPARATOR, FeatureSpec, WordPieces
 
 DEFAULT_LENGTH = 64
 MAX_LENGTH = 512  # positions that the network was pretrained with
@@ -20,6 +20,12 @@ CONTINUATION = "##"
 
 class Tokens(Encoder):
     """Texts -> [batch, length] int32: [CLS], word pieces, [SEP], and 0 up to the length.
+
+    A [SEP] within a text (--text_separator) is one here too: "red chair [SEP] Oak armchair" becomes
+    [CLS] red chair [SEP] oak arm ##chair [SEP]. Other special tokens in texts are ordinary letters.
+    Of such a text the first part has room for a quarter of LENGTH, and the others share the rest: were
+    a part cut by what another leaves, its length would tell what it was written with, and pairs of a
+    query and a title that do not belong together would be known by that.
 
     `tokens:minilm` reads 64 pieces of a text, the two special ones among them, and
     `tokens:minilm:LENGTH` that many. The vocabulary is the one of MiniLM: BERT's, without case.
@@ -59,15 +65,37 @@ class Tokens(Encoder):
         )
 
     def _identity(self) -> tuple[str, ...]:
-        return (minilm.VOCABULARY_SHA256, str(self._length), "tokens 1")
+        return (minilm.VOCABULARY_SHA256, str(self._length), "tokens 2")
 
     def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
-        counts = self._tokenize(tf.constant(list(texts), tf.string)).row_lengths().numpy() + 2
-        return counts.astype(int), self._length
+        parts = self._ended_parts(tf.constant(list(texts), tf.string))
+        return parts.merge_dims(1, 2).row_lengths().numpy().astype(int) + 1, self._length
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        pieces = self._tokenize(inputs)[:, : self._length - 2]
-        one = tf.ones([pieces.nrows(), 1], tf.int32)
-        start, end = self._tokenizer.start_token_id, self._tokenizer.end_token_id
-        ids = tf.concat([one * start, pieces, one * end], axis=1)
-        return ids.to_tensor(self._tokenizer.pad_token_id, shape=[None, self._length])
+        parts = self._ended_parts(inputs)
+        first, others = (some.merge_dims(1, 2) for some in (parts[:, :1], parts[:, 1:]))
+        room = max(1, self._length // 4)
+        ids = [
+            tf.fill([parts.nrows(), 1], self._tokenizer.start_token_id),
+            _cut(first[:, :-1], tf.where(others.row_lengths() > 0, room, self._length - 2)),
+            first[:, -1:],
+            others[:, :-1][:, : max(0, self._length - 3 - room)],
+            others[:, -1:],
+        ]
+        return tf.concat(ids, axis=1).to_tensor(
+            self._tokenizer.pad_token_id, shape=[None, self._length]
+        )
+
+    def _ended_parts(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """[batch] string -> [batch, (parts), (pieces)] int32: every part, one at least, with its [SEP]."""
+        # Split here, for the tokenizer's own option takes all special tokens out of texts.
+        parts = tf.strings.split(texts, SEPARATOR)
+        pieces = self._tokenize(parts.flat_values)
+        ends = tf.fill([pieces.nrows(), 1], self._tokenizer.end_token_id)
+        return parts.with_flat_values(tf.concat([pieces, ends], axis=1))
+
+
+def _cut(pieces: tf.RaggedTensor, limits: tf.Tensor) -> tf.RaggedTensor:
+    """[batch, (pieces)], of each row no more than its limit, [batch]."""
+    lengths = tf.minimum(pieces.row_lengths(), tf.cast(limits, tf.int64))
+    return tf.RaggedTensor.from_tensor(pieces.to_tensor(), lengths=lengths)

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
     from huse_tf.training.objective import Objective
 
 
+# Stands in a text between two parts (--text_separator); as word pieces it is `WordPieces.end`.
+SEPARATOR = "[SEP]"
+
+
 @dataclasses.dataclass(frozen=True)
 class WordPieces:
     """What ids of word pieces mean, beside 0, which is padding.
 
     Attributes:
-        start, end: ids that begin and end every text ([CLS] and [SEP]).
+        start, end: ids that begin every text ([CLS]), and end every part of it ([SEP]).
         mask: id that stands for a hidden piece ([MASK]).
         continuations: ids of the pieces that go on with the word of the piece before ("##ing").
     """
@@ -105,6 +109,11 @@ class Method(Settings, abc.ABC):
     @property
     def needs_class_embeddings(self) -> bool:
         """Whether the method, under these settings, reads `DataSpec.class_embeddings`."""
+        return False
+
+    @property
+    def scores_queries(self) -> bool:
+        """Whether its model scores pairs of a query, with which texts begin, and a product."""
         return False
 
     @abc.abstractmethod

@@ -26,6 +26,9 @@ MINILM_SIZES = {"hidden_dim": 384, "heads": 12}
 class FashionBert(Method):
     """Scores pairs of text and image; has no embeddings, and no classes.
 
+    With two text parts it scores a query and a product, which is its title and image: the paper's
+    continued pre-training for search on triples of query, title and image.
+
     The three tasks and their adaptive weights are the paper's. Its sizes and schedule are in
     experiments/fashion_bert_paper.flags; the presets here are for small catalogues.
     """
@@ -70,12 +73,26 @@ class FashionBert(Method):
         0.1, "Share of a picture's patches that are hidden.", minimum=0.01, maximum=1
     )
     mismatch_share: float = setting(
-        0.5, "Share of the pairs of a batch that get another product's image.", minimum=0, maximum=1
+        0.5,
+        "Share of the pairs of a batch that get another product's image (of two text parts: query).",
+        minimum=0,
+        maximum=1,
     )
     mismatches: Literal["same_class", "any"] = setting(
         "same_class",
-        "Whose image a mismatched pair gets: of the same class, where the batch has one, or any.",
+        "Whose image or query a mismatched pair gets: of the same class, where the batch has one, or any.",
     )
+    text_parts: int = setting(
+        1,
+        "Parts of a text with a segment each. 2: a query, then what is said of the product, whose image "
+        "belongs to it; matched are query and product. Needs --text_separator=[SEP].",
+        minimum=1,
+        maximum=2,
+    )
+
+    @property
+    def scores_queries(self) -> bool:
+        return self.text_parts == 2
 
     def build_model(self, spec: DataSpec) -> keras.Model:
         from huse_tf.models.single_stream import single_stream, start_from
@@ -93,6 +110,7 @@ class FashionBert(Method):
             heads=self.heads,
             dropout=self.dropout,
             hidden_words=self._hide_words(spec).most(spec.text.shape[0]),
+            has_query=self.scores_queries,
         )
         if self.initial_weights == "minilm":
             self._check_minilm()
@@ -144,10 +162,13 @@ class FashionBert(Method):
         return LossWeights(stop_gradient=self.task_weights == "code_stop_gradient")
 
     def changes(self, spec: DataSpec) -> Sequence[Change]:
-        from huse_tf.training.pair_changes import HidePatches, Mismatch
+        from huse_tf.training.pair_changes import HidePatches, Mismatch, MismatchQueries
 
+        drawn = self.mismatch_share, self.mismatches == "same_class"
         return (
-            Mismatch(self.mismatch_share, self.mismatches == "same_class"),
+            MismatchQueries(*drawn, _word_pieces(spec))
+            if self.scores_queries
+            else Mismatch(*drawn),
             self._hide_words(spec),
             HidePatches(self.patch_share),
         )

@@ -1,5 +1,7 @@
 """One BERT stream over text and patches: [CLS] text [SEP] patches (FashionBERT, Gao et al. 2020, 3.1).
 
+For its pre-training for search a text is in two parts, [CLS] query [SEP] title [SEP], a segment each.
+
 The model is saved as stock `.keras`, but for the layers of keras_hub, which Keras imports itself:
 who loads it needs keras_hub installed, and nothing of this package.
 """
@@ -20,6 +22,7 @@ from huse_tf.models.two_tower import feature_inputs
 TEXT_SEGMENT, IMAGE_SEGMENT = 0, 1
 # Names of layers that a pretrained BERT has as well.
 WORDS, SEGMENTS, POOLER, LAYER = "words", "segments", "pooler", "transformer_{}"
+QUERY_SEGMENT = "query_segment"
 _EPSILON = 1e-12  # of layer normalisation, as BERT
 _Initializers = Callable[[], keras.initializers.Initializer]
 
@@ -33,6 +36,7 @@ def single_stream(
     heads: int,
     dropout: float,
     hidden_words: int,
+    has_query: bool = False,
 ) -> keras.Model:
     """A pair scorer: how well a text and a picture go together, and what is hidden in either.
 
@@ -44,6 +48,7 @@ def single_stream(
         heads: of attention.
         dropout: everywhere where BERT has it.
         hidden_words: the most [MASK]s in a text whose words are guessed (m).
+        has_query: whether what a text has up to its first [SEP] is a segment of its own.
 
     Returns:
         A model from IMAGE_FEATURES and TEXT_FEATURES to MATCH_LOGITS, WORD_LOGITS and PATCH_LOGITS
@@ -73,9 +78,10 @@ def single_stream(
         "patch",
         normal,
     )
-    text = _placed(
-        words(ids), segments(ops.zeros_like(ids) + TEXT_SEGMENT), dropout, "text", normal
-    )
+    segment = segments(ops.zeros_like(ids) + TEXT_SEGMENT)
+    if has_query:
+        segment += _query_segment(ids, pieces, hidden_dim)
+    text = _placed(words(ids), segment, dropout, "text", normal)
     x = layers.Concatenate(axis=1, name="stream")([text, image])
     is_there = ops.concatenate([ops.cast(ops.not_equal(ids, 0), "int32"), present], axis=1)
     for layer in range(depth):
@@ -128,6 +134,19 @@ def start_from(model: keras.Model, bert: keras_hub.models.BertBackbone) -> None:
 
 def _linear(size: int, name: str, normal: _Initializers) -> keras.Layer:
     return layers.Dense(size, use_bias=False, kernel_initializer=normal(), name=name)
+
+
+def _query_segment(ids: keras.KerasTensor, pieces: WordPieces, size: int) -> keras.KerasTensor:
+    """[batch, tokens, size] by which the query's segment differs from the text's; 0 after the query.
+
+    Told so, the segments of text and image have one meaning with and without queries, and a model that
+    goes on from one without begins as that one was (--start_from).
+    """
+    is_end = ops.cast(ops.equal(ids, pieces.end), "int32")
+    is_query = ops.equal(ops.cumsum(is_end, axis=1) - is_end, 0)
+    return layers.Dense(size, use_bias=False, kernel_initializer="zeros", name=QUERY_SEGMENT)(
+        ops.cast(is_query, "float32")[:, :, None]
+    )
 
 
 def _placed(

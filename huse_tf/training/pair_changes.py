@@ -6,11 +6,13 @@ True and mismatched pairs are masked alike, for a [MASK] must not tell which is 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from huse_tf import keys
 from huse_tf.data.pipeline import Batch
+from huse_tf.data.query_ids import query_lengths, query_numbers, with_queries
 from huse_tf.methods.base import WordPieces
 
 
@@ -28,18 +30,70 @@ class Mismatch:
     same_class: bool
 
     def __call__(self, batch: Batch, rows: np.ndarray, generator: np.random.Generator) -> None:
-        complete = np.flatnonzero((batch[keys.IMAGE_MASK] > 0) & (batch[keys.TEXT_MASK] > 0))
-        chosen = generator.permutation(complete)[: round(self.share * len(complete))]
-        givers = []
-        for item in chosen:
-            others = complete[batch[keys.PRODUCT][complete] != batch[keys.PRODUCT][item]]
-            alike = others[_share_a_class(batch, item, others)]
-            pool = alike if self.same_class and len(alike) else others
-            givers.append(generator.choice(pool) if len(pool) else item)
+        groups = (batch[keys.PRODUCT],)
+        givers = _givers(batch, _complete(batch), groups, self.share, self.same_class, generator)
+        mismatched = givers != np.arange(len(givers))
         images = batch[keys.IMAGE_FEATURES]
-        images[chosen] = images[np.array(givers, int)]
-        batch[keys.MATCH] = np.ones(len(rows), np.float32)
-        batch[keys.MATCH][chosen] = np.array(givers, int) == chosen
+        images[mismatched] = images[givers[mismatched]]
+        batch[keys.MATCH] = (~mismatched).astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class MismatchQueries:
+    """Gives some complete items the query of another product in the batch, and tells which in MATCH.
+
+    What their texts say of the product stays with its image. Items whose text begins with no query
+    neither take nor give one, and one's own query is not taken from another product either.
+
+    Attributes:
+        share, same_class: as of `Mismatch`.
+        pieces: what the ids mean.
+    """
+
+    share: float
+    same_class: bool
+    pieces: WordPieces
+
+    def __call__(self, batch: Batch, rows: np.ndarray, generator: np.random.Generator) -> None:
+        ids, end = batch[keys.TEXT_FEATURES], self.pieces.end
+        usable = _complete(batch) & (query_lengths(ids, end) > 0)
+        groups = batch[keys.PRODUCT], query_numbers(ids, end)
+        givers = _givers(batch, usable, groups, self.share, self.same_class, generator)
+        mismatched = givers != np.arange(len(givers))
+        ids[mismatched] = with_queries(ids[mismatched], ids[givers[mismatched]], end)
+        batch[keys.MATCH] = (~mismatched).astype(np.float32)
+
+
+def _complete(batch: Batch) -> np.ndarray:
+    """[n] bool."""
+    return (batch[keys.IMAGE_MASK] > 0) & (batch[keys.TEXT_MASK] > 0)
+
+
+def _givers(
+    batch: Batch,
+    usable: np.ndarray,
+    groups: Sequence[np.ndarray],
+    share: float,
+    same_class: bool,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """[n] the item that each takes from; itself, but for a share of those that take part.
+
+    Args:
+        batch: n items.
+        usable: [n] bool, those that take part.
+        groups: each [n]; an item takes from none that has a number of its own in any of them.
+        share, same_class: as of `Mismatch`.
+        generator: draws.
+    """
+    givers = np.arange(len(usable))
+    members = np.flatnonzero(usable)
+    for item in generator.permutation(members)[: round(share * len(members))]:
+        others = members[np.all([group[members] != group[item] for group in groups], axis=0)]
+        alike = others[_share_a_class(batch, item, others)]
+        pool = alike if same_class and len(alike) else others
+        givers[item] = generator.choice(pool) if len(pool) else item
+    return givers
 
 
 def _share_a_class(batch: Batch, item: int, others: np.ndarray) -> np.ndarray:

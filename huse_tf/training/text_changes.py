@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.data.pipeline import Batch
-from huse_tf.data.text import join_sentences
+from huse_tf.data.text import join_columns
 from huse_tf.data.text_augmentation import drop_fields, drop_tokens
 
 _REMEMBERED = 50_000  # texts whose features are kept: the same columns are lost again and again
@@ -40,8 +40,11 @@ class FieldDropout:
         rate: float,
         fields: Sequence[tuple[str, ...]],
         encode: Callable[[tf.Tensor], tf.Tensor],
+        separator: str = "",
     ) -> None:
-        """Takes the chance of each column, the columns' texts by item, and the text encoder."""
+        """Takes the chance of each column, the columns' texts by item, the text encoder, and what
+        stands between columns (`data.text.join_columns`)."""
+        self._separator = separator
         self._rate, self._fields = rate, np.array([list(texts) for texts in fields], object)
         self._encode = tf.function(encode, input_signature=[tf.TensorSpec([None], tf.string)])
         self._known: collections.OrderedDict[str, np.ndarray] = collections.OrderedDict()
@@ -49,11 +52,13 @@ class FieldDropout:
     def __call__(self, batch: Batch, rows: np.ndarray, generator: np.random.Generator) -> None:
         whole = self._fields[rows]
         left = drop_fields(tf.constant(whole.tolist()), self._rate, _seed(generator)).numpy()
-        texts = [join_sentences(field.decode() for field in fields) for fields in left]
+        texts = [
+            join_columns([field.decode() for field in fields], self._separator) for fields in left
+        ]
         changed = [
             place
             for place, (text, fields) in enumerate(zip(texts, whole, strict=True))
-            if text != join_sentences(fields)
+            if text != join_columns(fields, self._separator)
         ]
         self._learn(dict.fromkeys(texts[place] for place in changed))
         for place in changed:

@@ -105,6 +105,21 @@ def test_title_is_the_first_text_that_is_there(folder):
     assert item["title"] == item["text"] == "Only a description"
 
 
+def test_columns_between_separators(folder):
+    """Every column keeps its place, and a cell cannot end it; what cells say is kept as it was."""
+    rows = [
+        ("p1", "images/a.png", "Oak [SEP] Chair", "Four legs.", "lighting"),
+        ("p2", "images/b.jpg", "", "A lamp", "lighting"),
+        ("p3", "images/c.gif", "Lamp", "", "lighting"),
+        ("p4", "images/d.bmp", "", "", "lighting"),
+    ]
+    items = read(write_catalogue(folder, rows, text_separator="[SEP]")).items
+    assert items["text"].tolist() == [
+        *("Oak Chair [SEP] Four legs.", "[SEP] A lamp", "Lamp [SEP]", "")
+    ]
+    assert items["text_fields"].iloc[0] == ("Oak [SEP] Chair", "Four legs.")
+
+
 def test_control_characters_in_text_become_spaces(folder):
     rows = [("p1", "images/a.png", "Oak\x00Chair\x1b", "a\nb", "light\x00ing")]
     item = read(write_catalogue(folder, rows)).items.iloc[0]
@@ -210,6 +225,8 @@ def test_image_root(folder):
         ("image,name,classes", {"class_columns": ()}, "--class_columns is empty"),
         ("image,name,classes", {"class_separator": ""}, "--class_separator is empty"),
         ("image;name;classes", {}, "separated by ';'"),
+        ("image,name,classes", {"text_separator": " | "}, "has white space.*Received: ' | '"),
+        ("image,name,classes", {"text_separator": " "}, "has white space"),
     ],
 )
 def test_missing_columns(tmp_path, header, settings, message):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from huse_tf.data.text import clean, fold, join_sentences
+from huse_tf.data.text import clean, fold, join_columns, join_sentences
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,28 @@ def test_other_titles_stay_apart():
 )
 def test_join_sentences(parts, expected):
     assert join_sentences(parts) == expected
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["red chair", "Oak armchair"], "red chair [SEP] Oak armchair"),
+        (["red chair.", ""], "red chair. [SEP]"),
+        (["", "Oak armchair"], "[SEP] Oak armchair"),
+        (["", "Oak", ""], "[SEP] Oak [SEP]"),
+        (["", ""], ""),
+        (["red chair"], "red chair"),
+        # Cells that would forge parts; the tokenizer knows no other case.
+        (["red[SEP]chair", "[SEP] [SEP]Oak"], "red chair [SEP] Oak"),
+        (["a [SE", "P] b"], "a [SE [SEP] P] b"),
+        (["[S[SEP]EP]", "b"], "[S EP] [SEP] b"),
+        (["[sep]", "b"], "[sep] [SEP] b"),
+        (["[SEP]", ""], ""),
+    ],
+)
+def test_columns_keep_their_places_between_separators(cells, expected):
+    assert join_columns(cells, "[SEP]") == expected
+
+
+def test_columns_are_sentences_without_a_separator():
+    assert join_columns(["Chair", "", "[SEP] Oak"]) == "Chair. [SEP] Oak"

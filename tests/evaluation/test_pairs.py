@@ -125,6 +125,116 @@ def test_what_cannot_be_told_is_said():
     assert (found, set(undefined)) == ({}, {"pairs", "pairs/same_class"})
 
 
+QUERY_END = 2
+
+
+def search_items(queries, titles):
+    """Features of items of one product each: a text is [CLS] query [SEP] title [SEP], the picture its
+    number from 0, and all are of one class."""
+    count, length = len(queries), 8
+    ids = np.zeros((count, length), np.int32)
+    for row, query, title in zip(ids, queries, titles, strict=True):
+        text = [1, *query, QUERY_END, *title, QUERY_END]
+        row[: len(text)] = text
+    return {
+        keys.IMAGE_FEATURES: np.tile(np.arange(count, dtype=np.float32)[:, None, None], (1, 2, 3)),
+        keys.TEXT_FEATURES: ids,
+        keys.IMAGE_MASK: np.ones(count, np.float32),
+        keys.TEXT_MASK: np.ones(count, np.float32),
+        keys.PRODUCT: np.arange(count),
+        keys.LABEL: np.zeros(count, np.int32),
+    }
+
+
+class Reader(keras.layers.Layer):
+    """Its logit is what `judge` says of (picture's number, ids of the text)."""
+
+    def __init__(self, judge):
+        super().__init__()
+        self.judge = judge
+
+    def call(self, image, text):
+        if isinstance(image, keras.KerasTensor):
+            return keras.ops.sum(image, axis=(1, 2))
+        found = [
+            self.judge(int(number), [id for id in ids if id])
+            for number, ids in zip(
+                np.asarray(image)[:, 0, 0], np.asarray(text).tolist(), strict=True
+            )
+        ]
+        return keras.ops.convert_to_tensor(np.array(found, np.float32))
+
+    def compute_output_spec(self, image, text):
+        return keras.KerasTensor((None,))
+
+
+def judged(judge, features, **settings):
+    image = keras.Input((2, 3), name=keys.IMAGE_FEATURES)
+    text = keras.Input((8,), name=keys.TEXT_FEATURES, dtype="int32")
+    model = keras.Model(
+        {i.name: i for i in (image, text)}, {keys.MATCH_LOGITS: Reader(judge)(image, text)}
+    )
+    items = pd.DataFrame({"text": ["one text"] * len(features[keys.PRODUCT])})
+    return measure_pair_scorer(model, features, items, CONFIG, query_end=QUERY_END, **settings)
+
+
+# Five queries, of which the first two are one; an item without a query and one without a title.
+QUERIES = [[10], [10], [11, 12], [13], [], [14, 15]]
+TITLES = [[20], [21], [22, 23], [24], [25], []]
+
+
+def test_queries_and_products_by_a_perfect_scorer():
+    """It knows each picture's query; what it reads is one product's title beside a query."""
+    features = search_items(QUERIES, TITLES)
+    read = []
+
+    def judge(number, text):
+        query = text[1 : text.index(QUERY_END)]
+        read.append((number, query))
+        assert text == [1, *query, QUERY_END, *TITLES[number], QUERY_END]
+        return 1.0 if query == QUERIES[number] else -1.0
+
+    found, undefined = judged(judge, features)
+    assert undefined == {}
+    for prefix in ("pairs", "pairs/same_class"):
+        assert found[f"{prefix}/accuracy"] == found[f"{prefix}/auc"] == 1
+        assert found[f"{prefix}/queries"] == 5
+        # Items 0 and 1 have three others, the other three have four; and their own.
+        assert found[f"{prefix}/candidates"] == pytest.approx((2 * 4 + 3 * 5) / 5)
+        for task in ("query_to_product", "product_to_query"):
+            assert found[f"{prefix}/{task}/rank_at_1"] == 1
+    assert not any("image" in path for path in found)
+    assert 4 not in {number for number, _ in read} and [] not in [query for _, query in read]
+
+
+def test_queries_and_products_by_loops(rng):
+    """A table of scores by picture and query; ranks by sorting what are other queries' products."""
+    queries, count = [[10 + n // 2] for n in range(12)], 12
+    table = rng.normal(size=(count, 6))
+    features = search_items(queries, [[30 + n] for n in range(count)])
+    found, _ = judged(lambda number, text: table[number, text[1] - 10], features)
+    for task in ("query_to_product", "product_to_query"):
+        ranks = []
+        for own in range(count):
+            others = [n for n in range(count) if n // 2 != own // 2]
+            pairs = [(n, own // 2) if task == "query_to_product" else (own, n // 2) for n in others]
+            ranks.append(1 + sum(table[pair] >= table[own, own // 2] for pair in pairs))
+        for k in (1, 2, 5):
+            assert found[f"pairs/{task}/rank_at_{k}"] == pytest.approx(
+                np.mean(np.array(ranks) <= k)
+            )
+
+
+def test_queries_drawn_at_random_are_told_by_chance():
+    draw = np.random.default_rng(0)
+    features = search_items([[10 + n] for n in range(300)], [[400 + n] for n in range(300)])
+    found, _ = judged(lambda number, text: draw.normal(), features)
+    assert found["pairs/accuracy"] == pytest.approx(0.5, abs=0.1)
+    assert found["pairs/query_to_product/rank_at_5"] == pytest.approx(5 / 101, abs=0.05)
+    quick, _ = judged(lambda number, text: 1.0, features, quick=True)
+    assert (quick["pairs/products"], quick["pairs/accuracy"], quick["pairs/auc"]) == (4, 0.5, 0.5)
+
+
 def test_items_of_several_classes_are_alike_by_one():
     multi_hot = np.eye(4)[np.arange(12) % 4] + np.eye(4)[(np.arange(12) + 1) % 4]
     found, _ = figures(perfect, labels=multi_hot)

@@ -12,6 +12,22 @@ def test_missing_figures_are_dashes():
     assert ["text", "to", "image", "0.250", "-", "-", "-"] in table
 
 
+def test_pairs_are_of_what_was_ranked():
+    table = lines({"pairs/accuracy": 0.5, "pairs/image_to_text/rank_at_1": 0.25})
+    assert table[0][4:8] == ["I>T", "@1", "I>T", "@5"]
+    assert table[1] == ["any", "class", "0.500", "-", "0.250", *"-----"]
+    table = lines(
+        {
+            "pairs/accuracy": 0.5,
+            "pairs/query_to_product/rank_at_1": 0.25,
+            "pairs/same_class/product_to_query/rank_at_5": 0.75,
+        }
+    )
+    assert table[0][4:12] == ["Q>P", "@1", "Q>P", "@5", "P>Q", "@1", "P>Q", "@5"]
+    assert table[1] == ["any", "class", "0.500", "-", "0.250", *"-----"]
+    assert table[2] == ["same", "class", *"-----", "0.750", "-", "-"]
+
+
 def test_patterns_stand_below_the_fused_prediction_where_they_occur():
     path = "classification/fused/text_only"
     table = lines({f"{path}/items": 3.0, f"{path}/accuracy": 0.75, f"{path}/macro_f1": 0.5})

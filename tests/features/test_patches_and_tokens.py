@@ -7,6 +7,7 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
+from huse_tf.data.query_ids import with_queries
 from huse_tf.errors import UserError
 from huse_tf.features import patches
 from huse_tf.features.encoders import make_image_encoder, make_text_encoder
@@ -89,6 +90,67 @@ def test_tokens_are_those_of_bert():
         [101, 102, 0, 0, 0, 0, 0, 0, 0],
         [101, 1031, 7308, 1033, 10682, 102, 0, 0, 0],
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("red chair [SEP] Oak sofa", [101, 2417, 3242, 102, 6116, 10682, 102, 0]),
+        ("red chair[SEP]Oak sofa", [101, 2417, 3242, 102, 6116, 10682, 102, 0]),
+        ("[SEP] Oak sofa", [101, 102, 6116, 10682, 102, 0, 0, 0]),
+        ("red chair [SEP]", [101, 2417, 3242, 102, 102, 0, 0, 0]),
+        ("red [SEP] [SEP] sofa", [101, 2417, 102, 102, 10682, 102, 0, 0]),
+        # Too long: the first part has room for two pieces, what follows for three; a text of one part
+        # for six.
+        ("red chair [SEP] Oak sofa sofa sofa", [101, 2417, 3242, 102, 6116, 10682, 10682, 102]),
+        ("red [SEP] Oak sofa sofa sofa", [101, 2417, 102, 6116, 10682, 10682, 102, 0]),
+        ("red red chair [SEP] Oak", [101, 2417, 2417, 102, 6116, 102, 0, 0]),
+        ("red [SEP] a [SEP] b [SEP] c", [101, 2417, 102, 1037, 102, 1038, 102, 0]),
+        ("red red red red red red chair", [101, *[2417] * 6, 102]),
+        # No other special token is one, nor is [SEP] in small letters.
+        ("[CLS] red", [101, 1031, 18856, 2015, 1033, 2417, 102, 0]),
+        ("[PAD] red", [101, 1031, 11687, 1033, 2417, 102, 0, 0]),
+        ("[sep] red", [101, 1031, 19802, 1033, 2417, 102, 0, 0]),
+    ],
+)
+def test_separators_part_a_text(text, expected):
+    encoder = make_text_encoder("tokens:minilm:8")
+    in_a_graph = tf.function(encoder, input_signature=[tf.TensorSpec([None], tf.string)])
+    assert in_a_graph(tf.constant([text, "red"])).numpy()[0].tolist() == expected
+
+
+@pytest.mark.parametrize("length", [5, 8, 16])
+def test_a_query_may_be_put_before_another_title(length):
+    """Else a mismatched pair could be told by how much of its title is there."""
+    encoder = make_text_encoder(f"tokens:minilm:{length}")
+    queries = ["red", "unbelievably red chair", "sofa", "a b c d e f g", ""]
+    titles = [
+        "Oak",
+        "Oak sofa of four legs, unbelievably red, and one more",
+        "",
+        "chair chair",
+        "x y",
+    ]
+    given = [2, 0, 3, 4, 1]
+    own, others, expected = (
+        encoder(tf.constant([f"{query} [SEP] {title}" for query, title in pairs])).numpy()
+        for pairs in (
+            zip(queries, titles, strict=True),
+            ((queries[place], titles[place]) for place in given),
+            ((queries[place], title) for place, title in zip(given, titles, strict=True)),
+        )
+    )
+    np.testing.assert_array_equal(with_queries(own, others, 102), expected)
+
+
+def test_the_shortest_text_has_room_for_a_query():
+    found = make_text_encoder("tokens:minilm:3")(tf.constant(["red chair [SEP] sofa", "red chair"]))
+    assert found.numpy().tolist() == [[101, 2417, 102]] * 2
+
+
+def test_separators_count_as_tokens():
+    counts, _ = make_text_encoder("tokens:minilm:5").token_counts(["red [SEP] sofa", "red", ""])
+    assert counts.tolist() == [5, 3, 2]
 
 
 def test_continuations_are_the_pieces_of_one_word():

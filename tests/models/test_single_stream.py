@@ -8,6 +8,7 @@ import pytest
 from huse_tf import keys
 from huse_tf.methods.base import DataSpec, FeatureSpec, WordPieces
 from huse_tf.models.single_stream import single_stream, start_from
+from huse_tf.training.warm_start import copy_weights
 
 PIECES = WordPieces(start=1, end=2, mask=3, continuations=frozenset({8, 9}))
 
@@ -30,6 +31,77 @@ def make_inputs():
 
 def gap(one, other, key=keys.MATCH_LOGITS, row=0):
     return float(np.abs(np.asarray(one[key][row]) - np.asarray(other[key][row])).max())
+
+
+def make_search_model(seed=0):
+    keras.utils.set_random_seed(seed)
+    spec = DataSpec(
+        FeatureSpec((4, 6)), FeatureSpec((7,), 11, PIECES), 2, np.zeros((2, 2), np.float32)
+    )
+    sizes = {"depth": 2, "hidden_dim": 8, "heads": 2, "dropout": 0.1, "hidden_words": 2}
+    return single_stream(spec, PIECES, **sizes, has_query=True)
+
+
+def test_segments_by_hand():
+    """What comes before the first normalisation: word + place + segment, of three kinds."""
+    model = make_search_model()
+    query, (title, image) = np.full(8, 0.5), np.eye(2, 8)
+    model.get_layer("query_segment").set_weights([query[None]])
+    model.get_layer("segments").set_weights([np.stack([title, image])])
+    for name in ("text_position", "patch_position", "words", "patch_projection"):
+        layer = model.get_layer(name)
+        layer.set_weights([0 * weight for weight in layer.get_weights()])
+    # A query of two; none; a query alone; and another part, which is of the title's segment.
+    ids = [
+        [1, 4, 5, 2, 6, 2, 0],
+        [1, 2, 4, 5, 6, 7, 2],
+        [1, 4, 5, 6, 7, 8, 2],
+        [1, 4, 2, 5, 2, 6, 2],
+    ]
+    inputs = {
+        keys.TEXT_FEATURES: np.array(ids, np.int32),
+        keys.IMAGE_FEATURES: np.ones((4, 4, 6), np.float32),
+    }
+    sums = [model.get_layer(name).output for name in ("text_sum", "patch_sum")]
+    text, patches = (np.asarray(x) for x in keras.Model(model.input, sums)(inputs))
+    for row, of_query in zip(text, (4, 2, 7, 3), strict=True):
+        np.testing.assert_allclose(row[:of_query], np.tile(title + query, (of_query, 1)), atol=1e-6)
+        np.testing.assert_allclose(row[of_query:], np.tile(title, (7 - of_query, 1)), atol=1e-6)
+    np.testing.assert_allclose(patches, np.broadcast_to(image, patches.shape), atol=1e-6)
+
+
+@pytest.mark.parametrize("segment", ["query", "title", "image"])
+def test_every_segment_matters(segment):
+    model, inputs = make_search_model(), make_inputs()
+    before = model(inputs)
+    layer = model.get_layer("query_segment" if segment == "query" else "segments")
+    weights = layer.get_weights()[0]
+    weights[1 if segment == "image" else 0] += np.eye(1, 8)[0]
+    layer.set_weights([weights])
+    assert gap(before, model(inputs)) > 1e-5
+
+
+def test_it_goes_on_from_a_model_without_queries(model, tmp_path):
+    """At first both say the same: the title keeps the text's segment, the query begins with it."""
+    model.save(tmp_path / "model.keras")
+    source = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    search, inputs = make_search_model(seed=7), make_inputs()
+    assert gap(search(inputs), model(inputs)) > 1e-5
+    copied = copy_weights(source, search)
+    assert "segments" in copied and "query_segment" not in copied
+    for key, value in model(inputs).items():
+        np.testing.assert_allclose(search(inputs)[key], value, atol=1e-5)
+    search.get_layer("query_segment").set_weights([np.eye(1, 8)])
+    search.save(tmp_path / "search.keras")
+    again = keras.models.load_model(tmp_path / "search.keras", compile=False)
+    np.testing.assert_allclose(
+        again(inputs)[keys.MATCH_LOGITS], search(inputs)[keys.MATCH_LOGITS], atol=1e-5
+    )
+
+
+def test_a_model_without_queries_has_the_weights_that_it_had(model):
+    assert model.get_layer("segments").get_weights()[0].shape == (2, 8)
+    assert not any(layer.name == "query_segment" for layer in model.layers)
 
 
 def test_everything_matters_to_everything(model):

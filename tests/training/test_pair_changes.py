@@ -5,7 +5,7 @@ import pytest
 
 from huse_tf import keys
 from huse_tf.methods.base import WordPieces
-from huse_tf.training.pair_changes import HidePatches, HideWords, Mismatch
+from huse_tf.training.pair_changes import HidePatches, HideWords, Mismatch, MismatchQueries
 
 PIECES = WordPieces(start=1, end=2, mask=3, continuations=frozenset({8, 9}))
 
@@ -83,6 +83,67 @@ def test_one_product_alone_stays_matched():
     batch = change(Mismatch(1.0, True), make_batch([0, 0, 0], products=[5, 5, 5]))
     assert batch[keys.MATCH].all()
     assert givers(batch).tolist() == [0, 1, 2]
+
+
+def with_texts(batch, queries):
+    """Each item's title is its number from 20; a query is the pieces given."""
+    texts = [[1, *query, 2, 20 + item, 2] for item, query in enumerate(queries)]
+    batch[keys.TEXT_FEATURES] = np.array([text + [0] * (7 - len(text)) for text in texts], np.int32)
+    return batch
+
+
+def queries_of(batch):
+    return [row[1 : row.index(2)] for row in batch[keys.TEXT_FEATURES].tolist()]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
+def test_so_many_queries_are_mismatched_and_titles_stay_with_their_images(share):
+    queries = [[10], [11, 11], [12], [13, 13], [14], [15], [16], [17]]
+    batch = change(MismatchQueries(share, True, PIECES), with_texts(make_batch([0] * 8), queries))
+    own = np.array([one == other for one, other in zip(queries_of(batch), queries, strict=True)])
+    assert np.sum(~own) == 8 * share
+    np.testing.assert_array_equal(batch[keys.MATCH], own.astype(np.float32))
+    assert givers(batch).tolist() == list(range(8))
+    for item, row in enumerate(batch[keys.TEXT_FEATURES].tolist()):
+        query = row[1 : row.index(2)]
+        assert query in queries
+        assert row == [1, *query, 2, 20 + item, 2] + [0] * (3 - len(query))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_queries_come_from_other_products_of_the_class(seed):
+    """Products 0 and 1 have two items each; item 6 is alone in its class and takes any other."""
+    products, labels = [0, 0, 1, 1, 2, 3, 4], [0, 0, 0, 0, 1, 1, 2]
+    queries = [[10 + item] for item in range(7)]
+    batch = with_texts(make_batch(labels, products), queries)
+    change(MismatchQueries(1.0, True, PIECES), batch, seed)
+    for item, query in enumerate(queries_of(batch)):
+        giver = queries.index(query)
+        assert products[giver] != products[item]
+        assert labels[giver] == labels[item] or item == 6
+    assert not batch[keys.MATCH].any()
+
+
+def test_a_query_that_is_ones_own_is_no_mismatch():
+    """Items 0 and 1 have one query, so each takes that of item 2, and this one theirs."""
+    for seed in range(10):
+        batch = with_texts(make_batch([0, 0, 0]), [[10], [10], [11]])
+        change(MismatchQueries(1.0, True, PIECES), batch, seed)
+        assert queries_of(batch) == [[11], [11], [10]]
+    batch = change(MismatchQueries(1.0, True, PIECES), with_texts(make_batch([0, 0]), [[10], [10]]))
+    assert batch[keys.MATCH].all()
+
+
+def test_items_without_a_query_or_an_image_take_no_part():
+    for seed in range(10):
+        batch = with_texts(make_batch([0] * 5), [[], [11], [12], [13], [14]])
+        batch[keys.IMAGE_MASK][1] = 0
+        batch[keys.TEXT_MASK][2], batch[keys.TEXT_FEATURES][2] = 0, 0
+        before = batch[keys.TEXT_FEATURES].copy()
+        change(MismatchQueries(1.0, False, PIECES), batch, seed)
+        np.testing.assert_array_equal(batch[keys.TEXT_FEATURES][:3], before[:3])
+        assert batch[keys.TEXT_FEATURES][3:, 1].tolist() == [14, 13]
+        assert batch[keys.MATCH].tolist() == [1, 1, 1, 0, 0]
 
 
 # Three words: (4), (5 8 9), (6), between the special ones and padding.

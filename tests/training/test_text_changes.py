@@ -48,6 +48,17 @@ def test_a_text_is_encoded_once():
     assert sorted(asked) == [b"for tables", b"red lamp"]
 
 
+def test_what_is_left_keeps_its_place_between_separators():
+    """Of ("red lamp", "for tables") one is left, on its side of the separator."""
+    encode = Lengths()
+    change = FieldDropout(1.0, FIELDS, encode, "[SEP]")
+    for seed in range(8):
+        batch = {keys.TEXT_FEATURES: np.full((3, 1), -1, np.float32)}
+        change(batch, np.arange(3), np.random.default_rng(seed))
+        assert batch[keys.TEXT_FEATURES][1:, 0].tolist() == [-1, -1]
+    assert sorted(encode.asked) == [b"[SEP] for tables", b"red lamp [SEP]"]
+
+
 def test_equal_seeds_lose_the_same():
     assert changed(0.5, seed=3)[0] == changed(0.5, seed=3)[0]
     assert len({tuple(changed(0.5, seed=seed)[0]) for seed in range(8)}) > 1
