@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pandas as pd
 
 from huse_tf.config import DataConfig
 from huse_tf.data.disk import DiskTable
@@ -29,6 +30,11 @@ class Assembly:
     table: DiskTable[Item]
     taxonomy: Taxonomy
     leaks: list[Leak]
+
+    @property
+    def items(self) -> pd.DataFrame:
+        """The whole table, read into memory."""
+        return self.table.frame()
 
 
 def assemble(items: DiskTable[Item], config: DataConfig) -> Assembly:
