@@ -27,7 +27,7 @@ class HusePlus(Huse):
     neighbours in the other modality is the classifier, and this term.
 
     Where texts say much of what classes are called and new products are unlike the known ones, as
-    with electronic parts, --classifier_vectors=names --anchor=text --text_layers= tells classes far
+    with electronic parts, --classifier_vectors=names --anchor=text --text_layers= told classes
     better: a linear map lays texts at the names of their classes (as DeViSE does), and images come
     to the texts without drawing them away.
     """
