@@ -6,6 +6,7 @@ What a flag says wins over what a method's preset says, which wins over the defa
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
@@ -118,7 +119,9 @@ def _varied(config: Config, spec: str) -> Config:
         if field.name not in _OF_THE_RUN
     }
     changes: dict[str, dict[str, Any]] = {name: {} for name in sections}
-    for part in spec.split(":")[1:]:
+    _, colon, settings = spec.partition(":")
+    # A colon that no SETTING= follows is of the value, as in class_encoder=random:384.
+    for part in re.split(r":(?=\w+=)", settings) if colon else ():
         name, equals, text = part.partition("=")
         if name not in owners:
             raise unknown_name(f"setting of {config.method.name}", name, owners)

@@ -148,6 +148,8 @@ def test_variants_take_flags_and_settings_of_their_own(parse):
         (["huse", "huse"], "different methods"),
         (["hose"], "huse"),
         (["huse:graph=1"], "graph"),
+        (["huse:"], "Unknown setting of huse"),
+        (["huse:graph_weight=1:margin"], "written like its flag. Received: '1:margin'"),
         (["huse:graph_weight=much"], "written like its flag. Received: 'much'"),
         (["huse:graph_weight"], "graph_weight"),
         (["huse:graph_weight=-1"], "graph_weight"),
@@ -161,13 +163,17 @@ def test_wrong_variants_are_refused(parse, specs, message):
 
 def test_variants_of_features_and_training(parse):
     """What a variant says wins over flag and preset, and only for itself."""
-    specs = ["dscmr", "dscmr:epochs=25:class_graph=path:monitor=a+b:beta_1=0.9:j1_weight=0"]
+    specs = [
+        "dscmr",
+        "dscmr:class_encoder=random:9:epochs=25:class_graph=path:monitor=a+b:beta_1=0.9:j1_weight=0",
+    ]
     plain, varied = parse("--epochs=7", variants=specs).values()
     assert (plain.training.epochs, varied.training.epochs) == (7, 25)
     assert varied.training.monitor == ("a", "b") and varied.training.beta_1 == 0.9
     assert plain.training.beta_1 == 0.5  # the preset's
     assert varied.training.batch_size == plain.training.batch_size == 100
     assert varied.features.class_graph == "path" != plain.features.class_graph
+    assert varied.features.class_encoder == "random:9" != plain.features.class_encoder
     assert varied.method.j1_weight == 0 != plain.method.j1_weight
     assert varied.data == plain.data
 

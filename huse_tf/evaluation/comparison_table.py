@@ -47,11 +47,21 @@ TABLES: dict[str, list[Column]] = {
     "Hit@5 of the class": [
         Column(name, f"classification/{name}/hit_at_5") for name in ("image", "text", "fused")
     ],
+    "Hierarchical precision of the class, HP@5": [
+        Column(name, f"classification/{name}/hierarchical_precision_at_5")
+        for name in ("image", "text", "fused")
+    ],
     "Same class, mAP": _columns("class/mean_average_precision"),
     "Same class, R@1": _columns("class/recall_at_1"),
     "Same class, R@10": _columns("class/recall_at_10"),
     "Hierarchical precision, HP@5": _columns("hierarchical_precision_at_5"),
     "Own product, R@10": _columns("item/recall_at_10", _CROSSING),
+    "Pairs, image and text told to match or not": [
+        Column("accuracy", "pairs/accuracy"),
+        Column("AUC", "pairs/auc"),
+        Column("accuracy, same class", "pairs/same_class/accuracy"),
+        Column("AUC, same class", "pairs/same_class/auc"),
+    ],
     "Own product among 101 candidates, Rank@1": [
         Column(title, f"pairs/{task}/rank_at_1") for title, task in _CROSSING.items()
     ],

@@ -18,6 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 
 from huse_tf import keys
@@ -52,8 +53,9 @@ def score_of_model(
         features: of items.
         query_end: the id with which queries end, of a model that scores products and queries.
     """
-    # Without the heads that guess what is hidden.
+    # Without the heads that guess what is hidden. Traced, for op by op it takes twice as long.
     matcher = keras.Model(model.input, model.output[keys.MATCH_LOGITS])
+    forward = tf.function(lambda batch: matcher(batch, training=False), reduce_retracing=True)
 
     def score(images: np.ndarray, texts: np.ndarray) -> np.ndarray:
         logits = [np.zeros(0, np.float32)]
@@ -67,7 +69,7 @@ def score_of_model(
                 keys.IMAGE_FEATURES: features[keys.IMAGE_FEATURES][images[rows]],
                 keys.TEXT_FEATURES: text,
             }
-            logits.append(np.asarray(matcher(batch, training=False)))
+            logits.append(np.asarray(forward({k: tf.constant(v) for k, v in batch.items()})))
         return np.concatenate(logits)
 
     return score

@@ -6,14 +6,14 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from huse_tf.methods.base import DataSpec
-from huse_tf.methods.two_towers import Towers
+from huse_tf.methods.two_towers import ClassifiedTowers
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassSpace(Towers):
+class ClassSpace(ClassifiedTowers):
     """Towers as wide as the class vectors; so there is no --embedding_dim to choose."""
 
     @property

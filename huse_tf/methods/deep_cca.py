@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from huse_tf import keys
 from huse_tf.methods.base import DataSpec
-from huse_tf.methods.two_towers import TwoTowers
+from huse_tf.methods.probed import Probed, refuse_adjusted_logits, set_probes
 from huse_tf.settings import setting
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class DeepCca(TwoTowers):
+class DeepCca(Probed):
     """Towers whose outputs correlate as much as they can, and linear CCA of those outputs.
 
     The paper optimises over all items at once (L-BFGS); here over large batches, after Wang et al.
@@ -31,9 +31,6 @@ class DeepCca(TwoTowers):
     embedding_dim: int = setting(64, "D, the size of the embedding.", minimum=1)
     regularization: float = setting(
         0.1, "Ridge of the covariances, over the mean variance.", minimum=1e-4
-    )
-    classifier_norm: float = setting(
-        0.1, "Length of the probes' class vectors at the start.", minimum=0
     )
     preset: ClassVar[Mapping[str, Any]] = {
         "learning_rate": 1e-3,
@@ -48,25 +45,22 @@ class DeepCca(TwoTowers):
     def build_model(self, spec: DataSpec) -> keras.Model:
         from huse_tf.models.canonical import deep_canonical
 
-        return deep_canonical(spec, *self.build_towers(spec), classifier_norm=self.classifier_norm)
+        return deep_canonical(spec, *self.build_towers(spec))
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
         from huse_tf.losses.canonical_correlation import CanonicalCorrelation
-        from huse_tf.losses.classification import classification_term
         from huse_tf.training.objective import Objective
 
-        shares = spec.class_shares if adjust_logits else None
+        refuse_adjusted_logits(self.name, adjust_logits)
         return Objective(
-            terms={
-                "canonical_correlation": CanonicalCorrelation(self.regularization),
-                "classification": classification_term(spec.multi_label, shares),
-            },
-            weights={"canonical_correlation": 1.0, "classification": 1.0},
+            terms={"canonical_correlation": CanonicalCorrelation(self.regularization)},
+            weights={"canonical_correlation": 1.0},
             targets=spec.targets,
         )
 
     def refit(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
-        """Linear CCA of the towers' outputs: the loss leaves open how to turn them to each other."""
+        """Linear CCA of the towers' outputs, for the loss leaves open how to turn them to each other; then
+        the probes."""
         from huse_tf.methods.canonical_projections import canonical_projections
         from huse_tf.models.canonical import set_projections
         from huse_tf.models.inference import run_model
@@ -81,3 +75,4 @@ class DeepCca(TwoTowers):
             self.regularization,
         )
         set_projections(model, found.kernels, found.biases)
+        set_probes(model, features)

@@ -27,8 +27,8 @@ class Dscmr(TwoTowers):
     authors' code is by default as in the code; the paper names no weights. The best epoch is that of
     the best validation mAP of both directions; the authors' code picks it on the test side.
 
-    A regression of 0 weight (the ablation "- J1") teaches no class. The classifier is then a linear
-    probe: it learns from cross-entropy, and leaves the rest alone.
+    A regression of 0 weight (the ablation "- J1") teaches no class. The classifier is then solved for
+    as with --classifier=closed_form, which moves nothing else.
     """
 
     name: ClassVar[str] = "dscmr"
@@ -81,11 +81,7 @@ class Dscmr(TwoTowers):
 
     @property
     def _solved(self) -> bool:
-        return self.classifier == "closed_form"
-
-    @property
-    def _probed(self) -> bool:
-        return not self._solved and self.j1_weight == 0
+        return self.classifier == "closed_form" or self.j1_weight == 0
 
     def build_model(self, spec: DataSpec) -> keras.Model:
         import functools
@@ -119,12 +115,10 @@ class Dscmr(TwoTowers):
             dim=self.embedding_dim,
             activation=self.last_activation,
             classifier_norm=self.classifier_norm,
-            taught_by_classifier=not self._probed,
             classifier_trained=not self._solved,
         )
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.classification import classification_term
         from huse_tf.losses.one_hot_regression import OneHotRegression
         from huse_tf.losses.pair_likelihood import PairLikelihood
         from huse_tf.losses.representation_gap import RepresentationGap
@@ -137,14 +131,13 @@ class Dscmr(TwoTowers):
                 "adjusted. Expected another --class_balance. Received: logits."
             )
         terms: dict[str, LossTerm] = {
-            "j1": OneHotRegression(spec.num_classes, self.normalization, self._solved),
+            "j1": OneHotRegression(
+                spec.num_classes, self.normalization, self.classifier == "closed_form"
+            ),
             "j2": PairLikelihood(),
             "j3": RepresentationGap(self.normalization),
         }
         weights = {"j1": self.j1_weight, "j2": self.j2_weight, "j3": self.j3_weight}
-        if self._probed:
-            terms["classification"] = classification_term(spec.multi_label)
-            weights["classification"] = 1.0
         return Objective(terms=terms, weights=weights, targets=spec.targets)
 
     def refit(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:

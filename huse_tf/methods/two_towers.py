@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 class Towers(PictureFront):
     """The towers; a subclass says into how many dimensions, and what is minimised."""
 
-    # One classifier for both modalities (HUSE), or one for each.
-    shared_classifier: ClassVar[bool] = True
-    # A method without a classification loss is given a linear probe: a classifier that learns along,
-    # on embeddings that it does not move. So every method can be asked for classes.
-    detached_classifier: ClassVar[bool] = False
-
     image_layers: tuple[int, ...] = setting(
         (512,) * 5, "Widths of the image tower's hidden layers.", minimum=1
     )
@@ -36,31 +30,10 @@ class Towers(PictureFront):
         "linear",
         "Activation of the last layer, before L2; relu confines cosine distances to [0, 1].",
     )
-    classifier_norm: float = setting(
-        16.0,
-        "Length of the classifier's class vectors at the start; long ones learn fast.",
-        minimum=0,
-    )
 
     @abc.abstractmethod
     def size(self, spec: DataSpec) -> int:
         """D, the size of the embedding."""
-
-    def build_model(self, spec: DataSpec) -> keras.Model:
-        from huse_tf.models.two_tower import two_tower
-
-        return two_tower(
-            spec,
-            *self.build_towers(spec),
-            classifier_norm=self.classifier_norm,
-            shared_classifier=self.shared_classifier,
-            detached_classifier=self.detached_classifier,
-            class_vectors=self.given_classes(spec),
-        )
-
-    def given_classes(self, spec: DataSpec) -> np.ndarray | None:
-        """[K, at most D] of unit norm, what the classifier scores by if it does not learn that."""
-        return None
 
     def build_towers(self, spec: DataSpec) -> tuple[keras.Model, keras.Model]:
         """The image tower and the text tower, from features to [batch, D] of unit norm."""
@@ -87,7 +60,36 @@ class Towers(PictureFront):
 
 
 @dataclasses.dataclass(frozen=True)
-class TwoTowers(Towers):
+class ClassifiedTowers(Towers):
+    """The towers and classifiers that learn with them."""
+
+    # One classifier for both modalities (HUSE), or one for each.
+    shared_classifier: ClassVar[bool] = True
+
+    classifier_norm: float = setting(
+        16.0,
+        "Length of the classifier's class vectors at the start; long ones learn fast.",
+        minimum=0,
+    )
+
+    def build_model(self, spec: DataSpec) -> keras.Model:
+        from huse_tf.models.two_tower import two_tower
+
+        return two_tower(
+            spec,
+            *self.build_towers(spec),
+            classifier_norm=self.classifier_norm,
+            shared_classifier=self.shared_classifier,
+            class_vectors=self.given_classes(spec),
+        )
+
+    def given_classes(self, spec: DataSpec) -> np.ndarray | None:
+        """[K, at most D] of unit norm, what the classifier scores by if it does not learn that."""
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class TwoTowers(ClassifiedTowers):
     """Towers whose size is free; a subclass says what is minimised."""
 
     embedding_dim: int = setting(512, "D, the size of the embedding.", minimum=1)

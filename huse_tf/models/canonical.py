@@ -10,7 +10,6 @@ from huse_tf.methods.base import DataSpec
 from huse_tf.models.two_tower import CLASSIFIER, feature_inputs
 
 _PROJECTION = "canonical_projection"
-_PROBE_SCALE = 30.0
 
 
 def linear_canonical(spec: DataSpec, components: int) -> keras.Model:
@@ -30,17 +29,13 @@ def linear_canonical(spec: DataSpec, components: int) -> keras.Model:
 
 
 def deep_canonical(
-    spec: DataSpec, image_tower: keras.Model, text_tower: keras.Model, classifier_norm: float
+    spec: DataSpec, image_tower: keras.Model, text_tower: keras.Model
 ) -> keras.Model:
-    """Towers, projections of what they give, and a linear probe on each.
-
-    The probes are in front of the projections, which jump each time that they are solved for anew,
-    and there images and texts lie apart: the loss does not see linear maps of either.
+    """Towers, projections of what they give, and a linear probe on each; only the towers are trained.
 
     Args:
         spec: of the data.
         image_tower, text_tower: from features to [batch, D] of unit norm.
-        classifier_norm: expected length of a class vector of a probe before training.
 
     Returns:
         A model as `two_tower` makes it, with {image_representation, text_representation [batch, D]},
@@ -53,14 +48,14 @@ def deep_canonical(
         dim = representation.shape[-1]
         classifier = keras.layers.Dense(
             spec.num_classes,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=classifier_norm / dim**0.5),
+            kernel_initializer="zeros",
+            trainable=False,
             name=f"{name}_{CLASSIFIER}",
         )
-        # The towers are at their best after few steps; on longer vectors probes need no more either.
-        scale = keras.layers.Rescaling(_PROBE_SCALE, name=f"{name}_scale")
+        embedding = _canonical(representation, name, dim, "identity")
         outputs[f"{name}_representation"] = representation
-        outputs[f"{name}_embedding"] = _canonical(representation, name, dim, "identity")
-        outputs[f"{name}_logits"] = classifier(scale(keras.ops.stop_gradient(representation)))
+        outputs[f"{name}_embedding"] = embedding
+        outputs[f"{name}_logits"] = classifier(embedding)
     return keras.Model(inputs, outputs, name="deep_canonical")
 
 

@@ -22,7 +22,6 @@ def common_space(
     dim: int,
     activation: str,
     classifier_norm: float,
-    taught_by_classifier: bool = True,
     classifier_trained: bool = True,
 ) -> keras.Model:
     """A model of two towers, a layer that both go on through, and classes from what comes of it.
@@ -33,8 +32,7 @@ def common_space(
         dim: D, of the common representation.
         activation: of the shared layer.
         classifier_norm: expected length of a class vector of the classifier before training.
-        taught_by_classifier: whether the classifier's loss has a gradient in what is below it.
-        classifier_trained: whether the classifier's weights are.
+        classifier_trained: whether training moves the classifier, or it is set otherwise.
 
     Returns:
         A model from {image_features [batch, image_dim], text_features [batch, text_dim]} to
@@ -56,7 +54,5 @@ def common_space(
         representation = shared(towers[name](inputs[f"{name}_features"]))
         outputs[f"{name}_projection"] = representation
         outputs[f"{name}_embedding"] = normalize(representation)
-        if not taught_by_classifier:
-            representation = keras.ops.stop_gradient(representation)
         outputs[f"{name}_logits"] = classifier(representation)
     return keras.Model(inputs, outputs, name="common_space")

@@ -11,16 +11,21 @@ import numpy as np
 _ITEMS_A_BATCH = 1024
 
 
-def run_model(model: keras.Model, features: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def run_model(
+    model: keras.Model, features: Mapping[str, Any], chosen: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """All outputs [items, ...] by key for features [items, ...] by key, dropout off.
 
     Args:
         model: feature dict in, output dict out.
         features: with the model's inputs among them, arrays or what looks like one.
+        chosen: numbers of the items to run, if not all.
     """
     batches = []
-    for start in range(0, len(features[next(iter(model.input))]), _ITEMS_A_BATCH):
-        rows = slice(start, start + _ITEMS_A_BATCH)
+    count = len(features[next(iter(model.input))] if chosen is None else chosen)
+    for start in range(0, count, _ITEMS_A_BATCH):
+        batch = slice(start, start + _ITEMS_A_BATCH)
+        rows = batch if chosen is None else chosen[batch]
         # Not `predict`: a model of several replicas would answer once for each.
         batches.append(model({key: features[key][rows] for key in model.input}, training=False))
     return {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}

@@ -20,7 +20,7 @@ def two_tower(
     *,
     classifier_norm: float,
     shared_classifier: bool = True,
-    detached_classifier: bool = False,
+    classifier_trained: bool = True,
     class_vectors: np.ndarray | None = None,
 ) -> keras.Model:
     """A model of two towers and the layer `classifier`, or `image_classifier` and `text_classifier`.
@@ -34,8 +34,7 @@ def two_tower(
             `IMAGE_TOWER` and `TEXT_TOWER`.
         classifier_norm: expected length of a class vector of a classifier before training.
         shared_classifier: whether both modalities have one classifier.
-        detached_classifier: whether the classifier leaves the towers alone: it learns on the
-            embeddings, and its loss has no gradient in them (a linear probe).
+        classifier_trained: whether training moves the classifiers, or they are set otherwise.
         class_vectors: [K, at most D] of unit norm, what the classifiers score by; zeros fill them up
             to D. They are as long as `classifier_norm` and stay as they are. None: they are learned.
 
@@ -56,6 +55,7 @@ def two_tower(
         keras.layers.Dense(
             spec.num_classes,
             kernel_initializer=keras.initializers.RandomNormal(stddev=stddev),
+            trainable=classifier_trained,
             name=name,
         )
         for name in names
@@ -63,10 +63,6 @@ def two_tower(
     outputs = {}
     for place, (name, embedding) in enumerate(embeddings.items()):
         outputs[f"{name}_embedding"] = embedding
-        if detached_classifier:
-            # No tower comes to meet the classifier, so it must get on by its own steps. The factor
-            # makes a coordinate's mean square 1, for which the usual learning rates are meant.
-            embedding = keras.ops.stop_gradient(embedding) * embedding.shape[-1] ** 0.5
         outputs[f"{name}_logits"] = classifiers[place % len(classifiers)](embedding)
     model = keras.Model(inputs, outputs, name="two_tower")
     if class_vectors is not None:

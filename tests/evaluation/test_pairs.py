@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.config import EvaluationConfig
@@ -156,13 +157,12 @@ class Reader(keras.layers.Layer):
     def call(self, image, text):
         if isinstance(image, keras.KerasTensor):
             return keras.ops.sum(image, axis=(1, 2))
-        found = [
-            self.judge(int(number), [id for id in ids if id])
-            for number, ids in zip(
-                np.asarray(image)[:, 0, 0], np.asarray(text).tolist(), strict=True
-            )
-        ]
-        return keras.ops.convert_to_tensor(np.array(found, np.float32))
+        return tf.numpy_function(self.logits, [image, text], tf.float32)
+
+    def logits(self, image, text):
+        pairs = zip(image[:, 0, 0], text.tolist(), strict=True)
+        found = [self.judge(int(number), [id for id in ids if id]) for number, ids in pairs]
+        return np.array(found, np.float32)
 
     def compute_output_spec(self, image, text):
         return keras.KerasTensor((None,))
