@@ -16,10 +16,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from absl import flags
+from marks import write_between_marks
 
 from huse_tf import command_line, config_flags, files, keys
 from huse_tf.config import Config
-from huse_tf.errors import UserError
 from huse_tf.quiet import import_tensorflow
 
 flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4"], "Seeds, at least three for a claim.")
@@ -66,18 +66,8 @@ def main(values: flags.FlagValues) -> None:
         rows[FLOOR].append(_floor(settings))
     command = shlex.join(["python", *sys.argv])
     path = pathlib.Path(values.output)
-    files.write_text(path, _between_marks(path, values.mark, _document(command, rows, seeds)))
+    write_between_marks(path, values.mark, _document(command, rows, seeds))
     print(_table(rows))
-
-
-def _between_marks(path: pathlib.Path, mark: str, table: str) -> str:
-    """The file's text, with what stands between the two marks replaced."""
-    marks = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
-    head, begin, rest = path.read_text(encoding="utf-8").partition(marks[0])
-    _, end, tail = rest.partition(marks[1])
-    if not (begin and end):
-        raise UserError(f"{path} must hold the marks {' and '.join(marks)}, each on its own line.")
-    return f"{head}{begin}\n{table}{end}{tail}"
 
 
 def _settings(

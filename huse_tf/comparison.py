@@ -102,6 +102,18 @@ def table_path(folder: pathlib.Path, side: str = keys.TEST) -> pathlib.Path:
     return folder / ("comparison.md" if side == keys.TEST else f"comparison-{side}.md")
 
 
+def finished(folder: pathlib.Path, names: Iterable[str], side: str = keys.TEST) -> list[Outcome]:
+    """What comparisons in this folder have measured of these methods, nothing trained or loaded."""
+    outcomes = []
+    for name in names:
+        pattern = f"{_slug(name)}-seed-*/{FIGURES.format(side=side)}"
+        for path in sorted((folder / "runs").glob(pattern)):
+            seed = int(path.parent.name.rpartition("-")[2])
+            queries = _read_queries(path.with_name(QUERIES.format(side=side)))
+            outcomes.append(Outcome(name, seed, files.read_json(path), queries))
+    return outcomes
+
+
 def _seeded(config: Config, seed: int, folder: pathlib.Path) -> Config:
     return dataclasses.replace(
         config,

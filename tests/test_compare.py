@@ -76,6 +76,13 @@ def test_trains_each_once_and_tells_all(tmp_path, methods, monkeypatch):
             np.testing.assert_array_equal(figure.values, before.queries[path].values)
             np.testing.assert_array_equal(figure.products, before.queries[path].products)
 
+    kept = comparison.finished(folder, [*methods, "never_run"])
+    assert {(o.method, o.seed): o.figures for o in kept} == {
+        (o.method, o.seed): o.figures for o in outcomes
+    }
+    assert all(o.queries.keys() == outcomes[0].queries.keys() for o in kept)
+    assert not comparison.finished(folder, methods, keys.VALIDATION)
+
 
 def test_settings_are_chosen_on_the_validation_side(tmp_path, methods):
     """Measured on a run that was measured on test before: trained once, both kept."""

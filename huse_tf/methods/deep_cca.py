@@ -33,13 +33,10 @@ class DeepCca(Probed):
         0.1, "Ridge of the covariances, over the mean variance.", minimum=1e-4
     )
     preset: ClassVar[Mapping[str, Any]] = {
+        **Probed.preset,
         "learning_rate": 1e-3,
         "batch_size": 512,
         "epochs": 200,
-        "monitor": (
-            "image_to_text/class/mean_average_precision",
-            "text_to_image/class/mean_average_precision",
-        ),
     }
 
     def build_model(self, spec: DataSpec) -> keras.Model:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from huse_tf import keys
 from huse_tf.errors import UserError
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True)
 class Probed(Towers):
     """A classifier each, solved for anew before every validation; training knows nothing of it."""
+
+    # Not accuracy: a probe tells classes from embeddings that have hardly begun to learn, about as well
+    # as from the features themselves.
+    preset: ClassVar[Mapping[str, Any]] = {
+        "monitor": (
+            "image_to_text/class/mean_average_precision",
+            "text_to_image/class/mean_average_precision",
+        )
+    }
 
     embedding_dim: int = setting(512, "D, the size of the embedding.", minimum=1)
 

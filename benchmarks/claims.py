@@ -1,0 +1,173 @@
+"""What papers claim of their methods, held against the runs of a comparison, as a Markdown table.
+
+python benchmarks/claims.py --comparison=comparisons/home_goods --output=experiments/comparisons/README.md
+
+A claim is that one method is ahead of another in one figure. It "holds" or is "contradicted" where the
+paired bootstrap over the queries of all seeds tells the two apart (p < .05, not corrected for the number
+of claims), and is "open" where it does not. Where figures of single queries are not kept, seeds are
+all there is to go by: then "ahead" or "behind in" so many of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import shlex
+import sys
+
+import numpy as np
+from absl import flags
+from marks import write_between_marks
+
+from huse_tf import command_line
+from huse_tf.quiet import import_tensorflow
+
+flags.DEFINE_string("comparison", None, "Folder of `compare --output`.", required=True)
+flags.DEFINE_string("output", None, "The Markdown file that holds the marks.", required=True)
+flags.DEFINE_string("mark", "claims", "NAME of the marks <!-- NAME --> and <!-- end of NAME -->.")
+
+ACCURACY = "classification/{}/accuracy"
+CLASS_HP = "classification/image/hierarchical_precision_at_5"
+MAP = "{}/class/mean_average_precision"
+HP = "{}/hierarchical_precision_at_5"
+CROSSING = ("image_to_text", "text_to_image")
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """`ahead` has more than `behind` in each of the figures at `paths`."""
+
+    source: str
+    text: str
+    ahead: str
+    behind: str
+    paths: tuple[str, ...]
+
+
+def _crossing(path: str) -> tuple[str, ...]:
+    return tuple(path.format(task) for task in CROSSING)
+
+
+_HUSE_BASELINES = {
+    "triplet": "Triplet",
+    "cme": "CME",
+    "adamine": "AdaMine",
+    "devise": "DeViSE*",
+    "hie": "HIE*",
+    "huse_p": "HUSE-P",
+}
+_DSCMR = "dscmr:epochs=60"
+CLAIMS = (
+    *(
+        Claim("HUSE, table 3", f"HUSE ≥ {title}", "huse", name, (ACCURACY.format("fused"),))
+        for name, title in {"separate": "separate models", **_HUSE_BASELINES}.items()
+        if name not in ("triplet", "adamine", "devise")  # not in that table
+    ),
+    *(
+        Claim("HUSE, table 2", f"HUSE > {title}", "huse", name, _crossing(HP))
+        for name, title in _HUSE_BASELINES.items()
+    ),
+    Claim(
+        "DeViSE, table 1",
+        "softmax ≥ DeViSE at the first answer",
+        "late_fusion",
+        "devise:class_encoder=skip_gram",
+        (ACCURACY.format("image"),),
+    ),
+    Claim(
+        "DeViSE, table 1",
+        "DeViSE > softmax in HP@5",
+        "devise:class_encoder=skip_gram",
+        "late_fusion",
+        (CLASS_HP,),
+    ),
+    Claim(
+        "DeViSE, table 1",
+        "word vectors > random vectors",
+        "devise:class_encoder=skip_gram",
+        "devise:class_encoder=random:384",
+        (CLASS_HP, ACCURACY.format("image")),
+    ),
+    Claim(
+        "DeViSE, table 1",
+        "softmax > random vectors in HP@5",
+        "late_fusion",
+        "devise:class_encoder=random:384",
+        (CLASS_HP,),
+    ),
+    Claim(
+        "DeViSE, 3.2",
+        "hinge rank loss > L2",
+        "devise",
+        "devise:loss=l2",
+        (ACCURACY.format("image"),),
+    ),
+    Claim(
+        "DSCMR, table 6",
+        "full > J1 only",
+        _DSCMR,
+        f"{_DSCMR}:j2_weight=0:j3_weight=0",
+        _crossing(MAP),
+    ),
+    Claim(
+        "DSCMR, table 6",
+        "J1 only > without J1",
+        f"{_DSCMR}:j2_weight=0:j3_weight=0",
+        f"{_DSCMR}:j1_weight=0",
+        _crossing(MAP),
+    ),
+    Claim("DSCMR, table 6", "full > without J2", _DSCMR, f"{_DSCMR}:j2_weight=0", _crossing(MAP)),
+    Claim("DSCMR, table 6", "full > without J3", _DSCMR, f"{_DSCMR}:j3_weight=0", _crossing(MAP)),
+    Claim("DSCMR, table 1", "DSCMR > CCA", _DSCMR, "cca", _crossing(MAP)),
+)
+
+
+def main(values: flags.FlagValues) -> None:
+    import_tensorflow()
+    from huse_tf.comparison import finished
+
+    names = {name: None for claim in CLAIMS for name in (claim.ahead, claim.behind)}
+    outcomes = finished(pathlib.Path(values.comparison), names)
+    lines = [
+        "| source | claim | methods | figure | of either; difference (95 %) | seeds | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for claim in CLAIMS:
+        lines += [row for path in claim.paths if (row := _row(outcomes, claim, path))]
+    table = "\n".join(lines)
+    run = {outcome.method for outcome in outcomes}
+    if missing := [f"`{name}`" for name in names if name not in run]:
+        table += f"\n\nClaims about these are left out, for they were not run here: {', '.join(missing)}."
+    command = shlex.join(["python", *sys.argv])
+    output = pathlib.Path(values.output)
+    write_between_marks(output, values.mark, f"Written by `{command}`:\n\n{table}\n")
+    print(table)
+
+
+def _row(outcomes: list, claim: Claim, path: str) -> str:
+    """Of the table; empty where one of the two was not run."""
+    from huse_tf.evaluation.comparison_table import LEVEL, difference
+
+    ahead, behind = (
+        {o.seed: o.figures[path] for o in outcomes if o.method == name and path in o.figures}
+        for name in (claim.ahead, claim.behind)
+    )
+    seeds = sorted(ahead.keys() & behind.keys())
+    what = f"| {claim.source} | {claim.text} | `{claim.ahead}`, `{claim.behind}` | {path} |"
+    if not seeds:
+        return ""
+    differences = [ahead[seed] - behind[seed] for seed in seeds]
+    shown = f"{np.mean(differences):+.3f}"
+    found = difference(outcomes, claim.ahead, claim.behind, path)
+    if found is None:
+        verdict = f"ahead in {sum(each > 0 for each in differences)} of {len(seeds)} seeds"
+    else:
+        shown = f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+        told = "holds" if found.mean > 0 else "contradicted"
+        verdict = told if found.p < LEVEL else "open"
+    means = f"{np.mean([ahead[s] for s in seeds]):.3f}, {np.mean([behind[s] for s in seeds]):.3f}"
+    return f"{what} {means}; {shown} | {len(seeds)} | {verdict} |"
+
+
+if __name__ == "__main__":
+    command_line.run(main)

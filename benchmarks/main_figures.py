@@ -1,0 +1,62 @@
+"""The figures by which methods are judged, from the CSV file of a comparison, as one small table.
+
+python benchmarks/main_figures.py --table=experiments/comparisons/home_goods.csv --output=README.md
+"""
+
+from __future__ import annotations
+
+import pathlib
+import shlex
+import sys
+
+import pandas as pd
+from absl import flags
+from marks import write_between_marks
+
+from huse_tf import command_line
+from huse_tf.errors import UserError
+
+LEVEL = 0.05  # of the ≈, as in the comparison
+
+flags.DEFINE_string("table", None, "The CSV file.", required=True)
+flags.DEFINE_string("output", None, "The Markdown file that holds the marks.", required=True)
+flags.DEFINE_string("mark", "comparison", "NAME of <!-- NAME --> and <!-- end of NAME -->.")
+
+# Column -> metric.
+COLUMNS = {
+    "accuracy, image": "classification/image/accuracy",
+    "text": "classification/text/accuracy",
+    "both": "classification/fused/accuracy",
+    "mAP I→T": "image_to_text/class/mean_average_precision",
+    "T→I": "text_to_image/class/mean_average_precision",
+    "HP@5 I→T": "image_to_text/hierarchical_precision_at_5",
+    "T→I ": "text_to_image/hierarchical_precision_at_5",
+}
+
+
+def main(values: flags.FlagValues) -> None:
+    cells = pd.read_csv(values.table).set_index(["method", "metric"])
+    missing = set(COLUMNS.values()) - set(cells.index.get_level_values("metric"))
+    if missing:
+        raise UserError(f"Expected a comparison with embeddings. Received one without: {missing}.")
+    lines = ["| method | " + " | ".join(COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
+    for method in dict.fromkeys(cells.index.get_level_values("method")):
+        figures = [_shown(cells.loc[(method, metric)]) for metric in COLUMNS.values()]
+        lines.append(f"| {method} | " + " | ".join(figures) + " |")
+    command = shlex.join(["python", *sys.argv])
+    table = "\n".join(lines)
+    write_between_marks(
+        pathlib.Path(values.output), values.mark, f"Written by `{command}`:\n\n{table}\n"
+    )
+    print(table)
+
+
+def _shown(cell: pd.Series) -> str:
+    text = f"{cell['mean']:.3f}".removeprefix("0")
+    if cell["best"]:
+        return f"**{text}**"
+    return f"{text} ≈" if cell["p"] >= LEVEL else text
+
+
+if __name__ == "__main__":
+    command_line.run(main)
