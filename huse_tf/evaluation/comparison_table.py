@@ -73,9 +73,14 @@ TABLES: dict[str, list[Column]] = {
         Column(title, f"unseen/{task}/class/mean_average_precision")
         for title, task in _TASKS.items()
     ],
-    "Unseen classes, hit@1 among themselves": [
-        Column(name, f"unseen/zero_shot/unseen_only/{name}/hit_at_1") for name in ("image", "text")
-    ],
+    **{
+        f"Unseen classes, hit@{k} among {title}": [
+            Column(name, f"unseen/zero_shot/{candidates}/{name}/hit_at_{k}")
+            for name in ("image", "text")
+        ]
+        for candidates, title in (("unseen_only", "themselves"), ("all", "all classes"))
+        for k in (1, 5)
+    },
     "Cost": [
         Column("parameters", "cost/parameters", is_cost=True),
         Column("training, s", "cost/training_seconds", is_cost=True),
