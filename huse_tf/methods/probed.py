@@ -44,7 +44,7 @@ class Probed(Towers):
         return two_tower(
             spec,
             *self.build_towers(spec),
-            classifier_norm=0.0,
+            classifier_norm=1.0,  # any: what it begins with is never asked
             shared_classifier=False,
             classifier_trained=False,
         )

@@ -48,7 +48,6 @@ def deep_canonical(
         dim = representation.shape[-1]
         classifier = keras.layers.Dense(
             spec.num_classes,
-            kernel_initializer="zeros",
             trainable=False,
             name=f"{name}_{CLASSIFIER}",
         )
