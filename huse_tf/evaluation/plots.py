@@ -189,7 +189,7 @@ def dots(name: str, panels: Mapping[str, Mapping[str, tuple[float, float]]]) -> 
 def labelled_points(
     name: str, places: Mapping[str, tuple[float, float]], across: str, up: str
 ) -> Markup:
-    """Points with their names beside them.
+    """Points with numbers beside them, and a list of whose they are: names would cover each other.
 
     Args:
         name: of the figure; unique on the page.
@@ -199,11 +199,13 @@ def labelled_points(
     figure = Figure(figsize=(7.6, 5.2), layout="constrained")
     axes = figure.subplots()
     for index, (label, (x, y)) in enumerate(places.items()):
-        axes.plot(x, y, "o", markersize=5, color=_PALETTE[index % len(_PALETTE)])
-        axes.annotate(_short(label), (x, y), xytext=(5, 3), textcoords="offset points", fontsize=9)
+        color, number = _PALETTE[index % len(_PALETTE)], str(index + 1)
+        axes.plot(x, y, "o", markersize=5, color=color, label=f"{number}  {_short(label)}")
+        axes.annotate(number, (x, y), xytext=(4, 2), textcoords="offset points", fontsize=9)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
     axes.set_xlabel(across)
     axes.set_ylabel(up)
-    axes.margins(x=0.12)
+    axes.margins(x=0.08)
     axes.grid(color=_INK, alpha=0.12)
     told = "; ".join(f"{label} {x:.3f}, {y:.3f}" for label, (x, y) in places.items())
     return _svg(figure, name, f"{across} against {up}: {told}.")
