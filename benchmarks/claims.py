@@ -5,7 +5,7 @@ python benchmarks/claims.py --comparison=comparisons/home_goods --output=experim
 A claim is that one method is ahead of another in one figure. It "holds" or is "contradicted" where the
 paired bootstrap over the queries of all seeds tells the two apart (p < .05, not corrected for the number
 of claims), and is "open" where it does not. Where figures of single queries are not kept, seeds are
-all there is to go by: then "ahead" or "behind in" so many of them.
+all there is to go by: then it is "ahead in" so many of them.
 """
 
 from __future__ import annotations

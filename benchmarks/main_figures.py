@@ -15,8 +15,7 @@ from marks import write_between_marks
 
 from huse_tf import command_line
 from huse_tf.errors import UserError
-
-LEVEL = 0.05  # of the ≈, as in the comparison
+from huse_tf.evaluation.comparison_table import LEVEL
 
 flags.DEFINE_string("table", None, "The CSV file.", required=True)
 flags.DEFINE_string("output", None, "The Markdown file that holds the marks.", required=True)
