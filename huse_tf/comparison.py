@@ -180,7 +180,7 @@ def _measured(
     for modality in (keys.IMAGE, keys.TEXT):
         speed = _items_per_second(modality_model(model, modality), features[f"{modality}_features"])
         figures[f"cost/{modality}s_per_second"] = speed
-    predictions = predict(model, features, dataset.spec.multi_label)
+    predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
     return figures, per_query(predictions, items, dataset.taxonomy, config.evaluation, weight)
 
 

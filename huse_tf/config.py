@@ -11,7 +11,7 @@ import pathlib
 import typing
 from typing import Any, Literal
 
-from huse_tf import files
+from huse_tf import files, keys
 from huse_tf.errors import UserError, unknown_name
 from huse_tf.methods import METHODS
 from huse_tf.methods.base import Method
@@ -143,7 +143,8 @@ class FeatureConfig(Settings):
     )
     text_encoder: str = setting(
         "minilm",
-        "Text encoder; join several with +, e.g. bert_last4:minilm+tfidf. word_cnn is trained with the tower.",
+        "Text encoder; join several with +, e.g. bert_last4:minilm+tfidf. word_cnn is trained with the "
+        "tower. fields:2:minilm encodes two text columns one by one.",
     )
     class_encoder: str = setting("minilm", "Text encoder of the class names, for the class graph.")
     class_graph: str = setting(
@@ -155,6 +156,11 @@ class FeatureConfig(Settings):
     encoder_batch_size: int = setting(
         32, "Pictures or texts a forward pass of an encoder.", minimum=1
     )
+
+    @property
+    def encodes_fields(self) -> bool:
+        """Whether text columns are encoded one by one (`features.fields`)."""
+        return self.text_encoder.startswith("fields:")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -306,6 +312,12 @@ class Config:
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     export: ExportConfig = ExportConfig()
+
+    @property
+    def fused_modalities(self) -> tuple[str, ...]:
+        """What a model that fuses modalities itself fuses, in its order."""
+        texts = self.data.text_columns if self.features.encodes_fields else (keys.TEXT,)
+        return (keys.IMAGE, *texts)
 
     @classmethod
     def from_preset(cls, method: type[Method]) -> Config:

@@ -41,7 +41,7 @@ TEXT_REPRESENTATION = "text_representation"  # [batch, D] float32, likewise; lin
 
 # Further outputs of models that fuse M modalities themselves.
 FUSED_LOGITS = "fused_logits"  # [batch, K] float32, from all modalities at once
-MODALITY_WEIGHTS = "modality_weights"  # [batch, M] float32 >= 0, contributions (image, text)
+MODALITY_WEIGHTS = "modality_weights"  # [batch, M] float32 >= 0, contributions (image, then texts)
 BLOCK_NORMS = (
     "block_norms"  # [batch, M] float32 > 0, what the contributions come from; all rows equal
 )

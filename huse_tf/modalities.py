@@ -1,7 +1,7 @@
 """Any number of modalities from Python: arrays and sub-networks in, a fused model out.
 
-The commands train on two, images and texts; this is for the others. `benchmarks/modality_weights.py`
-and `benchmarks/planted_modalities.py` show it at work.
+The commands know images and text columns (`--method=modality_weights`); this is for all others.
+`benchmarks/modality_weights.py` and `benchmarks/planted_modalities.py` show it at work.
 """
 
 from __future__ import annotations

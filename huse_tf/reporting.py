@@ -97,7 +97,7 @@ def _contributions(predictions: Predictions) -> dict[str, np.ndarray]:
     if predictions.contributions is None or not predictions.complete.any():
         return {}
     columns = predictions.contributions[predictions.complete].T
-    return dict(zip((keys.IMAGE, keys.TEXT), columns, strict=True))
+    return dict(zip(predictions.modalities, columns, strict=True))
 
 
 def _map(predictions: Predictions, seed: int) -> EmbeddingMap | None:

@@ -15,7 +15,8 @@ from absl import logging
 from huse_tf import config as configs
 from huse_tf import dataset as datasets
 from huse_tf import files, keys
-from huse_tf.config import Config, DataConfig, ExportConfig, TrainingConfig
+from huse_tf.agreement import check_texts, check_training, with_monitor
+from huse_tf.config import Config, ExportConfig
 from huse_tf.data.chosen import Chosen
 from huse_tf.data.pipeline import Change
 from huse_tf.data.records import Source
@@ -27,13 +28,11 @@ from huse_tf.evaluation.report import write_report
 from huse_tf.evaluation.summary import summary_table
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.run_encoders import RunEncoders
-from huse_tf.methods.base import SEPARATOR
 from huse_tf.reporting import make_report
 from huse_tf.run_folder import METRICS, MODEL, run_folder, trained_model, versions
 from huse_tf.serving.export import export_model
 from huse_tf.serving.pair_scorer import export_pair_scorer
 from huse_tf.serving.versions import next_version
-from huse_tf.training.class_balance import weights_need_one_class
 from huse_tf.training.loop import fit, read_history
 from huse_tf.training.text_changes import FieldDropout, TokenDropout
 from huse_tf.training.trainer import Trainer
@@ -78,7 +77,7 @@ def train_run(config: Config, source: Source | None = None) -> Result:
         UserError: for whatever the user can mend; `training.loop.Stopped` after an orderly stop.
     """
     began = time.monotonic()
-    config = _with_monitor(config)
+    config = with_monitor(config)
     folder, dataset, model = train_model(config, source)
     result = _evaluate(model, dataset, config, folder, folder, keys.TEST)
     export = export_run(folder, config.export, again=False)
@@ -96,11 +95,8 @@ def train_model(
     """
     # Equal seeds give equal weights only with ops that add up in a fixed order.
     tf.config.experimental.enable_op_determinism()
-    config = _with_monitor(config)
-    _check_sides(config.data)
-    _check_queries(config)
-    if config.training.class_balance == "weights" and config.data.multi_label:
-        raise weights_need_one_class()
+    config = with_monitor(config)
+    check_training(config)
     folder = run_folder(config)
     dataset = datasets.prepare(config, folder, source, reading)
     for side in (keys.VALIDATION, keys.TEST):
@@ -195,7 +191,7 @@ def measure_side(
     if scores_pairs(model):
         query_end = _query_end(config, dataset)
         return measure_pair_scorer(model, features, items, config.evaluation, quick, query_end)
-    predictions = predict(model, features, dataset.spec.multi_label)
+    predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
     seen = _seen_classes(dataset, config, side)
     return measure(predictions, items, dataset.taxonomy, config.evaluation, fusion_weight, seen)
 
@@ -238,6 +234,7 @@ def evaluate_run(
         raise UserError(
             "The figures of another catalogue would replace the run's own. Expected --output=FOLDER."
         )
+    check_texts(config)
     model = trained_model(folder)
     if other_catalogue:
         dataset = datasets.prepare_other(config, folder, output)
@@ -298,38 +295,6 @@ def _holds(version: pathlib.Path, model_sha256: str) -> bool:
     return card.is_file() and files.read_json(card).get("model_sha256") == model_sha256
 
 
-def _with_monitor(config: Config) -> Config:
-    """The settings, with the metrics that items of several classes have, if none were chosen."""
-    if not config.data.multi_label or config.training.monitor != TrainingConfig().monitor:
-        return config
-    monitor = tuple(name.replace("accuracy", "hit_at_1") for name in config.training.monitor)
-    return dataclasses.replace(
-        config, training=dataclasses.replace(config.training, monitor=monitor)
-    )
-
-
-def _check_sides(config: DataConfig) -> None:
-    if config.split_by == "column":
-        return  # the column says what is held out
-    for name, use in (
-        ("validation_fraction", "pick the best epoch"),
-        ("test_fraction", "measure that model"),
-    ):
-        if not getattr(config, name):
-            raise UserError(
-                f"Training needs held-out items to {use}. Expected --{name} above 0. Received: 0."
-            )
-
-
-def _check_queries(config: Config) -> None:
-    if config.method.scores_queries and config.data.text_separator != SEPARATOR:
-        raise UserError(
-            f"--text_parts=2 takes for the query what a text has before its first {SEPARATOR}. Expected "
-            f"--text_separator={SEPARATOR}, and the query's column first in --text_columns. Received: "
-            f"--text_separator={config.data.text_separator}."
-        )
-
-
 def _log_data(dataset: datasets.Dataset) -> None:
     sides = dataset.sides
     logging.info(
@@ -370,7 +335,7 @@ def _evaluate(
             model, features, items, config.evaluation, query_end=query_end
         )
     else:
-        predictions = predict(model, features, dataset.spec.multi_label)
+        predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
         seen = _seen_classes(dataset, config, split)
         figures, undefined = measure(
             predictions, items, dataset.taxonomy, config.evaluation, weight, seen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
@@ -39,7 +39,8 @@ class Predictions:
         multi_label: whether items have several classes.
         fused_probabilities: [n, K] of a model that fuses image and text itself, likewise; only those
             of items with both say anything. None for other models.
-        contributions: [n, 2] >= 0, how much image and text contribute to them, or None.
+        contributions: [n, M] >= 0, how much each modality contributes to them, or None.
+        modalities: names of those M.
     """
 
     image_embedding: np.ndarray
@@ -51,6 +52,7 @@ class Predictions:
     multi_label: bool = False
     fused_probabilities: np.ndarray | None = None
     contributions: np.ndarray | None = None
+    modalities: Sequence[str] = (keys.IMAGE, keys.TEXT)
 
     @property
     def complete(self) -> np.ndarray:
@@ -73,9 +75,19 @@ class Predictions:
 
 
 def predict(
-    model: keras.Model, features: Mapping[str, np.ndarray], multi_label: bool = False
+    model: keras.Model,
+    features: Mapping[str, np.ndarray],
+    multi_label: bool = False,
+    modalities: Sequence[str] = (keys.IMAGE, keys.TEXT),
 ) -> Predictions:
-    """Runs a two-tower model over features and masks (keys.py), dropout off, in batches."""
+    """Runs a two-tower model over features and masks (keys.py), dropout off, in batches.
+
+    Args:
+        model: from features of both modalities.
+        features: of n items.
+        multi_label: whether items have several classes.
+        modalities: what a model that fuses modalities itself fuses.
+    """
     outputs = run_model(model, features)
     image_mask, text_mask = features[keys.IMAGE_MASK] > 0, features[keys.TEXT_MASK] > 0
     probabilities = _sigmoid if multi_label else _softmax
@@ -89,6 +101,7 @@ def predict(
         multi_label,
         probabilities(outputs[keys.FUSED_LOGITS]) if keys.FUSED_LOGITS in outputs else None,
         outputs.get(keys.MODALITY_WEIGHTS),
+        modalities,
     )
 
 
@@ -174,8 +187,8 @@ def measure(
         config: the cut-offs.
         fusion_weight: the image's share in the fused prediction; None tunes it on those of these
             very items that are complete, which is for validation items only. It is one half where
-            none is complete. A model that fuses image and text itself has none, but the metrics
-            `contribution/image` and `contribution/text`, means over the complete items.
+            none is complete. A model that fuses modalities itself has none, but the metrics
+            `contribution/MODALITY`, means over the complete items.
         seen: [K] bool, whether training met the class, for items of unseen classes and models whose
             logits speak of those: adds `zero_shot_metrics`.
 
@@ -232,11 +245,11 @@ def measure(
 
 
 def _contributions(predictions: Predictions) -> dict[str, float]:
-    """`contribution/image` and `contribution/text`, over the complete items, where the model tells."""
+    """`contribution/MODALITY` of each, over the complete items, where the model tells."""
     if predictions.contributions is None or not predictions.complete.any():
         return {}
     means = predictions.contributions[predictions.complete].mean(axis=0)
     return {
         f"contribution/{name}": float(mean)
-        for name, mean in zip((keys.IMAGE, keys.TEXT), means, strict=True)
+        for name, mean in zip(predictions.modalities, means, strict=True)
     }

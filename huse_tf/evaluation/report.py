@@ -37,7 +37,7 @@ _PANELS = (
     ("Validation hit@1", r"classification/(?P<name>\w+)/hit_at_1"),
     ("Task weights", r"weight/(?P<name>.+)"),
     ("Validation accuracy and AUC, pairs", r"pairs/(?P<name>(?:same_class/)?(?:accuracy|auc))"),
-    ("Contributions", r"contribution/(?P<name>\w+)"),
+    ("Contributions", r"contribution/(?P<name>.+)"),
     ("Validation mAP, same class", r"(?P<name>\w+_to_\w+)/class/mean_average_precision"),
     ("Validation mAP, same product", r"(?P<name>\w+_to_\w+)/item/mean_average_precision"),
 )

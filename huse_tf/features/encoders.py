@@ -25,6 +25,7 @@ IMAGE_ENCODERS = {
 }
 TEXT_ENCODERS = {
     "bert_last4": "huse_tf.features.bert_last4:BertLast4",
+    "fields": "huse_tf.features.fields:Fields",
     "keras_hub": "huse_tf.features.keras_hub_text:KerasHubText",
     "minilm": "huse_tf.features.minilm:MiniLM",
     "saved_model": "huse_tf.features.saved_model:SavedModel",

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from huse_tf.errors import UserError
 from huse_tf.features.encoder import Encoder, foreign_state
+from huse_tf.features.fields import Fields
 from huse_tf.methods.base import FeatureSpec
 
 
@@ -25,6 +26,11 @@ class Joined(Encoder):
                 raise UserError(
                     f"{part.spec!r} gives word ids, which cannot be joined with other features. "
                     f"Expected encoders of float features on both sides of '+'. Received: {spec!r}."
+                )
+            if isinstance(part, Fields):
+                raise UserError(
+                    f"{part.spec!r} gives each text column a block of its own, and joined with others they "
+                    f"could not be told apart. Expected it without '+'. Received: {spec!r}."
                 )
         self._parts = list(parts)
 

@@ -29,6 +29,12 @@ def shares(scores: keras.KerasTensor, axis: int) -> keras.KerasTensor:
     return keras.ops.exp(scores - keras.ops.logsumexp(scores, axis=axis, keepdims=True))
 
 
+def is_there(features: keras.KerasTensor) -> keras.KerasTensor:
+    """[batch, 1] float32: 1 for rows of [batch, dim] that are not all zero, 0 for what is missing."""
+    present = keras.ops.any(keras.ops.not_equal(features, 0), axis=1, keepdims=True)
+    return keras.ops.cast(present, "float32")
+
+
 def on_every_row(row: keras.KerasTensor, like: keras.KerasTensor) -> keras.KerasTensor:
     """[batch, size]: the row [1, size], repeated for each item of `like` [batch, dim]."""
     # Not as a sum: Keras takes a sum of [1, n] and [n, 1] for a bias that is added to a row.

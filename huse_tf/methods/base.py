@@ -51,11 +51,14 @@ class FeatureSpec:
             (tokens,) ids.
         vocabulary_size: number of word ids (0 is padding), or None where features are floats.
         pieces: what the ids mean, where they are of word pieces.
+        fields: number of equal blocks that `shape` is made of, one a text column; zeros where an item
+            lacks the column. 1 where columns were encoded together.
     """
 
     shape: tuple[int, ...]
     vocabulary_size: int | None = None
     pieces: WordPieces | None = None
+    fields: int = 1
 
     @property
     def dtype(self) -> str:

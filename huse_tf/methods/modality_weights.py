@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec
+from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.huse import Huse
 from huse_tf.settings import setting
 
@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class ModalityWeights(Huse):
-    """HUSE's towers and losses, and the cross-entropy of logits made of both embeddings."""
+    """HUSE's towers and losses, and the cross-entropy of logits made of both embeddings.
+
+    Where text columns were encoded one by one (--text_encoder=fields:...), each of them is a modality in
+    place of the text, with a tower of its own that learns by that cross-entropy alone. A column that is
+    empty adds nothing to the logits, but for the gate: what it adds for empty ones is learned.
+    """
 
     name: ClassVar[str] = "modality_weights"
 
     fusion: Literal["mnl", "softmax", "gate"] = setting(
         "mnl",
-        "Head over both modalities. mnl: one linear layer, contributions by the norms of its blocks; "
-        "softmax: weighted sum of both modalities' logits; gate: gated multimodal unit.",
+        "Head over all modalities. mnl: one linear layer, contributions by the norms of its blocks; "
+        "softmax: weighted sum of their logits; gate: gated multimodal unit.",
     )
     fusion_p: float = setting(
         1.0,
@@ -42,19 +47,41 @@ class ModalityWeights(Huse):
 
         from huse_tf import keys
         from huse_tf.heads.fusion import fuse
+        from huse_tf.heads.variables import is_there
+        from huse_tf.models.two_tower import CLASSIFIER
 
         towers = super().build_model(spec)
         outputs = towers.output
-        # Unit norm puts both modalities on one scale, as vector-wise batch normalisation does for
+        embeddings = [outputs[keys.IMAGE_EMBEDDING], outputs[keys.TEXT_EMBEDDING]]
+        logits = [outputs[keys.IMAGE_LOGITS], outputs[keys.TEXT_LOGITS]]
+        if spec.text.fields > 1:
+            embeddings[1:] = self._field_embeddings(towers.input[keys.TEXT_FEATURES], spec)
+            logits[1:] = [
+                towers.get_layer(CLASSIFIER)(each) * is_there(each) for each in embeddings[1:]
+            ]
+        # Unit norm puts all modalities on one scale, as vector-wise batch normalisation does for
         # sub-networks without it, but no item's loss depends on the other items of its replica.
         # The factor makes a coordinate's mean square 1, for which the blocks' start is meant.
-        features = [
-            outputs[key] * self.embedding_dim**0.5
-            for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)
-        ]
-        logits = [outputs[key] for key in (keys.IMAGE_LOGITS, keys.TEXT_LOGITS)]
+        features = [each * self.embedding_dim**0.5 for each in embeddings]
         fused = fuse(self.fusion, features, logits, spec.num_classes, self.fusion_p)
         return keras.Model(towers.input, {**outputs, **fused}, name=towers.name)
+
+    def _field_embeddings(
+        self, texts: keras.KerasTensor, spec: DataSpec
+    ) -> list[keras.KerasTensor]:
+        """[batch, D] of each text column, by a tower of its own; zeros where the column is empty."""
+        from keras import ops
+
+        from huse_tf.heads.variables import is_there
+        from huse_tf.models.two_tower import FIELD_TOWER
+
+        blocks = ops.split(texts, spec.text.fields, axis=1)
+        tower, block = self.tower_builder(spec), FeatureSpec((blocks[0].shape[1],))
+        embeddings = []
+        for place, each in enumerate(blocks):
+            network = tower(FIELD_TOWER.format(place), block, hidden=self.text_layers)
+            embeddings.append(network(each) * is_there(each))
+        return embeddings
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
         from huse_tf import keys

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from huse_tf.methods.base import DataSpec
@@ -37,18 +38,9 @@ class Towers(PictureFront):
 
     def build_towers(self, spec: DataSpec) -> tuple[keras.Model, keras.Model]:
         """The image tower and the text tower, from features to [batch, D] of unit norm."""
-        import functools
-
         from huse_tf.models.two_tower import IMAGE_TOWER, TEXT_TOWER
-        from huse_tf.towers.mlp import mlp_tower
 
-        tower = functools.partial(
-            mlp_tower,
-            embedding_dim=self.size(spec),
-            dropout=self.dropout,
-            input_dropout=self.input_dropout,
-            last_activation=self.last_activation,
-        )
+        tower = self.tower_builder(spec)
         image = tower(
             IMAGE_TOWER,
             spec.image,
@@ -57,6 +49,20 @@ class Towers(PictureFront):
             network=self.picture_layers(spec),
         )
         return image, tower(TEXT_TOWER, spec.text, hidden=self.text_layers)
+
+    def tower_builder(self, spec: DataSpec) -> Callable[..., keras.Model]:
+        """`towers.mlp.mlp_tower` with all that the towers of a model have in common."""
+        import functools
+
+        from huse_tf.towers.mlp import mlp_tower
+
+        return functools.partial(
+            mlp_tower,
+            embedding_dim=self.size(spec),
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+            last_activation=self.last_activation,
+        )
 
 
 @dataclasses.dataclass(frozen=True)

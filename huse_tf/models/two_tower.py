@@ -10,6 +10,7 @@ from huse_tf.methods.base import DataSpec
 
 IMAGE_TOWER = "image_tower"
 TEXT_TOWER = "text_tower"
+FIELD_TOWER = "text_field_{}"  # of a text column that is a modality of a fusion head
 CLASSIFIER = "classifier"
 
 
@@ -106,12 +107,16 @@ def fusion_model(model: keras.Model) -> keras.Model | None:
     """The part of a model that fuses both modalities, or None where it has none.
 
     Returns:
-        A model from {image_embedding, text_embedding} to fused logits [batch, K], of the same layers.
+        A model from {image_embedding, text_embedding} to fused logits [batch, K], of the same layers;
+        from {image_embedding, text_features} where each text column is a modality.
     """
     if keys.FUSED_LOGITS not in model.output:
         return None
-    embeddings = {key: model.output[key] for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)}
-    head = keras.Model([*embeddings.values()], model.output[keys.FUSED_LOGITS])
+    tensors = {key: model.output[key] for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)}
+    if FIELD_TOWER.format(0) in {layer.name for layer in model.layers}:
+        del tensors[keys.TEXT_EMBEDDING]
+        tensors[keys.TEXT_FEATURES] = model.input[keys.TEXT_FEATURES]
+    head = keras.Model([*tensors.values()], model.output[keys.FUSED_LOGITS])
     # Inputs of its own, for those of a dict must have its names.
-    inputs = {key: keras.Input(each.shape[1:], name=key) for key, each in embeddings.items()}
+    inputs = {key: keras.Input(each.shape[1:], name=key) for key, each in tensors.items()}
     return keras.Model(inputs, head([*inputs.values()]), name="fusion")

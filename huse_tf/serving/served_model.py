@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -20,6 +20,17 @@ SCORES = "scores"  # [batch, k] float32, their probabilities, falling
 
 Tensors = dict[str, tf.Tensor]
 ConcreteFunction: TypeAlias = tf.types.experimental.ConcreteFunction
+
+
+class Answer(NamedTuple):
+    """Of one modality: features [batch, ...], float32 embedding [batch, D] and logits [batch, K].
+
+    Embeddings are rows of unit norm, or of zeros where the input is missing.
+    """
+
+    features: tf.Tensor
+    embedding: tf.Tensor
+    logits: tf.Tensor
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,18 +74,14 @@ class Side:
         return tf.strings.length(tf.strings.strip(values)) > 0
 
     @tf.function  # traced once, though several signatures call it
-    def __call__(self, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """([batch, D] embeddings, [batch, K] logits) float32.
-
-        Embeddings are rows of unit norm, or of zeros where the input is missing; the logits there
-        mean nothing.
-        """
+    def __call__(self, values: tf.Tensor) -> Answer:
+        """What the model says of these inputs; features and logits of missing ones mean nothing."""
         present = self.present(values)
         features = values
         if self.encoder is not None:
             features = self.encoder(tf.where(present, values, self.stand_in))
         embedding, logits = self.model(features, training=False)
-        return tf.where(present[:, tf.newaxis], embedding, 0.0), logits
+        return Answer(features, tf.where(present[:, tf.newaxis], embedding, 0.0), logits)
 
 
 def _input_spec(
@@ -137,27 +144,24 @@ class ServedModel:
 
     def _embed(self, inputs: Tensors) -> Tensors:
         """The embeddings of the modalities that the signature takes."""
-        return {name: embedding for name, (embedding, _) in self._answers(inputs).items()}
+        return _embeddings(self._answers(inputs))
 
     def _classify(self, inputs: Tensors) -> Tensors:
         return self._best_classes(inputs, self._answers(inputs))
 
     def _embed_and_classify(self, inputs: Tensors) -> Tensors:
         answers = self._answers(inputs)
-        embeddings = {name: embedding for name, (embedding, _) in answers.items()}
-        return embeddings | self._best_classes(inputs, answers)
+        return _embeddings(answers) | self._best_classes(inputs, answers)
 
-    def _answers(self, inputs: Tensors) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
-        """(embedding, logits) of the modalities that the signature takes, by the embedding's name."""
+    def _answers(self, inputs: Tensors) -> dict[str, Answer]:
+        """Of the modalities that the signature takes, by the embedding's name."""
         sides = [side for side in (self._image, self._text) if side.input.name in inputs]
         return {side.output: side(inputs[side.input.name]) for side in sides}
 
-    def _best_classes(
-        self, inputs: Tensors, answers: dict[str, tuple[tf.Tensor, tf.Tensor]]
-    ) -> Tensors:
+    def _best_classes(self, inputs: Tensors, answers: dict[str, Answer]) -> Tensors:
         """Classes and scores from one modality's probabilities, or from those of both, fused."""
         probabilities = {
-            name: self._to_probabilities(logits) for name, (_, logits) in answers.items()
+            name: self._to_probabilities(answer.logits) for name, answer in answers.items()
         }
         if len(probabilities) == 1:
             (scores,) = probabilities.values()
@@ -170,13 +174,21 @@ class ServedModel:
             if self._fusion is None:
                 both = self._fusion_weight * image + (1 - self._fusion_weight) * text
             else:
-                embeddings = {name: embedding for name, (embedding, _) in answers.items()}
-                both = self._to_probabilities(self._fusion(embeddings, training=False))
+                known = {
+                    **_embeddings(answers),
+                    keys.TEXT_FEATURES: answers[keys.TEXT_EMBEDDING].features,
+                }
+                read = {name: known[name] for name in self._fusion.input}
+                both = self._to_probabilities(self._fusion(read, training=False))
             # The one that is there, where the other is missing.
             scores = tf.where(has_text, tf.where(has_image, both, text), image)
         # Equal scores come in the order of their labels.
         best, labels = tf.math.top_k(scores, min(MAX_CLASSES, len(self._classes)))
         return {CLASSES: tf.gather(tf.constant(self._classes), labels), SCORES: best}
+
+
+def _embeddings(answers: dict[str, Answer]) -> Tensors:
+    return {name: answer.embedding for name, answer in answers.items()}
 
 
 def _trace(function: Callable[[Tensors], Tensors], *sides: Side) -> ConcreteFunction:

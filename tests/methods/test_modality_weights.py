@@ -1,3 +1,6 @@
+import dataclasses
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +11,12 @@ from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.modality_weights import ModalityWeights
 
 SMALL = {"embedding_dim": 8, "image_layers": (8,), "text_layers": (8,)}
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    """Of the weights: a few units in some random draws are all dead for an item."""
+    keras.utils.set_random_seed(0)
 
 
 def spec():
@@ -63,3 +72,69 @@ def test_settings_of_another_head_are_refused(setting):
     method = ModalityWeights(fusion="gate", **{setting: 1.5})
     with pytest.raises(UserError, match=f"--{setting} is a setting of --fusion=mnl"):
         method.build_objective(spec())
+
+
+def spec_of_fields():
+    """Two text columns of 4 numbers."""
+    return dataclasses.replace(spec(), text=FeatureSpec((8,), fields=2))
+
+
+def features_of_fields(rng):
+    """Six items; the second lacks the first column, the third the other."""
+    items = features(rng) | {keys.TEXT_FEATURES: rng.normal(size=(6, 8)).astype(np.float32)}
+    items[keys.TEXT_FEATURES][1, :4] = 0
+    items[keys.TEXT_FEATURES][2, 4:] = 0
+    return items
+
+
+@pytest.mark.parametrize("fusion", ["mnl", "softmax", "gate"])
+def test_text_columns_are_modalities_with_towers_of_their_own(rng, fusion):
+    method = ModalityWeights(fusion=fusion, **SMALL)
+    model, items = method.build_model(spec_of_fields()), features_of_fields(rng)
+    base = model(items)
+    assert base[keys.MODALITY_WEIGHTS].shape == (6, 3)
+    for columns in (slice(0, 4), slice(4, 8)):
+        other = {**items, keys.TEXT_FEATURES: items[keys.TEXT_FEATURES].copy()}
+        other[keys.TEXT_FEATURES][0, columns] += 1
+        moved = np.abs(model(other)[keys.FUSED_LOGITS] - base[keys.FUSED_LOGITS]).max(axis=1)
+        assert moved[0] > 1e-4
+        np.testing.assert_array_equal(moved[1:], 0)
+    batch = {key: tf.ones(6) for key in (keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK)} | {
+        keys.LABEL: tf.constant([0, 1, 2, 0, 1, 2])
+    }
+    with tf.GradientTape() as tape:
+        loss = method.build_objective(spec_of_fields()).terms["fused_classification"](
+            model(items), batch
+        )
+    gradients = tape.gradient(loss, model.trainable_variables)
+    reached = {
+        variable.path.split("/")[0].rsplit("_hidden")[0]
+        for variable, gradient in zip(model.trainable_variables, gradients, strict=True)
+        if gradient is not None and np.abs(gradient).max() > 0
+    }
+    assert {"image_tower", "text_field_0", "text_field_1"} <= reached
+    assert "text_tower" not in reached
+
+
+@pytest.mark.parametrize("fusion", ["mnl", "softmax"])
+def test_an_empty_column_adds_nothing(rng, fusion):
+    """With the other column's weights at zero, what is left of the second item is its picture."""
+    model = ModalityWeights(fusion=fusion, **SMALL).build_model(spec_of_fields())
+    for weight in model.weights:
+        if weight.path.endswith("bias"):
+            weight.assign(tf.ones_like(weight))
+    items = features_of_fields(rng)
+    whole = model(items)[keys.FUSED_LOGITS][1]
+    for weight in model.get_layer("text_field_0").weights:
+        weight.assign(weight * 3 + 1)
+    np.testing.assert_array_equal(model(items)[keys.FUSED_LOGITS][1], whole)
+    assert np.abs(model(items)[keys.FUSED_LOGITS][0] - whole).max() > 1e-4
+
+
+def test_the_texts_embedding_is_of_all_columns(rng):
+    model, items = ModalityWeights(**SMALL).build_model(spec_of_fields()), features_of_fields(rng)
+    base = model(items)[keys.TEXT_EMBEDDING]
+    for columns in (slice(0, 4), slice(4, 8)):
+        other = {**items, keys.TEXT_FEATURES: items[keys.TEXT_FEATURES].copy()}
+        other[keys.TEXT_FEATURES][:, columns] += 1
+        assert np.abs(model(other)[keys.TEXT_EMBEDDING] - base).max(axis=1).min() > 1e-4

@@ -13,13 +13,13 @@ from huse_tf.methods.modality_weights import ModalityWeights
 from huse_tf.serving.export import export_model
 
 
-def build(fusion):
+def build(fusion, fields=1):
     keras.utils.set_random_seed(3)
     method = ModalityWeights(
         fusion=fusion, embedding_dim=6, image_layers=(8,), text_layers=(8,), classifier_norm=1.0
     )
     count = len(PATHS)
-    texts = FeatureSpec((len(WORDS) + 1,))
+    texts = FeatureSpec((fields * (len(WORDS) + 1),), fields=fields)
     spec = DataSpec(FeatureSpec((3,)), texts, count, np.zeros((count, count), np.float32))
     return method.build_model(spec)
 
@@ -48,4 +48,35 @@ def test_classify_gives_the_fused_logits_of_complete_rows(fusion, pictures, tmp_
     assert decoded(answer["classes"]) == expected["classes"]
     head = keras.models.load_model(folder / "fusion.keras")
     found = head({key: outputs[key] for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)})
+    np.testing.assert_allclose(found, softmax(outputs[keys.FUSED_LOGITS].numpy()), atol=1e-5)
+
+
+class TwoColumns(BagOfWords):
+    """Texts "... | ..." -> [batch, 10]: the words of either column."""
+
+    def __call__(self, inputs):
+        columns = tf.strings.split(inputs, "|").to_tensor("", shape=[None, 2])
+        return tf.concat([super(TwoColumns, self).__call__(columns[:, i]) for i in (0, 1)], axis=1)
+
+
+@pytest.mark.parametrize("fusion", ["mnl", "softmax", "gate"])
+def test_text_columns_are_fused_from_their_features(fusion, pictures, tmp_path):
+    model, encoders = build(fusion, fields=2), (AverageColour(), TwoColumns())
+    texts = ["red shirt|blue", "shoe|", "|blue shoe"]
+    folder = tmp_path / "fused" / "1"
+    export_model(model, *encoders, Taxonomy(PATHS), None, folder, card={})
+    answer = tf.saved_model.load(folder).signatures["classify"](
+        image_bytes=tf.constant(pictures[:3]), text=tf.constant(texts)
+    )
+    features = {
+        keys.IMAGE_FEATURES: encoders[0](tf.constant(pictures[:3])),
+        keys.TEXT_FEATURES: encoders[1](tf.constant(texts)),
+    }
+    outputs = model(features)
+    expected = best(softmax(outputs[keys.FUSED_LOGITS].numpy()))
+    np.testing.assert_allclose(answer["scores"], expected["scores"], atol=1e-5)
+    assert decoded(answer["classes"]) == expected["classes"]
+    head = keras.models.load_model(folder / "fusion.keras")
+    inputs = features | outputs
+    found = head({key: inputs[key] for key in (keys.IMAGE_EMBEDDING, keys.TEXT_FEATURES)})
     np.testing.assert_allclose(found, softmax(outputs[keys.FUSED_LOGITS].numpy()), atol=1e-5)

@@ -1,0 +1,90 @@
+"""Text columns encoded one by one, for models to which each of them is a modality."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from huse_tf.errors import UserError
+from huse_tf.features.encoder import Encoder
+from huse_tf.features.encoders import make_text_encoder
+from huse_tf.methods.base import SEPARATOR, FeatureSpec
+
+
+class Fields(Encoder):
+    """Texts of several columns -> [batch, columns * dim] float32, a block a column.
+
+    `fields:COLUMNS:ENCODER`, such as fields:2:minilm, reads texts that were joined with
+    --text_separator=[SEP]. The block of an empty column is zero. One [SEP] too many belongs to the last
+    column.
+    """
+
+    takes_argument = True
+
+    def __init__(self, spec: str) -> None:
+        super().__init__(spec)
+        count, _, inner = self.argument.partition(":")
+        if not (count.isdecimal() and int(count) > 1 and inner):
+            raise UserError(
+                "The text encoder fields takes the number of text columns, two or more, and the encoder "
+                f"of each, such as fields:2:minilm. Received: {spec!r}."
+            )
+        self._count, self._each = int(count), make_text_encoder(inner)
+        if not self._each.gives_floats:
+            raise UserError(
+                f"{inner!r} gives word ids, and columns are told apart by float features only. Expected "
+                f"another encoder, such as fields:{count}:minilm. Received: {spec!r}."
+            )
+
+    @property
+    def feature_spec(self) -> FeatureSpec:
+        (dim,) = self._each.feature_spec.shape
+        return FeatureSpec((self._count * dim,), fields=self._count)
+
+    def _identity(self) -> tuple[str, ...]:
+        return (str(self._count), self._each.fingerprint)
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        columns = self._columns(inputs)
+        features = self._each(columns)
+        features = tf.where(tf.strings.length(columns)[:, tf.newaxis] > 0, features, 0.0)
+        return tf.reshape(features, (-1, *self.feature_spec.shape))
+
+    def _columns(self, texts: tf.Tensor) -> tf.Tensor:
+        """[batch] -> [batch * columns] string, all columns of a text in a row."""
+        parts = tf.strings.split(texts, SEPARATOR, maxsplit=self._count - 1)
+        padded = parts.to_tensor("", shape=(None, self._count))
+        return tf.strings.strip(tf.reshape(padded, (-1,)))
+
+    def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int] | None:
+        """Of each text's longest column."""
+        columns = self._columns(tf.constant(list(texts), tf.string)).numpy()
+        counted = self._each.token_counts([column.decode() for column in columns])
+        if counted is None:
+            return None
+        counts, limit = counted
+        return counts.reshape(-1, self._count).max(axis=1), limit
+
+    def fit(self, texts: Iterable[str]) -> None:
+        self._each.fit(_Columns(texts, self._count))
+
+    def state(self) -> dict[str, Any]:
+        return self._each.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._each.restore(state)
+
+
+class _Columns:
+    """The columns of all texts that are not empty, anew for each who reads them."""
+
+    def __init__(self, texts: Iterable[str], count: int) -> None:
+        self._texts, self._count = texts, count
+
+    def __iter__(self) -> Iterator[str]:
+        for text in self._texts:
+            columns = (column.strip() for column in text.split(SEPARATOR, self._count - 1))
+            yield from filter(None, columns)

@@ -1,0 +1,82 @@
+"""Text columns as modalities of a fusion head, from the flags to the served model."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from small_runs import change, settings
+
+from huse_tf import keys, workflow
+from huse_tf.errors import UserError
+from huse_tf.features.run_encoders import RunEncoders
+from huse_tf.methods.modality_weights import ModalityWeights
+from huse_tf.run_folder import trained_model
+from huse_tf.training.loop import read_history
+
+SHOWN = ("image", "name", "description")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Where it lies, its result and its settings. Most of the items lack a description."""
+    folder = tmp_path_factory.mktemp("modalities")
+    config = change(
+        settings(folder), text_encoder="fields:2:tfidf", text_separator="[SEP]", field_dropout=0.2
+    )
+    sizes = {"embedding_dim": 8, "image_layers": (16,), "text_layers": (16,)}
+    config = dataclasses.replace(config, method=ModalityWeights(**sizes))
+    return folder, workflow.train_run(config), config
+
+
+def test_each_column_has_a_contribution_by_name(run):
+    folder, result, _ = run
+    for figures in (result.metrics, *read_history(folder / "run" / "history.jsonl")):
+        shares = [figures[f"contribution/{name}"] for name in SHOWN]
+        assert sum(shares) == pytest.approx(1, abs=1e-5) and min(shares) > 0
+    assert "contribution/text" not in result.metrics
+    page = result.report.read_text(encoding="utf-8")
+    assert 'aria-label="contribution: image 0.' in page and "description 0." in page
+
+
+def test_it_is_measured_again_to_the_same_figures(run):
+    folder, result, config = run
+    assert workflow.evaluate_run(folder / "run", config).metrics == result.metrics
+
+
+def test_it_is_served_from_joined_texts(run):
+    """By the features of pictures, for those of this run have no encoder."""
+    folder, result, config = run
+    images = np.load(folder / "shop" / "features.npz")["features"][:3]
+    texts = ["chair word0 [SEP] four legs", "lamp word2", "[SEP] four legs"]
+    served = tf.saved_model.load(str(result.export)).signatures["classify"]
+    found = served(image_features=tf.constant(images), text=tf.constant(texts))["scores"]
+    encoder = RunEncoders.of_run(config.features, folder / "run").text
+    features = {
+        keys.IMAGE_FEATURES: tf.constant(images),
+        keys.TEXT_FEATURES: encoder(tf.constant(texts)),
+    }
+    outputs = trained_model(folder / "run")(features)
+    expected = np.sort(tf.nn.softmax(outputs[keys.FUSED_LOGITS]), axis=1)[:, ::-1]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"text_separator": ""},
+            r"Expected --text_separator=\[SEP\].*Received: --text_separator=\.",
+        ),
+        ({"text_encoder": "fields:3:tfidf"}, r"Received: --text_encoder=fields:3:tfidf --text_col"),
+        ({"text_columns": ("name",)}, "counts the text columns"),
+    ],
+)
+def test_settings_must_suit_each_other(run, changes, message):
+    folder, _, config = run
+    wrong = change(config, run_dir=str(folder / "other"), **changes)
+    with pytest.raises(UserError, match=message):
+        workflow.train_model(wrong)
+    assert not (folder / "other").exists()
+    with pytest.raises(UserError, match=message):
+        workflow.evaluate_run(folder / "run", wrong)
