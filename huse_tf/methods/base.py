@@ -106,8 +106,11 @@ class Method(Settings, abc.ABC):
     # Whether its model has the outputs of `models.two_tower`: embeddings and class logits of each
     # modality. If not, what evaluation and export may ask follows from the outputs it does have.
     embeds: ClassVar[bool] = True
-    # Whether its class logits speak of classes that had no training item (zero-shot figures).
-    names_unseen_classes: ClassVar[bool] = False
+
+    @property
+    def names_unseen_classes(self) -> bool:
+        """Whether its class logits speak of classes that had no training item (zero-shot figures)."""
+        return False
 
     @property
     def needs_class_embeddings(self) -> bool:

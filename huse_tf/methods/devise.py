@@ -36,7 +36,6 @@ class Devise(PictureFront):
 
     name: ClassVar[str] = "devise"
     preset: ClassVar[Mapping[str, Any]] = {"learning_rate": 1e-3}
-    names_unseen_classes: ClassVar[bool] = True
 
     loss: Literal["hinge", "l2"] = setting(
         "hinge",
@@ -48,6 +47,10 @@ class Devise(PictureFront):
         "False labels of the hinge rank loss: the first in random order that violates the margin, "
         "or the sum over all.",
     )
+
+    @property
+    def names_unseen_classes(self) -> bool:
+        return True
 
     @property
     def needs_class_embeddings(self) -> bool:

@@ -54,6 +54,10 @@ class HusePlus(Huse):
     )
 
     @property
+    def names_unseen_classes(self) -> bool:
+        return self.classifier_vectors == "names"
+
+    @property
     def needs_class_embeddings(self) -> bool:
         return self.classifier_vectors == "names"
 

@@ -123,3 +123,8 @@ def test_anchored_texts_are_moved_by_their_classes_alone(batch):
         assert np.abs(text).max() > 0
         expected = text if name == "semantic_graph" else tf.zeros_like(text)
         np.testing.assert_array_equal(anchored_text, expected)
+
+
+def test_only_names_speak_of_classes_that_were_never_seen():
+    assert HusePlus(classifier_vectors="names").names_unseen_classes
+    assert not HusePlus().names_unseen_classes
