@@ -119,6 +119,13 @@ CLAIMS = (
     Claim("DSCMR, table 6", "full > without J2", _DSCMR, f"{_DSCMR}:j2_weight=0", _crossing(MAP)),
     Claim("DSCMR, table 6", "full > without J3", _DSCMR, f"{_DSCMR}:j3_weight=0", _crossing(MAP)),
     Claim("DSCMR, table 1", "DSCMR > CCA", _DSCMR, "cca", _crossing(MAP)),
+    Claim(
+        "FashionBERT, figure 3",
+        "adaptive > equal weights of tasks",
+        "fashion_bert",
+        "fashion_bert:task_weights=uniform",
+        _crossing("pairs/{}/rank_at_1"),
+    ),
 )
 
 
