@@ -20,6 +20,7 @@ from absl import flags
 from marks import write_between_marks
 
 from huse_tf import command_line
+from huse_tf.errors import UserError
 from huse_tf.quiet import import_tensorflow
 
 flags.DEFINE_string("comparison", None, "Folder of `compare --output`.", required=True)
@@ -121,7 +122,7 @@ CLAIMS = (
     Claim("DSCMR, table 1", "DSCMR > CCA", _DSCMR, "cca", _crossing(MAP)),
     Claim(
         "FashionBERT, figure 3",
-        "adaptive > equal weights of tasks",
+        "adaptive weights of tasks, as in the released code > equal ones",
         "fashion_bert",
         "fashion_bert:task_weights=uniform",
         _crossing("pairs/{}/rank_at_1"),
@@ -135,6 +136,11 @@ def main(values: flags.FlagValues) -> None:
 
     names = {name: None for claim in CLAIMS for name in (claim.ahead, claim.behind)}
     outcomes = finished(pathlib.Path(values.comparison), names)
+    if not outcomes:
+        raise UserError(
+            "Expected --comparison=FOLDER with finished runs of methods that a claim is about. Received: "
+            f"{values.comparison!r}."
+        )
     lines = [
         "| source | claim | methods | figure | of either; difference (95 %) | seeds | |",
         "|---|---|---|---|---|---|---|",

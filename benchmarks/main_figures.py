@@ -40,7 +40,10 @@ def main(values: flags.FlagValues) -> None:
         raise UserError(f"Expected a comparison with embeddings. Received one without: {missing}.")
     lines = ["| method | " + " | ".join(COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
     for method in dict.fromkeys(cells.index.get_level_values("method")):
-        figures = [_shown(cells.loc[(method, metric)]) for metric in COLUMNS.values()]
+        figures = [
+            _shown(cells.loc[(method, metric)]) if (method, metric) in cells.index else "–"
+            for metric in COLUMNS.values()
+        ]
         lines.append(f"| {method} | " + " | ".join(figures) + " |")
     command = shlex.join(["python", *sys.argv])
     table = "\n".join(lines)

@@ -1,18 +1,21 @@
-"""Contributions of three modalities of a catalogue, beside what dropping each of them costs.
+"""Contributions of a picture and of each text column, beside what dropping each of them costs.
 
-python benchmarks/modality_weights.py --flagfile=experiments/home_goods_modality_weights.flags
+python benchmarks/modality_weights.py --flagfile=experiments/home_goods_three_modalities.flags \\
+  --output=experiments/comparisons/modality_weights.md
 
-The modalities are the picture and each text column by itself (title and description). A modality that
-contributes more should cost more accuracy when the model is trained without it.
+A modality that contributes more should cost more accuracy when the model is trained without it.
 """
 
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterable
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from absl import flags
+from marks import write_between_marks
 
 from huse_tf import command_line, config_flags, keys
 from huse_tf.errors import UserError
@@ -23,6 +26,9 @@ flags.DEFINE_list(
 )
 flags.DEFINE_float("fused_penalty", 1e-4, "Lambda of mnl, in units of normalised features.")
 flags.DEFINE_integer("fused_epochs", 30, "Passes over the training items.", lower_bound=1)
+flags.DEFINE_string(
+    "output", "", "Markdown file for the table, between <!-- contributions --> and its end mark."
+)
 
 HEADS = {"softmax": ("softmax", 1.0), "mnl, p = 1": ("mnl", 1.0), "mnl, p = 2": ("mnl", 2.0)}
 HEADS["gate"] = ("gate", 1.0)
@@ -30,52 +36,54 @@ HEADS["gate"] = ("gate", 1.0)
 
 def main(values: flags.FlagValues) -> None:
     config = config_flags.from_flags(values=values)
+    if not config.features.encodes_fields:
+        raise UserError(
+            "Each text column is a modality here. Expected --text_encoder=fields:2:minilm, or the like. "
+            f"Received: {config.features.text_encoder!r}."
+        )
     import_tensorflow()
     from huse_tf import dataset as datasets
-    from huse_tf.features.encoder import Encoder
-    from huse_tf.features.extract import extract
-    from huse_tf.features.run_encoders import RunEncoders
     from huse_tf.run_folder import run_folder
 
-    folder = run_folder(config)
-    dataset = datasets.prepare(config, folder)
-    encoder = RunEncoders.of_run(config.features, folder).text
-    if not isinstance(encoder, Encoder):
-        raise UserError(f"The text columns are encoded one by one. Received: {encoder.spec}.")
-    features = {keys.IMAGE: np.asarray(dataset.features[keys.IMAGE_FEATURES])}
-    columns = zip(*dataset.items["text_fields"], strict=True)
-    for name, texts in zip(config.data.text_columns, columns, strict=True):
-        cache_dir = pathlib.Path(config.features.cache_dir)
-        features[name] = extract(encoder, texts, cache_dir=cache_dir, label=name).features
-    split, labels = dataset.items["split"].to_numpy(), dataset.items["label"].to_numpy()
-    sides = [
-        ({name: each[split == side] for name, each in features.items()}, labels[split == side])
-        for side in (keys.TRAIN, keys.TEST)
-    ]
+    dataset = datasets.prepare(config, run_folder(config))
+    names = config.fused_modalities
+    sides = []
+    for side in (keys.TRAIN, keys.TEST):
+        features = dataset.features_of(side)
+        blocks = np.split(np.asarray(features[keys.TEXT_FEATURES]), len(names) - 1, axis=1)
+        pictures = np.asarray(features[keys.IMAGE_FEATURES])
+        sides.append((dict(zip(names, (pictures, *blocks), strict=True)), features[keys.LABEL]))
     seeds = [int(seed) for seed in values.seeds]
-    report(sides, len(dataset.taxonomy.classes), seeds, values.fused_penalty, values.fused_epochs)
+    table = []
+    for line in rows(sides, len(dataset.taxonomy.classes), seeds, values):
+        print(line, flush=True)
+        table.append(line)
+    if values.output:
+        command = shlex.join(["python", *sys.argv])
+        text = "\n".join([f"Written by `{command}`:", "", *table, ""])
+        write_between_marks(pathlib.Path(values.output), "contributions", text)
 
 
-def report(sides: list, num_classes: int, seeds: list[int], penalty: float, epochs: int) -> None:
-    """Prints a row a head: contributions, accuracy of all, and accuracy without each modality."""
+def rows(
+    sides: list, num_classes: int, seeds: Sequence[int], values: flags.FlagValues
+) -> Iterable[str]:
+    """A row a head: contributions, accuracy of all, and accuracy without each modality."""
+    settings = values.fused_penalty, values.fused_epochs
     names = [*sides[0][0]]
-    without = [f"without {name}" for name in names]
-    print("| | " + " | ".join([*names, "accuracy", *without]) + " |")
-    print("|---" * (2 * len(names) + 2) + "|")
+    yield f"| | {' | '.join([*names, 'accuracy', *(f'without {name}' for name in names)])} |"
+    yield "|---" * (2 * len(names) + 2) + "|"
     for head in HEADS:
-        rows = []
+        found = []
         for seed in seeds:
-            shares, right = trial(sides, num_classes, head, names, seed, penalty, epochs)
+            shares, right = trial(sides, num_classes, head, names, seed, *settings)
             dropped = [
-                trial(sides, num_classes, head, set(names) - {name}, seed, penalty, epochs)[1]
+                trial(sides, num_classes, head, set(names) - {name}, seed, *settings)[1]
                 for name in names
             ]
-            rows.append([*shares, right, *dropped])
-        cells = (
-            f"{mean:.3f} ± {std:.3f}"
-            for mean, std in zip(np.mean(rows, 0), np.std(rows, 0), strict=True)
-        )
-        print(f"| {head} | " + " | ".join(cells) + " |", flush=True)
+            found.append([*shares, right, *dropped])
+        spreads = np.std(found, axis=0, ddof=min(1, len(seeds) - 1))
+        cells = zip(np.mean(found, axis=0), spreads, strict=True)
+        yield f"| {head} | {' | '.join(f'{mean:.3f} ± {std:.3f}' for mean, std in cells)} |"
 
 
 def trial(
@@ -87,10 +95,10 @@ def trial(
     penalty: float,
     epochs: int,
 ) -> tuple[np.ndarray, float]:
-    """([M] contributions, accuracy on the test items) of a model trained on these modalities."""
+    """([M] contributions, accuracy) on the test items of a model trained on these modalities."""
     import keras
 
-    from huse_tf.modalities import accuracy, train_fused
+    from huse_tf.modalities import accuracy, contributions, train_fused
 
     keras.utils.set_random_seed(seed)
     (features, labels), test = sides
@@ -101,7 +109,7 @@ def trial(
             x = keras.layers.Dropout(0.3)(inputs)
             networks[name] = keras.Model(inputs, keras.layers.Dense(128, activation="relu")(x))
     fusion, p = HEADS[head]
-    model, contributions = train_fused(
+    model, _ = train_fused(
         networks,
         {name: features[name] for name in networks},
         labels,
@@ -113,7 +121,7 @@ def trial(
         epochs=epochs,
         seed=seed,
     )
-    return contributions[-1], accuracy(model, *test)
+    return contributions(model, test[0]), accuracy(model, *test)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,8 @@ def main(arguments: Sequence[str]) -> None:
             results = [trial(modalities, head, seed) for seed in seeds]
             found = np.stack([contributions for contributions, _ in results])
             ordered = sum((np.argsort(row) == wanted).all() for row in found)
-            cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(found.mean(0), found.std(0), strict=True)]
+            spreads = found.std(0, ddof=min(1, len(seeds) - 1))
+            cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(found.mean(0), spreads, strict=True)]
             right = np.mean([share for _, share in results])
             print(
                 f"| {head} | {' | '.join(cells)} | {right:.3f} | {ordered} of {len(seeds)} |",

@@ -18,6 +18,20 @@ def check_training(config: Config) -> None:
         raise weights_need_one_class()
 
 
+def check_same_texts(config: Config, run: Config) -> None:
+    """Raises UserError where texts would not come as a trained run knows them.
+
+    Its fingerprint tells items by their columns, however these are joined.
+    """
+    ours, theirs = config.data.text_separator, run.data.text_separator
+    if ours != theirs:
+        raise UserError(
+            "--text_separator must be that which the run was trained with, for its text encoder learned "
+            f"from texts so joined. Expected --text_separator={theirs}. Received: --text_separator={ours}."
+        )
+    check_texts(config)
+
+
 def check_texts(config: Config) -> None:
     """Raises UserError where text columns would not be told apart by those who are to do so."""
     separated = config.data.text_separator == SEPARATOR

@@ -32,8 +32,11 @@ flags.DEFINE_string("output", None, "Folder of the tables and of all runs.", req
 
 
 def main(values: flags.FlagValues) -> None:
-    if not all(seed.isdigit() for seed in values.seeds) or not values.seeds:
-        raise UserError(f"--seeds are whole numbers from 0. Received: {','.join(values.seeds)!r}.")
+    numbers = {int(seed) for seed in values.seeds if seed.isascii() and seed.isdecimal()}
+    if not numbers or len(numbers) < len(values.seeds):
+        raise UserError(
+            f"--seeds are whole numbers from 0, each once. Received: {','.join(values.seeds)!r}."
+        )
     methods = config_flags.variants_from_flags(values.methods, values)
     import_tensorflow()  # only now: neither --help nor a wrong flag waits for it
     from huse_tf import comparison

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from huse_tf import dataset as datasets
 from huse_tf import files, keys, workflow
+from huse_tf.agreement import check_training, with_monitor
 from huse_tf.config import Config
 from huse_tf.dataset import Dataset
 from huse_tf.evaluation.comparison_page import write_comparison_page
@@ -40,6 +41,7 @@ from huse_tf.run_folder import METRICS, run_folder, versions
 # In the run's folder, by the side that was measured.
 FIGURES = "{side}_figures.json"
 QUERIES = "{side}_queries.npz"
+MEASURED = "{side}_measured.json"  # what the figures depend on beside the run: see `_measure_key`
 # Settings of the data that decide on the sides of the split, and on nothing before it.
 _SPLIT_SETTINGS = (
     "validation_fraction",
@@ -75,6 +77,8 @@ def compare(
     Returns:
         The outcomes, seed by seed.
     """
+    for config in methods.values():  # before hours of training, not after
+        check_training(with_monitor(config))
     readings = _Readings()
     jobs = [(name, seed) for seed in seeds for name in methods]
     outcomes: list[Outcome] = []
@@ -150,17 +154,31 @@ def _run(
     """(whether it had to be trained or measured, its figures, those of its queries)."""
     folder = run_folder(config)
     kept = folder / FIGURES.format(side=side), folder / QUERIES.format(side=side)
-    if kept[0].exists():
+    key, key_file = _measure_key(config), folder / MEASURED.format(side=side)
+    if kept[0].exists() and key_file.exists() and files.read_json(key_file) == key:
         return False, files.read_json(kept[0]), _read_queries(kept[1])
     keras.backend.clear_session()
     folder, dataset, model = workflow.train_model(config, reading=readings(config))
     figures, queries = _measured(model, dataset, config, folder, side)
     with files.replacing(kept[1]) as path, path.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **_flat(queries))
-    files.write_json(kept[0], figures)  # last, for it says that all is there
+    files.write_json(kept[0], figures)
+    files.write_json(key_file, key)  # last, for it says that all is there
     del model, dataset
     gc.collect()
     return True, figures, queries
+
+
+def _measure_key(config: Config) -> dict[str, Any]:
+    """What must be the same for kept figures to be used again; a run's settings are held on to anyway.
+
+    Of a catalogue that is one local file its contents. One of another kind is taken to stay as it is.
+    """
+    catalogue = pathlib.Path(config.data.catalogue)
+    return {
+        "evaluation": json.loads(json.dumps(dataclasses.asdict(config.evaluation))),
+        "catalogue": files.sha256_file(catalogue) if catalogue.is_file() else "",
+    }
 
 
 def _measured(

@@ -1,7 +1,7 @@
 """From a catalogue to what a model is trained and measured on: items, splits, features, classes.
 
-The first call for a run fixes the label vocabulary and what text encoders learned, and keeps both
-in the run's folder; later calls take them from there, so class ids and word ids never move.
+A run's folder keeps its label vocabulary and what its text encoder learned, for other catalogues and for
+the export. For the run's own catalogue both are made anew, and a fingerprint tells that it is the same.
 """
 
 from __future__ import annotations
@@ -301,6 +301,7 @@ def _dataset(
 ) -> Dataset:
     ids = table["item_id"]
     with_image = _available(encoders, encoders.image, table["image_path"], ids)
+    _check_fields(catalogue, config)
     with_text = _available(encoders, encoders.text, table["text"], ids)
     text, failed = encoders.encode(encoders.text, table["text"], ids, with_text, "Texts")
     if failed:
@@ -338,6 +339,17 @@ def _dataset(
     return Dataset(
         table, features, taxonomy, spec, catalogue.rows, catalogue.rejections, train_only
     )
+
+
+def _check_fields(catalogue: Catalogue, config: Config) -> None:
+    """Columns that are encoded one by one are told apart by their place, so none may be missing."""
+    wanted, there = config.data.text_columns, catalogue.columns.text
+    if config.features.encodes_fields and len(there) != len(wanted):
+        raise UserError(
+            f"--text_encoder={config.features.text_encoder} needs every text column. Expected "
+            f"{', '.join(wanted)}, with empty cells where nothing is known. Received a catalogue with: "
+            f"{', '.join(there) or 'none of them'}."
+        )
 
 
 def _available(

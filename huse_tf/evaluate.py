@@ -1,7 +1,7 @@
 """Measures a trained run on its held-out products, or on another catalogue, and writes the report.
 
 python -m huse_tf.evaluate --run_dir=runs/home_goods
-python -m huse_tf.evaluate --run_dir=runs/home_goods --catalogue=new_products.csv
+python -m huse_tf.evaluate --run_dir=runs/home_goods --catalogue=new_products.csv --output=measured/new_products
 """
 
 from __future__ import annotations

@@ -26,10 +26,11 @@ _UNBOUND = ("evaluation", "export")
 def run_folder(config: Config) -> pathlib.Path:
     """The run's folder, which need not exist; refused if it holds a run with other settings.
 
-    A run holds on to its settings from its first checkpoint on: before, nothing would be lost.
+    A run holds on to its settings from its first checkpoint on, and without checkpoints once it is
+    trained: before, nothing would be lost.
     """
     folder = pathlib.Path(config.training.run_dir or pathlib.Path("runs") / config.data.name)
-    if tf.train.latest_checkpoint(str(folder / "checkpoints")):
+    if tf.train.latest_checkpoint(str(folder / "checkpoints")) or (folder / METRICS).exists():
         before, now = _binding(configs.load(folder)), _binding(config)
         changed = [name for name in before | now if before.get(name) != now.get(name)]
         if changed:

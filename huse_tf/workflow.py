@@ -15,7 +15,7 @@ from absl import logging
 from huse_tf import config as configs
 from huse_tf import dataset as datasets
 from huse_tf import files, keys
-from huse_tf.agreement import check_texts, check_training, with_monitor
+from huse_tf.agreement import check_same_texts, check_training, with_monitor
 from huse_tf.config import Config, ExportConfig
 from huse_tf.data.chosen import Chosen
 from huse_tf.data.pipeline import Change
@@ -234,8 +234,8 @@ def evaluate_run(
         raise UserError(
             "The figures of another catalogue would replace the run's own. Expected --output=FOLDER."
         )
-    check_texts(config)
     model = trained_model(folder)
+    check_same_texts(config, configs.load(folder))
     if other_catalogue:
         dataset = datasets.prepare_other(config, folder, output)
     else:

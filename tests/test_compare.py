@@ -3,6 +3,8 @@
 import csv
 import dataclasses
 import json
+import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from small_runs import change, rows, settings
 from huse_tf import comparison, keys, workflow
 from huse_tf import dataset as datasets
 from huse_tf.data.disk import DiskTable
+from huse_tf.errors import UserError
 from huse_tf.evaluation.comparison_table import Outcome
 from huse_tf.methods import METHODS
 
@@ -132,3 +135,39 @@ def test_seeds_draw_other_splits_and_unseen_classes_are_measured(tmp_path, metho
         assert outcome.figures["unseen/zero_shot/all/candidates"] == 3
         assert 0 <= outcome.figures["unseen/zero_shot/all/image/hit_at_1"] <= 1
         assert "zero_shot/all/candidates" not in outcome.figures
+
+
+def silent(line):
+    """Takes a line of progress."""
+
+
+def test_kept_figures_are_of_these_settings_and_this_catalogue(tmp_path, methods):
+    """Other cut-offs are measured on the trained model; another catalogue is another comparison."""
+    method, folder = {"huse": methods["huse"]}, tmp_path / "compared"
+    comparison.compare(method, [0], folder, say=silent)
+    model = folder / "runs/huse-seed-0/model.keras"
+    trained = model.read_bytes()
+    other = {"huse": change(methods["huse"], recall_at=(1, 3))}
+    (found,) = comparison.compare(other, [0], folder, say=silent)
+    assert model.read_bytes() == trained
+    assert "image_to_text/class/recall_at_3" in found.figures
+    catalogue = pathlib.Path(methods["huse"].data.catalogue)
+    catalogue.write_text(catalogue.read_text(encoding="utf-8").replace("word0", "word99"))
+    with pytest.raises(UserError, match="The catalogue has changed"):
+        comparison.compare(other, [0], folder, say=silent)
+
+
+def test_a_trained_run_holds_on_to_its_settings_without_checkpoints(tmp_path, methods):
+    method, folder = {"huse": methods["huse"]}, tmp_path / "compared"
+    comparison.compare(method, [0], folder, say=silent)
+    shutil.rmtree(folder / "runs/huse-seed-0/checkpoints")
+    other = {"huse": change(methods["huse"], learning_rate=0.5)}
+    with pytest.raises(UserError, match="holds a run with other settings: --learning_rate"):
+        comparison.compare(other, [0], folder, say=silent)
+
+
+def test_settings_are_looked_at_before_the_first_run(tmp_path, methods):
+    wrong = change(methods["huse"], text_encoder="fields:2:tfidf")
+    with pytest.raises(UserError, match="--text_separator"):
+        comparison.compare({**methods, "wrong": wrong}, [0], tmp_path / "compared", say=silent)
+    assert not (tmp_path / "compared").exists()

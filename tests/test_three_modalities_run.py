@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from small_runs import change, settings
+from small_runs import change, rows, settings, write_catalogue
 
 from huse_tf import keys, workflow
 from huse_tf.errors import UserError
@@ -49,7 +49,8 @@ def test_it_is_served_from_joined_texts(run):
     folder, result, config = run
     images = np.load(folder / "shop" / "features.npz")["features"][:3]
     texts = ["chair word0 [SEP] four legs", "lamp word2", "[SEP] four legs"]
-    served = tf.saved_model.load(str(result.export)).signatures["classify"]
+    signatures = tf.saved_model.load(str(result.export)).signatures
+    served = signatures["classify"]
     found = served(image_features=tf.constant(images), text=tf.constant(texts))["scores"]
     encoder = RunEncoders.of_run(config.features, folder / "run").text
     features = {
@@ -59,6 +60,11 @@ def test_it_is_served_from_joined_texts(run):
     outputs = trained_model(folder / "run")(features)
     expected = np.sort(tf.nn.softmax(outputs[keys.FUSED_LOGITS]), axis=1)[:, ::-1]
     np.testing.assert_allclose(found, expected, atol=1e-5)
+    nothing = served(image_features=tf.constant(images), text=tf.constant(["", " ", " [SEP] "]))
+    expected = np.sort(tf.nn.softmax(outputs[keys.IMAGE_LOGITS]), axis=1)[:, ::-1]
+    np.testing.assert_allclose(nothing["scores"], expected, atol=1e-5)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Every row needs its text"):
+        signatures["embed_text"](text=tf.constant([" [SEP] "]))
 
 
 @pytest.mark.parametrize(
@@ -78,5 +84,26 @@ def test_settings_must_suit_each_other(run, changes, message):
     with pytest.raises(UserError, match=message):
         workflow.train_model(wrong)
     assert not (folder / "other").exists()
-    with pytest.raises(UserError, match=message):
+
+
+def test_a_run_is_measured_with_texts_as_it_knows_them(run):
+    """Else its text encoder would be fitted to other texts, and the figures and exports be wrong."""
+    folder, _, config = run
+    before = (folder / "run" / "text_encoder.json").read_bytes()
+    wrong = change(config, text_separator="")
+    with pytest.raises(UserError, match=r"Expected --text_separator=\[SEP\]\. Received"):
         workflow.evaluate_run(folder / "run", wrong)
+    assert (folder / "run" / "text_encoder.json").read_bytes() == before
+
+
+def test_no_column_may_be_missing(run, tmp_path):
+    """Else another would take its place, and be read by its tower."""
+    folder, _, config = run
+    table = [{k: v for k, v in row.items() if k != "description"} for row in rows()]
+    data = write_catalogue(tmp_path / "shop", table)
+    other = change(config, catalogue=data.catalogue, run_dir=str(tmp_path / "run"))
+    match = "Expected name, description, with empty cells.*Received a catalogue with: name"
+    with pytest.raises(UserError, match=match):
+        workflow.train_model(other)
+    with pytest.raises(UserError, match=match):
+        workflow.evaluate_run(folder / "run", other, other_catalogue=True, output=tmp_path / "out")

@@ -139,6 +139,16 @@ class Table:
     columns: Sequence[Column]
     rows: Mapping[str, Sequence[Cell | None]]
 
+    @property
+    def caption(self) -> str:
+        """The title, and whether what is behind may be so by chance was not looked into."""
+        cells = [cell for row in self.rows.values() for cell in row if cell is not None]
+        rivals = [cell for cell in cells if not cell.best]
+        tested = any(cell.behind is not None for cell in rivals)
+        if tested or not rivals or any(column.is_cost for column in self.columns):
+            return self.title
+        return f"{self.title}, differences not tested"
+
 
 def tables(outcomes: Sequence[Outcome]) -> list[Table]:
     """All tables that have a figure."""
@@ -208,7 +218,7 @@ def as_markdown(found: Sequence[Table]) -> str:
     parts = []
     for table in found:
         titles = [column.title for column in table.columns]
-        lines = [f"**{table.title}**", "", "| method | " + " | ".join(titles) + " |"]
+        lines = [f"**{table.caption}**", "", "| method | " + " | ".join(titles) + " |"]
         lines.append("|---|" + "---|" * len(titles))
         for method, cells in table.rows.items():
             shown = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -29,6 +30,7 @@ class Encoder(tf.Module, abc.ABC):
 
     takes_argument: ClassVar[bool] = False
     lazy: ClassVar[bool] = False  # True: features are made for each batch anew, and never cached.
+    separator: ClassVar[str] = ""  # what parts texts, and is no text by itself
     gives_floats: ClassVar[bool] = True  # False: word ids, for an embedding that is trained.
 
     def __init__(self, spec: str) -> None:
@@ -39,6 +41,13 @@ class Encoder(tf.Module, abc.ABC):
             raise UserError(
                 f"Encoder {name!r} takes no argument. Expected {name!r}. Received: {spec!r}."
             )
+
+    @classmethod
+    def present(cls, inputs: tf.Tensor) -> tf.Tensor:
+        """[batch] bool: which strings are more than white space, and separators of parts."""
+        if cls.separator:
+            inputs = tf.strings.regex_replace(inputs, re.escape(cls.separator), " ")
+        return tf.strings.length(tf.strings.strip(inputs)) > 0
 
     @abc.abstractmethod
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:

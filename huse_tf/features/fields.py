@@ -23,6 +23,7 @@ class Fields(Encoder):
     """
 
     takes_argument = True
+    separator = SEPARATOR
 
     def __init__(self, spec: str) -> None:
         super().__init__(spec)

@@ -32,6 +32,7 @@ class Tokens(Encoder):
     """
 
     takes_argument = True
+    separator = SEPARATOR
     gives_floats = False
 
     def __init__(self, spec: str) -> None:

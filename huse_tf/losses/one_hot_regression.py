@@ -48,12 +48,15 @@ class OneHotRegression:
         num_classes: K.
         normalization: see `error_norm`.
         closed_form: whether predictions are those of the batch's `ridge_classifier`, held fixed while
-            the towers make their step, instead of the model's logits.
+            the towers make their step, instead of the model's.
+        scale, offset: the model's logits are its predictions times `scale`, plus `offset`.
     """
 
     num_classes: int
     normalization: Normalization = "code"
     closed_form: bool = False
+    scale: float = 1.0
+    offset: float = 0.0
 
     def __call__(self, outputs: Tensors, batch: Tensors) -> tf.Tensor:
         labels, weights = joint_multi_hot(batch, self.num_classes), joint_weights(batch)
@@ -62,7 +65,7 @@ class OneHotRegression:
             classifier = tf.stop_gradient(ridge_classifier(rows, labels, weights))
             predictions = tf.matmul(rows, classifier)
         else:
-            predictions = joint_logits(outputs)
+            predictions = (joint_logits(outputs) - self.offset) / self.scale
         errors = predictions - labels
         count = tf.shape(batch[keys.WEIGHT])[0]
         image, text = (

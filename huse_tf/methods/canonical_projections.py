@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
+
+from huse_tf import keys
+from huse_tf.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -20,6 +24,21 @@ class CanonicalProjections:
     kernels: tuple[np.ndarray, np.ndarray]
     biases: tuple[np.ndarray, np.ndarray]
     correlations: np.ndarray
+
+
+def complete_items(features: Mapping[str, np.ndarray], setting: str, dims: int) -> np.ndarray:
+    """[n] bool: which training items have image and text.
+
+    Raises:
+        UserError: they are not more than `dims`, the value of `setting`: so few correlate fully.
+    """
+    complete = (features[keys.IMAGE_MASK] > 0) & (features[keys.TEXT_MASK] > 0)
+    if complete.sum() <= dims:
+        raise UserError(
+            "Canonical correlation needs more training items with image and text than dimensions. "
+            f"Expected more than --{setting}={dims}, or a lower --{setting}. Received: {complete.sum()}."
+        )
+    return complete
 
 
 def canonical_projections(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Cca(Method):
     """Linear projections in closed form, from the training items that have both modalities.
 
-    Items' labels have no part in them. What is trained is a linear probe, for class scores.
+    Items' labels have no part in them, but by --class_balance=weights. What is trained is a linear probe, for class scores.
     """
 
     name: ClassVar[str] = "cca"
@@ -64,15 +64,10 @@ class Cca(Method):
         )
 
     def adapt(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
-        from huse_tf.methods.canonical_projections import canonical_projections
+        from huse_tf.methods.canonical_projections import canonical_projections, complete_items
         from huse_tf.models.canonical import set_projections
 
-        complete = (features[keys.IMAGE_MASK] > 0) & (features[keys.TEXT_MASK] > 0)
-        if complete.sum() <= self.components:
-            raise UserError(
-                f"Method cca needs more training items with image and text than --components, "
-                f"{self.components}. Received: {complete.sum()}."
-            )
+        complete = complete_items(features, "components", self.components)
         found = canonical_projections(
             features[keys.IMAGE_FEATURES][complete],
             features[keys.TEXT_FEATURES][complete],

@@ -40,8 +40,10 @@ class Clip(Probed):
         like = towers.output[keys.IMAGE_EMBEDDING]
         start = keras.initializers.Constant(-math.log(self.temperature))
         scale = keras.ops.exp(trainable_row(1, like, "log_scale", start))
-        # The paper's bound, without which training may become unstable.
-        scale = on_every_row(keras.ops.minimum(scale, 100.0), like)
+        # The paper's bound, without which training may become unstable. Its gradient is that of no
+        # bound, or a scale that once got there could not come back.
+        excess = keras.ops.stop_gradient(keras.ops.maximum(scale - 100.0, 0.0))
+        scale = on_every_row(scale - excess, like)
         return keras.Model(
             towers.input, {**towers.output, keys.LOGIT_SCALE: scale}, name=towers.name
         )

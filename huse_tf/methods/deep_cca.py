@@ -23,7 +23,7 @@ class DeepCca(Probed):
     """Towers whose outputs correlate as much as they can, and linear CCA of those outputs.
 
     The paper optimises over all items at once (L-BFGS); here over large batches, after Wang et al.
-    2015 (ICASSP). Labels have no part in the embedding; linear probes give class scores.
+    2015 (ICASSP). Labels have no part in the embedding, but by --class_balance; linear probes give class scores.
     """
 
     name: ClassVar[str] = "deep_cca"
@@ -55,14 +55,19 @@ class DeepCca(Probed):
             targets=spec.targets,
         )
 
+    def adapt(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
+        from huse_tf.methods.canonical_projections import complete_items
+
+        complete_items(features, "embedding_dim", self.embedding_dim)
+
     def refit(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
         """Linear CCA of the towers' outputs, for the loss leaves open how to turn them to each other; then
         the probes."""
-        from huse_tf.methods.canonical_projections import canonical_projections
+        from huse_tf.methods.canonical_projections import canonical_projections, complete_items
         from huse_tf.models.canonical import set_projections
         from huse_tf.models.inference import run_model
 
-        complete = (features[keys.IMAGE_MASK] > 0) & (features[keys.TEXT_MASK] > 0)
+        complete = complete_items(features, "embedding_dim", self.embedding_dim)
         outputs = run_model(model, features)
         found = canonical_projections(
             outputs[keys.IMAGE_REPRESENTATION][complete],

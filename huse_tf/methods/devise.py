@@ -29,6 +29,9 @@ class Devise(PictureFront):
     --monitor=classification/image/accuracy picks its best epoch. Both halves are the DeViSE* that
     the HUSE paper compares with.
 
+    It ranks classes. With --multi_label hit@k and mAP are of that ranking; F1 and subset accuracy ask
+    which classes an item has, which no nearness answers, and say nothing.
+
     --class_encoder says what embeds the names: skip_gram as in the paper, any text encoder, or
     random for the baseline without meaning. Stage 1 of the paper is a frozen --image_encoder; stage
     2 has the --image_backbone trained along from --start_from=STAGE_1, by --optimizer=adagrad.
@@ -88,6 +91,7 @@ class Devise(PictureFront):
             )
         vectors = _label_vectors(spec)
         if self.loss == "l2":
+            self._check_l2()
             return Objective({"l2": LabelRegression(vectors)}, {"l2": 1.0}, spec.targets)
         # Labels that training never meets would only be pushed away from all it does meet.
         met = np.ones(spec.num_classes) if spec.class_shares is None else spec.class_shares > 0
@@ -95,6 +99,14 @@ class Devise(PictureFront):
         term = HingeRank(vectors, met.astype(np.float32), self.margin, first_violation)
         drawn = (keys.NEGATIVE_ORDER,) if first_violation else ()
         return Objective({"hinge": term}, {"hinge": 1.0}, (*spec.targets, *drawn))
+
+    def _check_l2(self) -> None:
+        for name in ("margin", "negatives"):
+            if getattr(self, name) != getattr(type(self), name):
+                raise UserError(
+                    f"--{name} is a setting of --loss=hinge. Received: --loss=l2 "
+                    f"--{name}={getattr(self, name)}. Leave it out, or choose hinge."
+                )
 
     def changes(self, spec: DataSpec) -> Sequence[Change]:
         if self.loss == "l2" or self.negatives == "all":

@@ -90,6 +90,12 @@ class Dscmr(TwoTowers):
         from huse_tf.models.two_tower import IMAGE_TOWER, TEXT_TOWER
         from huse_tf.towers.mlp import hidden_tower
 
+        if self._solved and self.classifier_norm != type(self).classifier_norm:
+            raise UserError(
+                "--classifier_norm is where a trained classifier begins. Received: --classifier_norm="
+                f"{self.classifier_norm} with --classifier={self.classifier} "
+                f"--j1_weight={self.j1_weight:g}, where it is solved for. Leave it out."
+            )
         if self.image_layers[-1:] != self.text_layers[-1:]:
             raise UserError(
                 "The shared layer takes images and texts from layers of one width. Expected the same "
@@ -123,6 +129,7 @@ class Dscmr(TwoTowers):
         from huse_tf.losses.pair_likelihood import PairLikelihood
         from huse_tf.losses.representation_gap import RepresentationGap
         from huse_tf.losses.term import LossTerm
+        from huse_tf.models.common_space import MULTI_LABEL_SCALE
         from huse_tf.training.objective import Objective
 
         if adjust_logits:
@@ -132,7 +139,10 @@ class Dscmr(TwoTowers):
             )
         terms: dict[str, LossTerm] = {
             "j1": OneHotRegression(
-                spec.num_classes, self.normalization, self.classifier == "closed_form"
+                spec.num_classes,
+                self.normalization,
+                self.classifier == "closed_form",
+                **(MULTI_LABEL_SCALE if spec.multi_label else {}),
             ),
             "j2": PairLikelihood(),
             "j3": RepresentationGap(self.normalization),

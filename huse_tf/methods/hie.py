@@ -36,6 +36,10 @@ class Hie(ClassSpace):
         0.1, "lambda, weight of the cross-entropy; .1 in the paper.", minimum=0
     )
 
+    @property
+    def needs_class_embeddings(self) -> bool:
+        return self.class_vectors == "name"
+
     def vectors(self, spec: DataSpec) -> np.ndarray:
         if self.class_vectors == "name":
             return super().vectors(spec)

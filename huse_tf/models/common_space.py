@@ -11,6 +11,8 @@ from huse_tf.methods.base import DataSpec
 from huse_tf.models.two_tower import feature_inputs
 
 SHARED_LAYER = "shared_projection"
+# Regressed are 0 and 1. Where each class is a question of its own, logits say yes above the middle.
+MULTI_LABEL_SCALE = {"scale": 10.0, "offset": -5.0}
 # Not `CLASSIFIER`: it takes representations, and not the embeddings that are exported.
 REPRESENTATION_CLASSIFIER = "representation_classifier"
 
@@ -38,7 +40,8 @@ def common_space(
         A model from {image_features [batch, image_dim], text_features [batch, text_dim]} to
         {image_projection, text_projection [batch, D], the common representation P^T sees,
         image_embedding, text_embedding [batch, D], it with unit norm,
-        image_logits, text_logits [batch, K]}.
+        image_logits, text_logits [batch, K]}. Logits are what the classifier regresses; where items
+        have several classes they are rescaled by `MULTI_LABEL_SCALE`.
     """
     inputs = feature_inputs(spec)
     shared = keras.layers.Dense(dim, activation=activation, name=SHARED_LAYER)
@@ -54,5 +57,8 @@ def common_space(
         representation = shared(towers[name](inputs[f"{name}_features"]))
         outputs[f"{name}_projection"] = representation
         outputs[f"{name}_embedding"] = normalize(representation)
-        outputs[f"{name}_logits"] = classifier(representation)
+        logits = classifier(representation)
+        if spec.multi_label:
+            logits = keras.layers.Rescaling(**MULTI_LABEL_SCALE, name=f"{name}_rescaling")(logits)
+        outputs[f"{name}_logits"] = logits
     return keras.Model(inputs, outputs, name="common_space")

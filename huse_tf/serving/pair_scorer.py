@@ -60,7 +60,7 @@ def export_pair_scorer(
         )
         both_there = tf.debugging.Assert(
             tf.reduce_all(tf.strings.length(image_bytes) > 0)
-            & tf.reduce_all(tf.strings.length(tf.strings.strip(text)) > 0),
+            & tf.reduce_all(text_encoder.present(text)),
             ["Every row needs its image_bytes and its text."],
         )
         with tf.control_dependencies([same_size, both_there]):

@@ -67,11 +67,12 @@ class Side:
     def present(self, values: tf.Tensor) -> tf.Tensor:
         """[batch] bool: whether the input is there.
 
-        Missing is a string that is empty or white space, or a row of features that are all zero.
+        Missing is what the encoder takes for nothing (`Encoder.present`), or a row of features that are
+        all zero.
         """
         if self.encoder is None:
             return tf.reduce_any(values != 0, axis=1)
-        return tf.strings.length(tf.strings.strip(values)) > 0
+        return self.encoder.present(values)
 
     @tf.function  # traced once, though several signatures call it
     def __call__(self, values: tf.Tensor) -> Answer:

@@ -47,6 +47,18 @@ def balanced_weights(features: Features) -> np.ndarray:
     return (weights * factors).astype(np.float32)
 
 
+def drawn_weights(features: Features) -> np.ndarray:
+    """[n] weights times how often items are drawn where classes are drawn alike, the mean of that being 1.
+
+    What is solved for from all items at once so counts them as training by steps does.
+    """
+    members = class_members(features)
+    draws = np.zeros(len(features[keys.WEIGHT]))
+    for items in members:
+        draws[items] += len(draws) / (len(members) * len(items))
+    return (features[keys.WEIGHT] * draws).astype(np.float32)
+
+
 def weights_need_one_class() -> UserError:
     return UserError(
         "--class_balance=weights needs items of one class each; with --multi_label expected "

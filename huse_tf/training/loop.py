@@ -28,7 +28,11 @@ from huse_tf.data.pipeline import (
 )
 from huse_tf.errors import UserError, unknown_name
 from huse_tf.training.checkpoints import Checkpoints, Progress
-from huse_tf.training.class_balance import balanced_weights, class_members
+from huse_tf.training.class_balance import (
+    balanced_weights,
+    class_members,
+    drawn_weights,
+)
 from huse_tf.training.interrupt import stop_requests
 from huse_tf.training.optimizers import make_optimizer
 from huse_tf.training.progress_bar import ProgressBar
@@ -105,7 +109,10 @@ class _Loop:
         self.count = len(next(iter(features.values())))
         if config.class_balance == "weights":
             self.features[keys.WEIGHT] = balanced_weights(features)
-        self.members = class_members(features) if config.class_balance == "sampling" else None
+        self.members, self.solved = None, self.features
+        if config.class_balance == "sampling":
+            self.members = class_members(features)
+            self.solved = {**self.features, keys.WEIGHT: drawn_weights(features)}
         replicas = strategy.num_replicas_in_sync
         # Fewer items than a batch: one step takes them all, as far as replicas share them evenly.
         self.batch_size = min(config.batch_size, self.count // replicas * replicas)
@@ -201,7 +208,7 @@ class _Loop:
                     f"(now {config.learning_rate}) and start again in another --run_dir."
                 )
         if self.refit is not None:
-            self.refit(self.trainer.model, self.features)
+            self.refit(self.trainer.model, self.solved)
         metrics = dict(self.validate(self.trainer.model))
         merit = monitored(metrics, config.monitor)
         if progress.best is None or merit > progress.best:

@@ -20,6 +20,8 @@ from huse_tf.methods.base import WordPieces
 class Mismatch:
     """Gives some complete items the image of another product in the batch, and tells which in MATCH.
 
+    The other product has another text.
+
     Attributes:
         share: of the complete items, in [0, 1].
         same_class: whether to take the image of an item with a common class where the batch has one
@@ -30,7 +32,8 @@ class Mismatch:
     same_class: bool
 
     def __call__(self, batch: Batch, rows: np.ndarray, generator: np.random.Generator) -> None:
-        groups = (batch[keys.PRODUCT],)
+        # Of products of one title either picture is right.
+        groups = batch[keys.PRODUCT], _numbers(batch[keys.TEXT_FEATURES])
         givers = _givers(batch, _complete(batch), groups, self.share, self.same_class, generator)
         mismatched = givers != np.arange(len(givers))
         images = batch[keys.IMAGE_FEATURES]
@@ -43,7 +46,8 @@ class MismatchQueries:
     """Gives some complete items the query of another product in the batch, and tells which in MATCH.
 
     What their texts say of the product stays with its image. Items whose text begins with no query
-    neither take nor give one, and one's own query is not taken from another product either.
+    neither take nor give one, and weigh nothing: always matched, they would teach that no query is a
+    match. One's own query is not taken from another product either.
 
     Attributes:
         share, same_class: as of `Mismatch`.
@@ -56,12 +60,19 @@ class MismatchQueries:
 
     def __call__(self, batch: Batch, rows: np.ndarray, generator: np.random.Generator) -> None:
         ids, end = batch[keys.TEXT_FEATURES], self.pieces.end
-        usable = _complete(batch) & (query_lengths(ids, end) > 0)
+        has_query = query_lengths(ids, end) > 0
+        batch[keys.WEIGHT] = batch[keys.WEIGHT] * has_query
+        usable = _complete(batch) & has_query
         groups = batch[keys.PRODUCT], query_numbers(ids, end)
         givers = _givers(batch, usable, groups, self.share, self.same_class, generator)
         mismatched = givers != np.arange(len(givers))
         ids[mismatched] = with_queries(ids[mismatched], ids[givers[mismatched]], end)
         batch[keys.MATCH] = (~mismatched).astype(np.float32)
+
+
+def _numbers(texts: np.ndarray) -> np.ndarray:
+    """[n] int, equal for equal texts [n, length]."""
+    return np.unique(texts, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def _complete(batch: Batch) -> np.ndarray:

@@ -51,7 +51,9 @@ class FieldDropout:
 
     def __call__(self, batch: Batch, rows: np.ndarray, generator: np.random.Generator) -> None:
         whole = self._fields[rows]
-        left = drop_fields(tf.constant(whole.tolist()), self._rate, _seed(generator)).numpy()
+        left = drop_fields(
+            tf.constant(whole.tolist(), tf.string), self._rate, _seed(generator)
+        ).numpy()
         texts = [
             join_columns([field.decode() for field in fields], self._separator) for fields in left
         ]

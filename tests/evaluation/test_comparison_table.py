@@ -94,3 +94,11 @@ def test_csv_has_a_line_a_cell():
     assert mine["good"]["p"] == ""
     assert float(mine["bad"]["p"]) == 1 / 2000
     assert len(lines) == 5
+
+
+def test_figures_without_queries_are_said_not_to_be_tested():
+    path = "classification/fused/hit_at_5"
+    both = [Outcome(name, 0, {path: value}, {}) for name, value in (("a", 0.5), ("b", 0.4))]
+    assert "differences not tested**" in as_markdown(tables(both))
+    assert "not tested" not in as_markdown(tables(both[:1])), "there is nothing to test"
+    assert "not tested" not in as_markdown(tables(OUTCOMES)), "they were, and costs need no test"

@@ -81,5 +81,5 @@ def test_what_cannot_be_correlated_is_refused(rng):
     with pytest.raises(UserError, match=r"5 of one modality. Received: --components=6"):
         Cca(components=6).build_model(SPEC)
     method = Cca(components=5)
-    with pytest.raises(UserError, match=r"than --components, 5. Received: 5"):
+    with pytest.raises(UserError, match=r"Expected more than --components=5.*Received: 5"):
         method.adapt(method.build_model(SPEC), make_items(rng, 5))

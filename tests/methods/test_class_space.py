@@ -110,3 +110,10 @@ def test_class_embeddings_are_asked_for(rng):
     spec = dataclasses.replace(make_spec(rng), class_embeddings=None)
     with pytest.raises(ValueError, match="huse_p needs"):
         HuseP(**SMALL).build_model(spec)
+
+
+def test_vectors_of_a_hierarchy_need_no_encoder_of_names(rng):
+    method = Hie(class_vectors="hierarchy", **SMALL)
+    assert not method.needs_class_embeddings and Hie(**SMALL).needs_class_embeddings
+    spec = dataclasses.replace(make_spec(rng), class_embeddings=None)
+    assert run(method, spec, make_batch(rng))[1] > 0

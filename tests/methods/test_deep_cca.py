@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from huse_tf import keys
+from huse_tf.errors import UserError
 from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.deep_cca import DeepCca
 from huse_tf.models.two_tower import IMAGE_TOWER, TEXT_TOWER
@@ -89,3 +90,11 @@ def test_only_the_towers_are_trained(trained):
     model, _ = trained
     towers = {v.path for name in TOWERS for v in model.get_layer(name).trainable_variables}
     assert {v.path for v in model.trainable_variables} == towers
+
+
+def test_too_few_pairs_are_refused(rng):
+    """Two of two dimensions correlate fully, whatever they are."""
+    items = make_items(rng, 9)
+    items[keys.TEXT_MASK][2:] = 0
+    with pytest.raises(UserError, match=r"more than --embedding_dim=2.*Received: 2\."):
+        METHOD.adapt(METHOD.build_model(SPEC), items)

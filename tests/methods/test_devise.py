@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from huse_tf import keys
+from huse_tf.errors import UserError
 from huse_tf.features.encoders import make_image_encoder
 from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.devise import Devise
@@ -178,3 +179,10 @@ def test_stage_two_starts_where_stage_one_ended(rng, tmp_path):
 def test_a_model_without_vectors_of_the_names_is_a_defect():
     with pytest.raises(ValueError, match="class_embeddings"):
         METHOD.build_model(dataclasses.replace(SPEC, class_embeddings=None))
+
+
+@pytest.mark.parametrize("setting", [{"margin": 0.5}, {"negatives": "all"}])
+def test_settings_of_the_other_loss_are_refused(setting):
+    method = dataclasses.replace(METHOD, loss="l2", **setting)
+    with pytest.raises(UserError, match=f"--{next(iter(setting))} is a setting of --loss=hinge"):
+        method.build_objective(SPEC)

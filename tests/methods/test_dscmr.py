@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -5,7 +7,7 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.losses.one_hot_regression import ridge_classifier
+from huse_tf.losses.one_hot_regression import OneHotRegression, ridge_classifier
 from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.dscmr import Dscmr
 from huse_tf.models.two_tower import modality_model
@@ -124,3 +126,33 @@ def test_what_does_not_fit_is_refused():
         build(text_layers=(9,))
     with pytest.raises(UserError, match="--class_balance"):
         Dscmr().build_objective(SPEC, adjust_logits=True)
+
+
+@pytest.mark.parametrize("solved", [{"classifier": "closed_form"}, {"j1_weight": 0.0}])
+def test_a_classifier_that_is_solved_for_begins_nowhere(solved):
+    with pytest.raises(UserError, match="--classifier_norm is where a trained classifier begins"):
+        build(classifier_norm=2.0, **solved)
+
+
+def test_of_several_labels_those_nearer_to_one_than_to_zero_are_told(rng):
+    """The loss sees what is regressed, the sigmoid of the logits cuts it at the middle."""
+    spec = dataclasses.replace(SPEC, multi_label=True)
+    keras.utils.set_random_seed(2)
+    method = Dscmr(**SMALL)
+    model, items = method.build_model(spec), make_items(rng)
+    items[keys.LABELS] = np.float32([[1, 1, 0], [0, 0, 1]] * 6)
+    del items[keys.LABEL]
+    classifier = model.get_layer("representation_classifier")
+    outputs = model({key: items[key] for key in model.input})
+    for name in (keys.IMAGE, keys.TEXT):
+        regressed = classifier(outputs[f"{name}_projection"]).numpy()
+        told = tf.sigmoid(outputs[f"{name}_logits"]).numpy() > 0.5
+        np.testing.assert_array_equal(told, regressed > 0.5)
+    tensors = {key: tf.constant(value) for key, value in items.items()}
+    found = method.build_objective(spec).terms["j1"](outputs, tensors)
+    plain = {
+        f"{name}_logits": classifier(outputs[f"{name}_projection"])
+        for name in (keys.IMAGE, keys.TEXT)
+    }
+    expected = OneHotRegression(3)({**outputs, **plain}, tensors)
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)

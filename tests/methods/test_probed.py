@@ -151,3 +151,15 @@ def test_an_item_finds_its_class(kind):
     same = (np.arange(12)[:, None] - np.arange(12)) % 4 == 0
     assert before[same].mean() - before[~same].mean() < 0.2
     assert after[same].mean() - after[~same].mean() > 0.4
+
+
+@pytest.mark.parametrize("log_scale", [3.0, 9.0])
+def test_a_scale_beyond_its_bound_can_come_back(log_scale):
+    """The gradient of the scale is that of exp, at and beyond the bound too."""
+    model, _ = build(Clip, temperature=0.01)
+    (variable,) = (v for v in model.trainable_variables if "log_scale" in v.path)
+    variable.assign([[log_scale]])
+    with tf.GradientTape() as tape:
+        scale = model(features(make_batch(3)))[keys.LOGIT_SCALE][0, 0]
+    (gradient,) = np.ravel(tape.gradient(scale, variable.value))
+    assert gradient == pytest.approx(np.exp(log_scale), rel=1e-4)

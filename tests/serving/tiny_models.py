@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from huse_tf import keys
+from huse_tf.features.encoder import Encoder
 from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.huse import Huse
 
@@ -19,6 +20,7 @@ class AverageColour(tf.Module):
     """Encoded pictures -> [batch, 3]: mean colour, times a tracked variable."""
 
     spec = "average_colour"
+    present = Encoder.present
     fingerprint = "0" * 64
 
     def __init__(self):
@@ -37,6 +39,7 @@ class BagOfWords(tf.Module):
     """Texts -> [batch, 5]: how often each word of a tracked table occurs, and how many others."""
 
     spec = "bag_of_words"
+    present = Encoder.present
     fingerprint = "1" * 64
 
     def __init__(self):

@@ -2,8 +2,14 @@ import numpy as np
 import pytest
 
 from huse_tf import keys
+from huse_tf.data.pipeline import epoch_order
 from huse_tf.errors import UserError
-from huse_tf.training.class_balance import balanced_weights, class_members, class_shares
+from huse_tf.training.class_balance import (
+    balanced_weights,
+    class_members,
+    class_shares,
+    drawn_weights,
+)
 
 LABELS = np.array([2, 0, 0, 2, 0, 0], np.int32)
 
@@ -51,3 +57,14 @@ def test_shares_by_hand():
     np.testing.assert_allclose(shares, [5 / 8, 0, 3 / 8, 0])
     sets = np.array([[1, 0, 1], [0, 0, 1]], np.float32)
     np.testing.assert_allclose(class_shares(features_of(sets, [1, 3]), 3), [1 / 4, 0, 1])
+
+
+def test_drawn_weights_are_how_often_items_are_drawn():
+    """By hand for one label; of label sets by drawing."""
+    found = drawn_weights(features_of(LABELS, [2, 1, 1, 1, 1, 1]))
+    np.testing.assert_allclose(found, [3.0, 0.75, 0.75, 1.5, 0.75, 0.75])
+    features = features_of(np.array([[1, 0, 1, 0], [0, 0, 1, 0], [1, 0, 0, 1]], np.float32))
+    members = class_members(features)
+    orders = [epoch_order(3, 0, epoch, members) for epoch in range(4000)]
+    drawn = np.bincount(np.concatenate(orders)) / 4000
+    np.testing.assert_allclose(drawn_weights(features), drawn, atol=0.05)

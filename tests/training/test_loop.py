@@ -255,3 +255,19 @@ def test_the_time_of_a_run_goes_on_where_it_was_stopped(features, tmp_path):
     assert before > 0
     train(features, tmp_path, Validate(scores=(2, 3, 4, 5)))
     assert seconds() > before
+
+
+@pytest.mark.parametrize("balance", ["none", "weights", "sampling"])
+def test_what_is_solved_for_counts_classes_as_training_does(features, tmp_path, balance):
+    """Class 0 has 30 of 40 items."""
+    features[keys.LABEL] = np.repeat([0, 1], [30, 10]).astype(np.int32)
+    seen = []
+    train(
+        features,
+        tmp_path,
+        refit=lambda model, items: seen.append(items[keys.WEIGHT]),
+        class_balance=balance,
+        epochs=1,
+    )
+    sums = np.bincount(features[keys.LABEL], seen[0])
+    np.testing.assert_allclose(sums, [30, 10] if balance == "none" else [20, 20], rtol=1e-5)

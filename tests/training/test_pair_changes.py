@@ -18,6 +18,8 @@ def make_batch(labels, products=None, patches=5):
         keys.IMAGE_FEATURES: np.tile(numbers[:, None, None], (1, patches, 2)),
         keys.IMAGE_MASK: np.ones(count, np.float32),
         keys.TEXT_MASK: np.ones(count, np.float32),
+        keys.TEXT_FEATURES: np.tile(numbers[:, None].astype(np.int32), (1, 3)),
+        keys.WEIGHT: np.ones(count, np.float32),
         keys.LABEL: np.array(labels, np.int32),
         keys.PRODUCT: np.array(range(count) if products is None else products, np.int32),
     }
@@ -124,6 +126,15 @@ def test_queries_come_from_other_products_of_the_class(seed):
     assert not batch[keys.MATCH].any()
 
 
+def test_products_of_one_title_are_no_mismatch():
+    """Items 0 and 1 have one title, so each takes the picture of item 2, and this one theirs."""
+    for seed in range(10):
+        batch = make_batch([0, 0, 0])
+        batch[keys.TEXT_FEATURES][1] = batch[keys.TEXT_FEATURES][0]
+        found = givers(change(Mismatch(1.0, True), batch, seed))
+        assert found[0] == found[1] == 2 and found[2] in (0, 1)
+
+
 def test_a_query_that_is_ones_own_is_no_mismatch():
     """Items 0 and 1 have one query, so each takes that of item 2, and this one theirs."""
     for seed in range(10):
@@ -144,6 +155,7 @@ def test_items_without_a_query_or_an_image_take_no_part():
         np.testing.assert_array_equal(batch[keys.TEXT_FEATURES][:3], before[:3])
         assert batch[keys.TEXT_FEATURES][3:, 1].tolist() == [14, 13]
         assert batch[keys.MATCH].tolist() == [1, 1, 1, 0, 0]
+        assert batch[keys.WEIGHT].tolist() == [0, 1, 0, 1, 1], "no query would be known for a match"
 
 
 # Three words: (4), (5 8 9), (6), between the special ones and padding.

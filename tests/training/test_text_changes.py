@@ -75,3 +75,10 @@ def test_words_that_stay_keep_their_order():
         assert batch[keys.TEXT_FEATURES][1].tolist() == [9, 0, 0, 0, 0, 0]
         lost += 4 - len(words)
     assert 15 < lost < 50  # 80 words, a chance of .4
+
+
+def test_a_catalogue_without_text_columns_has_nothing_to_lose():
+    encode = Lengths()
+    batch = {keys.TEXT_FEATURES: np.zeros((2, 1), np.float32)}
+    FieldDropout(1.0, [(), ()], encode)(batch, np.arange(2), np.random.default_rng(0))
+    assert not batch[keys.TEXT_FEATURES].any() and not encode.asked
