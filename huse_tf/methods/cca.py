@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Cca(Method):
     """Linear projections in closed form, from the training items that have both modalities.
 
-    Items' labels have no part in them, but by --class_balance=weights. What is trained is a linear probe, for class scores.
+    Items' labels have no part in them, but by --class_balance=weights. What is trained is a linear
+    probe, for class scores.
     """
 
     name: ClassVar[str] = "cca"

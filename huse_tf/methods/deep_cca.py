@@ -23,7 +23,8 @@ class DeepCca(Probed):
     """Towers whose outputs correlate as much as they can, and linear CCA of those outputs.
 
     The paper optimises over all items at once (L-BFGS); here over large batches, after Wang et al.
-    2015 (ICASSP). Labels have no part in the embedding, but by --class_balance; linear probes give class scores.
+    2015 (ICASSP). Labels have no part in the embedding, but by --class_balance; linear probes give
+    class scores.
     """
 
     name: ClassVar[str] = "deep_cca"
