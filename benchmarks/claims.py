@@ -149,12 +149,23 @@ def main(values: flags.FlagValues) -> None:
         lines += [row for path in claim.paths if (row := _row(outcomes, claim, path))]
     table = "\n".join(lines)
     run = {outcome.method for outcome in outcomes}
-    if missing := [f"`{name}`" for name in names if name not in run]:
+    papers = {_paper(claim) for claim in CLAIMS if {claim.ahead, claim.behind} & run}
+    wanted = {
+        name: None
+        for claim in CLAIMS
+        if _paper(claim) in papers
+        for name in (claim.ahead, claim.behind)
+    }
+    if missing := [f"`{name}`" for name in wanted if name not in run]:
         table += f"\n\nClaims about these are left out, for they were not run here: {', '.join(missing)}."
     command = shlex.join(["python", *sys.argv])
     output = pathlib.Path(values.output)
     write_between_marks(output, values.mark, f"Written by `{command}`:\n\n{table}\n")
     print(table)
+
+
+def _paper(claim: Claim) -> str:
+    return claim.source.partition(",")[0]
 
 
 def _row(outcomes: list, claim: Claim, path: str) -> str:
