@@ -24,6 +24,7 @@ from huse_tf.data.taxonomy import Taxonomy
 from huse_tf.errors import UserError
 from huse_tf.evaluation.measure import final_fusion_weight, measure, predict
 from huse_tf.evaluation.pairs import measure_pair_scorer, scores_pairs
+from huse_tf.evaluation.per_query import QueryFigures, of_products, per_query
 from huse_tf.evaluation.report import write_report
 from huse_tf.evaluation.summary import summary_table
 from huse_tf.features.encoder import Encoder
@@ -190,10 +191,30 @@ def measure_side(
     items, features = dataset.side(side)
     if scores_pairs(model):
         query_end = _query_end(config, dataset)
-        return measure_pair_scorer(model, features, items, config.evaluation, quick, query_end)
+        pairs = measure_pair_scorer(model, features, items, config.evaluation, quick, query_end)
+        return dict(pairs.metrics), dict(pairs.undefined)
     predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
     seen = _seen_classes(dataset, config, side)
     return measure(predictions, items, dataset.taxonomy, config.evaluation, fusion_weight, seen)
+
+
+def measure_queries(
+    model: keras.Model,
+    dataset: datasets.Dataset,
+    config: Config,
+    side: str,
+    fusion_weight: float | None,
+) -> tuple[dict[str, float], dict[str, QueryFigures]]:
+    """The figures of one side as of `measure_side`, and those of its single queries."""
+    items, features = dataset.side(side)
+    if scores_pairs(model):
+        query_end = _query_end(config, dataset)
+        pairs = measure_pair_scorer(model, features, items, config.evaluation, query_end=query_end)
+        return dict(pairs.metrics), of_products(pairs.queries, items)
+    predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
+    seen = _seen_classes(dataset, config, side)
+    known = predictions, items, dataset.taxonomy, config.evaluation, fusion_weight, seen
+    return measure(*known)[0], per_query(*known)
 
 
 def _query_end(config: Config, dataset: datasets.Dataset) -> int | None:
@@ -331,9 +352,8 @@ def _evaluate(
     predictions = None
     if scores_pairs(model):
         query_end = _query_end(config, dataset)
-        figures, undefined = measure_pair_scorer(
-            model, features, items, config.evaluation, query_end=query_end
-        )
+        pairs = measure_pair_scorer(model, features, items, config.evaluation, query_end=query_end)
+        figures, undefined = dict(pairs.metrics), dict(pairs.undefined)
     else:
         predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
         seen = _seen_classes(dataset, config, split)

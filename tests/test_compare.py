@@ -133,6 +133,11 @@ def test_seeds_draw_other_splits_and_unseen_classes_are_measured(tmp_path, metho
     assert set(one) != set(other)
     for outcome in outcomes:
         assert outcome.figures["unseen/zero_shot/all/candidates"] == 3
+        path = "unseen/zero_shot/unseen_only/text/hit_at_1"
+        assert outcome.queries["unseen/text_to_image/class/recall_at_1"].values.size
+        assert path not in outcome.figures, "one unseen class cannot be missed"
+        path = "unseen/zero_shot/all/text/hit_at_1"
+        assert outcome.queries[path].values.mean() == pytest.approx(outcome.figures[path])
         assert 0 <= outcome.figures["unseen/zero_shot/all/image/hit_at_1"] <= 1
         assert "zero_shot/all/candidates" not in outcome.figures
 

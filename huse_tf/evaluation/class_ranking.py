@@ -23,8 +23,8 @@ def ranked_classes(scores: np.ndarray, k: int, candidates: np.ndarray | None = N
     return candidates[places]
 
 
-def hit_at(ranked: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Share of items with a true class among the first k.
+def hits_at(ranked: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """[n] 1 for an item with a true class among the first k, else 0.
 
     Args:
         ranked: [n, at least k] class ids, from `ranked_classes`.
@@ -36,16 +36,16 @@ def hit_at(ranked: np.ndarray, labels: np.ndarray, k: int) -> float:
         found = first == labels[:, None]
     else:
         found = np.take_along_axis(labels, first, axis=1) > 0
-    return float(found.any(axis=1).mean())
+    return found.any(axis=1).astype(float)
 
 
-def hierarchical_precision_at(
+def hierarchical_precisions_at(
     ranked: np.ndarray, labels: np.ndarray, k: int, correct_set: np.ndarray
-) -> float:
-    """Mean over items of the share of the first k classes that are in the true class's set.
+) -> np.ndarray:
+    """[n] the share of an item's first k classes that are in its true class's set.
 
     Args:
-        ranked, labels, k: as for `hit_at`.
+        ranked, labels, k: as for `hits_at`.
         correct_set: [K, K] bool, row = true class, column = class in its set of this k
             (`Taxonomy.correct_sets`). Sets of an item's several classes are united.
     """
@@ -53,16 +53,16 @@ def hierarchical_precision_at(
         correct = correct_set[labels]
     else:
         correct = labels @ correct_set.astype(np.float32) > 0
-    return float(np.take_along_axis(correct, ranked[:, :k], axis=1).mean())
+    return np.take_along_axis(correct, ranked[:, :k], axis=1).mean(axis=1)
 
 
-def ranking_figures(
+def ranking_values(
     scores: np.ndarray,
     labels: np.ndarray,
     correct_sets: Mapping[int, np.ndarray],
     candidates: np.ndarray | None = None,
-) -> dict[str, float]:
-    """`hit_at_K` for K in `HIT_AT` and `hierarchical_precision_at_K` for those with a correct set.
+) -> dict[str, np.ndarray]:
+    """[n] each: `hit_at_K` for K in `HIT_AT`, `hierarchical_precision_at_K` for those with a correct set.
 
     What cannot be missed is left out: cut-offs that take in every candidate, and those where every
     class is in every class's set.
@@ -75,10 +75,21 @@ def ranking_figures(
     """
     count = scores.shape[1] if candidates is None else len(candidates)
     ranked = ranked_classes(scores, max((*HIT_AT, *correct_sets)), candidates)
-    hits = {f"hit_at_{k}": hit_at(ranked, labels, k) for k in HIT_AT if k < count}
+    hits = {f"hit_at_{k}": hits_at(ranked, labels, k) for k in HIT_AT if k < count}
     precisions = {
-        f"hierarchical_precision_at_{k}": hierarchical_precision_at(ranked, labels, k, correct_set)
+        f"hierarchical_precision_at_{k}": hierarchical_precisions_at(ranked, labels, k, correct_set)
         for k, correct_set in correct_sets.items()
         if k < count and not correct_set.all()
     }
     return hits | precisions
+
+
+def ranking_figures(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    correct_sets: Mapping[int, np.ndarray],
+    candidates: np.ndarray | None = None,
+) -> dict[str, float]:
+    """The means of `ranking_values` over the items."""
+    values = ranking_values(scores, labels, correct_sets, candidates)
+    return {name: float(each.mean()) for name, each in values.items()}

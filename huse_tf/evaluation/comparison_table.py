@@ -116,7 +116,7 @@ class Cell:
         seeds: how many.
         best: whether no mean of the column is higher.
         behind: how far behind the best method, on the same queries; None for the best, for costs,
-            and where single queries are not known.
+            and where the queries are not known or not the same.
     """
 
     mean: float
@@ -141,13 +141,17 @@ class Table:
 
     @property
     def caption(self) -> str:
-        """The title, and whether what is behind may be so by chance was not looked into."""
-        cells = [cell for row in self.rows.values() for cell in row if cell is not None]
-        rivals = [cell for cell in cells if not cell.best]
-        tested = any(cell.behind is not None for cell in rivals)
-        if tested or not rivals or any(column.is_cost for column in self.columns):
+        """The title, and where it was not looked into whether what is behind may be so by chance."""
+        untested = []
+        for number, column in enumerate(self.columns):
+            cells = [row[number] for row in self.rows.values()]
+            rivals = [cell for cell in cells if cell is not None and not cell.best]
+            if rivals and not column.is_cost and all(cell.behind is None for cell in rivals):
+                untested.append(column.title)
+        if not untested:
             return self.title
-        return f"{self.title}, differences not tested"
+        where = "" if len(untested) == len(self.columns) else f" in {' and '.join(untested)}"
+        return f"{self.title}, differences not tested{where}"
 
 
 def tables(outcomes: Sequence[Outcome]) -> list[Table]:
@@ -163,18 +167,14 @@ def tables(outcomes: Sequence[Outcome]) -> list[Table]:
 
 
 def difference(outcomes: Sequence[Outcome], one: str, other: str, path: str) -> Difference | None:
-    """How far `one` is ahead of `other` on the queries that both were asked, all seeds together.
+    """How far `one` is ahead of `other` on the same queries, of all seeds that both have.
 
-    None where single queries of this metric are not known of both.
+    None where single queries of this metric are not known of both, or are others in some seed.
     """
     ours = {o.seed: o.queries[path] for o in outcomes if o.method == one and path in o.queries}
     theirs = {o.seed: o.queries[path] for o in outcomes if o.method == other and path in o.queries}
-    both = [
-        (ours[seed], theirs[seed])
-        for seed in sorted(ours.keys() & theirs.keys())
-        if np.array_equal(ours[seed].products, theirs[seed].products)
-    ]
-    if not both:
+    both = [(ours[seed], theirs[seed]) for seed in sorted(ours.keys() & theirs.keys())]
+    if not both or not all(np.array_equal(a.products, b.products) for a, b in both):
         return None
     return paired_bootstrap(
         np.concatenate([a.values for a, _ in both]),

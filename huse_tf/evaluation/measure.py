@@ -20,7 +20,7 @@ from huse_tf.evaluation.classification import (
     tune_fusion_weight,
     where_complete,
 )
-from huse_tf.evaluation.pairs import pair_metrics, score_of_embeddings
+from huse_tf.evaluation.pairs import PairFigures, pair_figures, score_of_embeddings
 from huse_tf.evaluation.retrieval import Gallery, text_gallery
 from huse_tf.evaluation.retrieval_tasks import all_retrieval_metrics, pattern_metrics
 from huse_tf.evaluation.zero_shot import zero_shot_metrics
@@ -193,7 +193,7 @@ def measure(
             logits speak of those: adds `zero_shot_metrics`.
 
     Returns:
-        (metrics, undefined): see `all_retrieval_metrics`, and `pair_metrics` for those by pairs.
+        (metrics, undefined): see `all_retrieval_metrics`, and `pair_figures` for those by pairs.
     """
     labels = true_classes(predictions, items)
     image, text = predictions.image_probabilities, predictions.text_probabilities
@@ -203,16 +203,14 @@ def measure(
         fusion_weight = 0.5
         if complete.any() and not own_fusion:
             fusion_weight = tune_fusion_weight(image[complete], text[complete], labels[complete])
-    # A catalogue of few classes cannot fill a set of k; those cut-offs say nothing there.
-    cut_offs = [k for k in config.precision_at if k <= len(taxonomy.classes)]
-    correct_sets = {k: taxonomy.correct_sets(k) for k in cut_offs}
+    correct_sets = known_correct_sets(taxonomy, config)
     sides = galleries(predictions, items)
     retrieval, undefined = all_retrieval_metrics(
         *sides, correct_sets, config.recall_at, config.query_chunk
     )
     patterns = availability_patterns(*masks)
     retrieval |= pattern_metrics(*sides, patterns, config.recall_at, config.query_chunk)
-    for k in set(config.precision_at) - set(cut_offs):
+    for k in set(config.precision_at) - set(correct_sets):
         undefined[f"hierarchical_precision_at_{k}"] = (
             f"there are only {len(taxonomy.classes)} classes"
         )
@@ -232,16 +230,31 @@ def measure(
     if seen is not None:
         scores = {keys.IMAGE: image, keys.TEXT: text, "fused": predictions.fused(fusion_weight)}
         zero_shot = zero_shot_metrics(scores, labels, seen, correct_sets)
-    pairs, unpaired = pair_metrics(
+    pairs = pairs_of(predictions, items, config)
+    figures = classification | _contributions(predictions) | retrieval | zero_shot
+    return figures | dict(pairs.metrics), undefined | dict(pairs.undefined)
+
+
+def pairs_of(
+    predictions: Predictions, items: pd.DataFrame, config: EvaluationConfig
+) -> PairFigures:
+    """`pair_figures` of embeddings, whose cosines are no yes or no."""
+    return pair_figures(
         score_of_embeddings(predictions.image_embedding, predictions.text_embedding),
         pd.factorize(items["product_id"])[0],
-        labels,
+        true_classes(predictions, items),
         items["text"].tolist(),
-        complete,
+        predictions.complete,
         config,
     )
-    figures = classification | _contributions(predictions) | retrieval | zero_shot | pairs
-    return figures, undefined | unpaired
+
+
+def known_correct_sets(taxonomy: Taxonomy, config: EvaluationConfig) -> dict[int, np.ndarray]:
+    """For each k of hierarchical precision, [K, K] bool (`Taxonomy.correct_sets`).
+
+    A catalogue of few classes cannot fill a set of k; those cut-offs say nothing there.
+    """
+    return {k: taxonomy.correct_sets(k) for k in config.precision_at if k <= len(taxonomy.classes)}
 
 
 def _contributions(predictions: Predictions) -> dict[str, float]:

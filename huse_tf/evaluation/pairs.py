@@ -37,6 +37,25 @@ PRODUCT_AND_QUERY = ("product", "query")
 # [n]; higher is likelier.
 PairScore = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
+# Figures of all queries together, and (items, values) of single ones.
+_Figures = tuple[dict[str, float], dict[str, tuple[np.ndarray, np.ndarray]]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PairFigures:
+    """What pairs tell of a model; see `pair_figures`.
+
+    Attributes:
+        metrics: by metric path.
+        undefined: the beginnings of the paths that these data cannot tell, with the reason.
+        queries: of the metrics that are means over queries, (items, values): [n] places of the items
+            that were asked, and the figure of each.
+    """
+
+    metrics: Mapping[str, float]
+    undefined: Mapping[str, str]
+    queries: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
 
 def scores_pairs(model: keras.Model) -> bool:
     """Whether a model scores pairs, and has no embeddings."""
@@ -88,7 +107,7 @@ def score_of_embeddings(images: np.ndarray, texts: np.ndarray) -> PairScore:
     return score
 
 
-def pair_metrics(
+def pair_figures(
     score: PairScore,
     products: np.ndarray,
     labels: np.ndarray,
@@ -99,7 +118,7 @@ def pair_metrics(
     threshold: float | None = None,
     quick: bool = False,
     sides: tuple[str, str] = IMAGE_AND_TEXT,
-) -> tuple[dict[str, float], dict[str, str]]:
+) -> PairFigures:
     """Accuracy and Rank@k of n items, by metric path.
 
     One item of each product stands for it. A candidate is of another product and has another text.
@@ -116,13 +135,13 @@ def pair_metrics(
         sides: what is paired.
 
     Returns:
-        (metrics, undefined): under `pairs/`, and for mismatches of the same class under
+        metrics: under `pairs/`, and for mismatches of the same class under
         `pairs/same_class/`: `accuracy` (chance: one half) and `auc` over a true and a mismatched pair of
         each product; `image_to_text/rank_at_K` and `text_to_image/rank_at_K`, or as `sides` have it
         `product_to_query/…` and `query_to_product/…`, the share of queries whose true candidate is
         among the first K, and `chance_rank_at_K` of a random order;
-        `candidates`, their mean number, below 101 where there are fewer products; `queries`. And
-        the beginnings of the paths that these data cannot tell, with the reason.
+        `candidates`, their mean number, below 101 where there are fewer products; `queries`.
+        queries: of `accuracy` and `rank_at_K`; of one side those of any model are the same.
     """
     generator = np.random.default_rng(config.pair_seed)
     items = _one_of_each(generator.permutation(np.flatnonzero(complete)), products)
@@ -131,19 +150,26 @@ def pair_metrics(
     text_ids = np.unique(np.asarray(texts, dtype=object).astype(str), return_inverse=True)[1]
     metrics: dict[str, float] = {}
     undefined: dict[str, str] = {}
+    by_query: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for prefix, same_class in (("pairs", False), ("pairs/same_class", True)):
         queries = items[: 0 if quick else config.pair_queries]
         draw = _Draw(items, labels, text_ids, same_class, generator)
         mismatched = [draw.others(item, 1) for item in items]
-        found = _two_way_figures(score, items, mismatched, threshold)
-        found |= _rank_figures(
-            score, queries, [draw.others(item, OTHERS) for item in queries], config.recall_at, sides
-        )
-        metrics |= {f"{prefix}/{name}": value for name, value in found.items()}
-        if not found:
+        others = [draw.others(item, OTHERS) for item in queries]
+        found = [
+            _two_way_figures(score, items, mismatched, threshold),
+            _rank_figures(score, queries, others, config.recall_at, sides),
+        ]
+        for figures, values in found:
+            metrics |= {f"{prefix}/{name}": value for name, value in figures.items()}
+            metrics |= {
+                f"{prefix}/{name}": float(each.mean()) for name, (_, each) in values.items()
+            }
+            by_query |= {f"{prefix}/{name}": value for name, value in values.items()}
+        if not any(figures for figures, _ in found):
             whose = " of its class" if same_class else ""
             undefined[prefix] = f"no complete item has another product{whose} beside it"
-    return metrics, undefined
+    return PairFigures(metrics, undefined, by_query)
 
 
 def measure_pair_scorer(
@@ -153,8 +179,8 @@ def measure_pair_scorer(
     config: EvaluationConfig,
     quick: bool = False,
     query_end: int | None = None,
-) -> tuple[dict[str, float], dict[str, str]]:
-    """`pair_metrics` of a model with match logits, by features, masks and labels of items (keys.py).
+) -> PairFigures:
+    """`pair_figures` of a model with match logits, by features, masks and labels of items (keys.py).
 
     With `query_end`, as of `score_of_model`, of products and queries; items without a query are left out.
     """
@@ -165,7 +191,7 @@ def measure_pair_scorer(
         ids = np.asarray(features[keys.TEXT_FEATURES])
         texts, sides = query_numbers(ids, query_end), PRODUCT_AND_QUERY
         complete &= query_lengths(ids, query_end) > 0
-    return pair_metrics(
+    return pair_figures(
         score_of_model(model, features, query_end),
         features[keys.PRODUCT],
         features[keys.LABELS if keys.LABELS in features else keys.LABEL],
@@ -210,18 +236,19 @@ def _two_way_figures(
     items: np.ndarray,
     mismatched: Sequence[np.ndarray],
     threshold: float | None,
-) -> dict[str, float]:
+) -> _Figures:
     """Of the items that have a mismatch: their own text's score, and that of another text."""
     having = [(item, other[0]) for item, other in zip(items, mismatched, strict=True) if len(other)]
     if not having:
-        return {}
+        return {}, {}
     own, other = np.array(having).T
     scores = score(np.concatenate([own, own]), np.concatenate([own, other]))
     match = np.repeat([True, False], len(own))
     figures = {"auc": float(roc_auc_score(match, scores)), "products": float(len(own))}
-    if threshold is not None:
-        figures["accuracy"] = float(np.mean((scores > threshold) == match))
-    return figures
+    if threshold is None:
+        return figures, {}
+    right = (scores > threshold) == match
+    return figures, {"accuracy": (own, right.reshape(2, -1).mean(axis=0))}
 
 
 def _rank_figures(
@@ -230,7 +257,7 @@ def _rank_figures(
     others: Sequence[np.ndarray],
     cut_offs: Sequence[int],
     sides: tuple[str, str],
-) -> dict[str, float]:
+) -> _Figures:
     """Rank@k both ways, of the queries that have a candidate beside the true one."""
     having = [
         (query, np.append(query, row))
@@ -238,20 +265,22 @@ def _rank_figures(
         if len(row)
     ]
     if not having:
-        return {}
+        return {}, {}
     sizes = np.array([len(row) for _, row in having])
-    query = np.repeat([query for query, _ in having], sizes)
+    asked = np.array([query for query, _ in having])
+    query = np.repeat(asked, sizes)
     candidate = np.concatenate([row for _, row in having])
     figures = {"queries": float(len(having)), "candidates": float(sizes.mean())}
     figures |= {f"chance_rank_at_{k}": float(np.minimum(1, k / sizes).mean()) for k in cut_offs}
+    values: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     image_side, text_side = sides
     for task, (image, text) in {
         f"{image_side}_to_{text_side}": (query, candidate),
         f"{text_side}_to_{image_side}": (candidate, query),
     }.items():
         ranks = _true_ranks(_once_each(score, image, text), sizes)
-        figures |= {f"{task}/rank_at_{k}": float(np.mean(ranks <= k)) for k in cut_offs}
-    return figures
+        values |= {f"{task}/rank_at_{k}": (asked, (ranks <= k).astype(float)) for k in cut_offs}
+    return figures, values
 
 
 def _once_each(score: PairScore, images: np.ndarray, texts: np.ndarray) -> np.ndarray:

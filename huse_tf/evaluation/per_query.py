@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,9 +11,17 @@ import pandas as pd
 from huse_tf import keys
 from huse_tf.config import EvaluationConfig
 from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.evaluation.class_ranking import ranking_values
 from huse_tf.evaluation.classification import hits
-from huse_tf.evaluation.measure import Predictions, galleries, true_classes
+from huse_tf.evaluation.measure import (
+    Predictions,
+    galleries,
+    known_correct_sets,
+    pairs_of,
+    true_classes,
+)
 from huse_tf.evaluation.retrieval import hierarchical_precisions, query_ranks
+from huse_tf.evaluation.zero_shot import zero_shot_values
 
 _PRECISION_AT = 5
 
@@ -37,18 +45,36 @@ def per_query(
     taxonomy: Taxonomy,
     config: EvaluationConfig,
     fusion_weight: float | None,
+    seen: np.ndarray | None = None,
 ) -> dict[str, QueryFigures]:
     """The figures of each query, by the metric path that `measure` gives their mean.
 
-    Accuracy (of several labels: hit@1), and of the four retrieval tasks recall at k, mean average
-    precision, and hierarchical precision at 5. What the data cannot tell is left out.
+    Accuracy, hit@k and hierarchical precision at k of the class; of the four retrieval tasks recall at
+    k, mean average precision, and hierarchical precision at 5; Rank@k of pairs; with `seen` those of
+    unseen classes. What the data cannot tell is left out.
 
     Args:
-        predictions, items, taxonomy, config: as for `measure`.
+        predictions, items, taxonomy, config, seen: as for `measure`.
         fusion_weight: the image's share in the fused prediction; None for a model that fuses itself.
     """
+    by_items = dict(_classes(predictions, items, taxonomy, config, fusion_weight, seen))
+    by_items |= pairs_of(predictions, items, config).queries
+    return of_products(by_items, items) | _retrieval(predictions, items, taxonomy, config)
+
+
+def of_products(
+    by_items: Mapping[str, tuple[np.ndarray, np.ndarray]], items: pd.DataFrame
+) -> dict[str, QueryFigures]:
+    """Figures with the products of the items they are of, which are places in the table."""
     products = items["product_id"].to_numpy(str)
-    figures = _classification(predictions, items, products, fusion_weight)
+    return {path: QueryFigures(products[rows], values) for path, (rows, values) in by_items.items()}
+
+
+def _retrieval(
+    predictions: Predictions, items: pd.DataFrame, taxonomy: Taxonomy, config: EvaluationConfig
+) -> dict[str, QueryFigures]:
+    products = items["product_id"].to_numpy(str)
+    figures: dict[str, QueryFigures] = {}
     image, text = galleries(predictions, items)
     sides = {keys.IMAGE: image, keys.TEXT: text}
     for source, queries in sides.items():
@@ -75,23 +101,36 @@ def per_query(
     return figures
 
 
-def _classification(
-    predictions: Predictions, items: pd.DataFrame, products: np.ndarray, fusion_weight: float | None
-) -> dict[str, QueryFigures]:
+def _classes(
+    predictions: Predictions,
+    items: pd.DataFrame,
+    taxonomy: Taxonomy,
+    config: EvaluationConfig,
+    fusion_weight: float | None,
+    seen: np.ndarray | None,
+) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
+    """By path the items that are told, and their figures."""
     labels = true_classes(predictions, items)
-    parts: Mapping[str, tuple[np.ndarray, np.ndarray]] = {
-        keys.IMAGE: (predictions.image_probabilities, predictions.image_mask),
-        keys.TEXT: (predictions.text_probabilities, predictions.text_mask),
-        "fused": (
-            predictions.fused(fusion_weight),
-            predictions.image_mask | predictions.text_mask,
-        ),
+    correct_sets = known_correct_sets(taxonomy, config)
+    scores = {
+        keys.IMAGE: predictions.image_probabilities,
+        keys.TEXT: predictions.text_probabilities,
+        "fused": predictions.fused(fusion_weight),
     }
-    figure = "hit_at_1" if predictions.multi_label else "accuracy"
-    return {
-        f"classification/{name}/{figure}": QueryFigures(
-            products[rows], hits(probabilities[rows], labels[rows]).astype(float)
-        )
-        for name, (probabilities, rows) in parts.items()
-        if rows.any()
+    masks = {
+        keys.IMAGE: predictions.image_mask,
+        keys.TEXT: predictions.text_mask,
+        "fused": predictions.image_mask | predictions.text_mask,
     }
+    for name, probabilities in scores.items():
+        rows = np.flatnonzero(masks[name])
+        if not len(rows):
+            continue
+        values = ranking_values(probabilities[rows], labels[rows], correct_sets)
+        if not predictions.multi_label:
+            values.pop("hit_at_1", None)  # under its usual name
+            values["accuracy"] = hits(probabilities[rows], labels[rows]).astype(float)
+        for figure, each in values.items():
+            yield f"classification/{name}/{figure}", (rows, each)
+    if seen is not None:
+        yield from zero_shot_values(scores, labels, seen, correct_sets).items()

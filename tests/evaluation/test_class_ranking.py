@@ -5,13 +5,13 @@ import pytest
 
 from huse_tf.data.taxonomy import Taxonomy
 from huse_tf.evaluation.class_ranking import (
-    hierarchical_precision_at,
-    hit_at,
+    hierarchical_precisions_at,
+    hits_at,
     ranked_classes,
     ranking_figures,
 )
 from huse_tf.evaluation.classification import classification_metrics, hits
-from huse_tf.evaluation.zero_shot import zero_shot_metrics
+from huse_tf.evaluation.zero_shot import zero_shot_metrics, zero_shot_values
 
 # a / {x: 0, y: 1}, b / {z: 2}, c: 3
 TREE = Taxonomy((("a", "x"), ("a", "y"), ("b", "z"), ("c",)))
@@ -47,13 +47,14 @@ def test_by_hand():
     ranked = ranked_classes(np.array([[0.4, 0.2, 0.1, 0.3]]), 4)
     assert ranked.tolist() == [[0, 3, 1, 2]]
     y = np.array([1])
-    assert [hit_at(ranked, y, k) for k in (1, 2, 3)] == [0, 0, 1]
-    assert hierarchical_precision_at(ranked, y, 2, SETS[2]) == 0.5
+    assert [hits_at(ranked, y, k).tolist() for k in (1, 2, 3)] == [[0], [0], [1]]
+    assert hierarchical_precisions_at(ranked, y, 2, SETS[2]).tolist() == [0.5]
 
 
 def test_of_equal_scores_the_first_class_counts_as_in_accuracy(rng):
     scores, labels = rng.integers(0, 3, (50, 4)).astype(float), rng.integers(0, 4, 50)
-    assert hit_at(ranked_classes(scores, 1), labels, 1) == np.mean(hits(scores, labels))
+    found = hits_at(ranked_classes(scores, 1), labels, 1)
+    assert found.tolist() == hits(scores, labels).astype(float).tolist()
 
 
 def random_tree(rng, classes):
@@ -89,8 +90,8 @@ def test_chance_is_the_mean_size_of_the_sets(rng):
     taxonomy = random_tree(rng, 30)
     correct_set = taxonomy.correct_sets(5)
     scores, labels = rng.random((20_000, 30)), np.arange(20_000) % 30
-    value = hierarchical_precision_at(ranked_classes(scores, 5), labels, 5, correct_set)
-    assert value == pytest.approx(correct_set.sum(axis=1).mean() / 30, abs=0.01)
+    values = hierarchical_precisions_at(ranked_classes(scores, 5), labels, 5, correct_set)
+    assert values.mean() == pytest.approx(correct_set.sum(axis=1).mean() / 30, abs=0.01)
 
 
 def test_what_cannot_be_missed_is_left_out():
@@ -150,3 +151,7 @@ def test_zero_shot_leaves_out_what_is_missing():
     found = zero_shot_metrics(scores, np.array([0, 0]), np.array([False, True]), {})
     assert found["zero_shot/all/image/hit_at_1"] == 1
     assert not any("text" in name for name in found)
+    rows, values = zero_shot_values(scores, np.array([0, 0]), np.array([False, True]), {})[
+        "zero_shot/all/image/hit_at_1"
+    ]
+    assert (rows.tolist(), values.tolist()) == ([0], [1])

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import io
 
 import numpy as np
@@ -62,6 +63,11 @@ def test_who_may_be_behind_by_chance():
 def test_differences_are_of_equal_queries_only():
     other = Outcome("other", 0, {PATH: 1.0}, {PATH: QueryFigures(PRODUCTS[::-1], np.ones(40))})
     assert difference([*OUTCOMES, other], "good", "other", PATH) is None
+    same = Outcome("other", 1, {PATH: 1.0}, {PATH: QueryFigures(PRODUCTS, np.ones(40))})
+    assert difference([*OUTCOMES, same], "good", "other", PATH).mean == pytest.approx(-0.2)
+    assert difference([*OUTCOMES, other, same], "good", "other", PATH) is None, (
+        "of one seed where the means are of two"
+    )
     assert difference(OUTCOMES, "good", "bad", "no/such/metric") is None
     found = difference(OUTCOMES, "bad", "good", PATH)
     assert found.mean == pytest.approx(-0.5)
@@ -102,3 +108,8 @@ def test_figures_without_queries_are_said_not_to_be_tested():
     assert "differences not tested**" in as_markdown(tables(both))
     assert "not tested" not in as_markdown(tables(both[:1])), "there is nothing to test"
     assert "not tested" not in as_markdown(tables(OUTCOMES)), "they were, and costs need no test"
+    more = {"classification/image/accuracy": 0.5}
+    some = [dataclasses.replace(o, figures={**o.figures, **more}) for o in OUTCOMES[:2]]
+    assert "**Accuracy, differences not tested in image**" not in as_markdown(tables(some))
+    some[1].figures["classification/image/accuracy"] = 0.4
+    assert "**Accuracy, differences not tested in image**" in as_markdown(tables(some))

@@ -12,7 +12,7 @@ from huse_tf import keys
 from huse_tf.config import EvaluationConfig
 from huse_tf.evaluation.pairs import (
     measure_pair_scorer,
-    pair_metrics,
+    pair_figures,
     score_of_embeddings,
     score_of_model,
     scores_pairs,
@@ -30,7 +30,11 @@ def figures(score, count=12, config=CONFIG, **changes):
         "complete": np.ones(count, bool),
         **changes,
     }
-    return pair_metrics(score, config=config, **known)
+    found = pair_figures(score, config=config, **known)
+    for path, (items, values) in found.queries.items():
+        assert len(items) == len(values) == len(set(items.tolist()))
+        assert found.metrics[path] == pytest.approx(values.mean())
+    return found.metrics, found.undefined
 
 
 def perfect(images, texts):
@@ -105,6 +109,30 @@ def test_there_are_101_candidates_of_other_products_and_texts():
         assert not ((products[images] < 30) & (products[others] < 30))[wrong].any()
 
 
+def test_each_query_has_its_own_figure():
+    """Item 3 never matches, and neither does it with others: half of its two pairs are right, and it
+    comes last wherever it is sought."""
+
+    def score(images, texts):
+        return np.where((images == texts) & (images != 3), 2.0, -2.0)
+
+    found = pair_figures(
+        score,
+        np.arange(12),
+        np.arange(12) % 2,
+        [f"text {n}" for n in range(12)],
+        np.ones(12, bool),
+        CONFIG,
+        threshold=0.0,
+    )
+    for prefix in ("pairs", "pairs/same_class"):
+        for path, other in (("accuracy", 0.5), ("image_to_text/rank_at_1", 0.0)):
+            items, values = found.queries[f"{prefix}/{path}"]
+            assert dict(zip(items.tolist(), values.tolist(), strict=True)) == {
+                item: other if item == 3 else 1.0 for item in range(12)
+            }
+
+
 def test_incomplete_items_are_left_out():
     complete = np.arange(12) < 8
 
@@ -175,7 +203,8 @@ def judged(judge, features, **settings):
         {i.name: i for i in (image, text)}, {keys.MATCH_LOGITS: Reader(judge)(image, text)}
     )
     items = pd.DataFrame({"text": ["one text"] * len(features[keys.PRODUCT])})
-    return measure_pair_scorer(model, features, items, CONFIG, query_end=QUERY_END, **settings)
+    found = measure_pair_scorer(model, features, items, CONFIG, query_end=QUERY_END, **settings)
+    return found.metrics, found.undefined
 
 
 # Five queries, of which the first two are one; an item without a query and one without a title.
@@ -308,6 +337,6 @@ def test_a_model_scores_pairs_of_features(rng):
     found = score_of_model(model, features)(images, texts)
     np.testing.assert_allclose(found, expected, atol=1e-4)
     items = pd.DataFrame({"text": [str(n) for n in range(600)]})
-    metrics, _ = measure_pair_scorer(model, features, items, CONFIG, quick=True)
+    metrics = measure_pair_scorer(model, features, items, CONFIG, quick=True).metrics
     assert metrics["pairs/products"] == 4
     assert 0 <= metrics["pairs/accuracy"] <= 1

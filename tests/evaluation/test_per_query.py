@@ -59,8 +59,34 @@ def test_means_over_queries_are_the_metrics(measured, multi_label):
         "image_to_text/class/mean_average_precision",
         "text_to_image/item/recall_at_3",
         "image_to_image/hierarchical_precision_at_5",
+        "classification/image/hit_at_5",
+        "classification/text/hierarchical_precision_at_5",
+        "pairs/text_to_image/rank_at_1",
     ):
         assert path in figures
+
+
+def test_of_unseen_classes_too(measured):
+    predictions, items = measured
+    seen = np.arange(12) % 3 > 0
+    unseen = items["label"].isin(np.flatnonzero(~seen)).to_numpy()
+    parts = {
+        field.name: getattr(predictions, field.name)[unseen]
+        for field in dataclasses.fields(predictions)
+        if isinstance(getattr(predictions, field.name), np.ndarray)
+    }
+    predictions, items = dataclasses.replace(predictions, **parts), items[unseen]
+    metrics, _ = measure(predictions, items, TAXONOMY, CONFIG, 0.3, seen)
+    figures = per_query(predictions, items, TAXONOMY, CONFIG, 0.3, seen)
+    for path, figure in figures.items():
+        assert figure.values.mean() == pytest.approx(metrics[path], abs=1e-9), path
+    path = "zero_shot/unseen_only/text/hit_at_1"
+    has_text = predictions.text_mask
+    assert figures[path].products.tolist() == items["product_id"][has_text].tolist()
+    assert not any(
+        path.startswith("zero_shot")
+        for path in per_query(predictions, items, TAXONOMY, CONFIG, 0.3)
+    )
 
 
 def test_each_query_has_its_own_product(measured):
@@ -83,3 +109,4 @@ def test_what_cannot_be_measured_is_left_out(measured):
     figures = per_query(nobody, items, TAXONOMY, CONFIG, 0.3)
     assert "classification/image/accuracy" not in figures
     assert {path.partition("/")[0] for path in figures} == {"classification", "text_to_text"}
+    assert not any(path.startswith("classification/image") for path in figures)
