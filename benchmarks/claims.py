@@ -122,6 +122,13 @@ CLAIMS = (
     Claim("DSCMR, table 1", "DSCMR > CCA", _DSCMR, "cca", _crossing(MAP)),
     Claim(
         "FashionBERT, figure 3",
+        "adaptive weights of tasks, by squared gradients > equal ones",
+        "fashion_bert:task_weights=paper",
+        "fashion_bert:task_weights=uniform",
+        _crossing("pairs/{}/rank_at_1"),
+    ),
+    Claim(
+        "FashionBERT, figure 3",
         "adaptive weights of tasks, as in the released code > equal ones",
         "fashion_bert",
         "fashion_bert:task_weights=uniform",
