@@ -9,6 +9,8 @@ import pathlib
 import keras
 import tensorflow as tf
 
+from huse_tf.errors import UserError
+
 
 @dataclasses.dataclass
 class Progress(tf.train.experimental.PythonState):
@@ -61,10 +63,22 @@ class Checkpoints:
         self._progress = progress
 
     def restore(self) -> bool:
-        """Restores the newest checkpoint; False if there is none."""
-        if self._manager.latest_checkpoint is None:
+        """Restores the newest checkpoint; False if there is none.
+
+        Raises:
+            UserError: it holds the variables of another model.
+        """
+        newest = self._manager.latest_checkpoint
+        if newest is None:
             return False
-        self._checkpoint.restore(self._manager.latest_checkpoint).assert_consumed()
+        try:
+            self._checkpoint.restore(newest).assert_consumed()
+        except (AssertionError, ValueError) as error:
+            raise UserError(
+                f"The checkpoint {newest!r} is of another model than these settings make here: another "
+                "version of huse_tf wrote it. Go on with that version, or give another --run_dir to "
+                "train anew."
+            ) from error
         return True
 
     def save(self) -> None:

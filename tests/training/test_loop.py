@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import signal
@@ -59,8 +60,6 @@ class Validate:
 
 
 def train(features, folder, validate=None, adapt=None, refit=None, **changes):
-    import dataclasses
-
     config = dataclasses.replace(CONFIG, **changes)
     return fit(build, features, validate or Validate(), config, folder, adapt=adapt, refit=refit)
 
@@ -103,6 +102,16 @@ def test_killed_after_the_last_step_of_an_epoch_gives_the_same_result(features, 
     assert read_history(tmp_path / "whole/history.jsonl") == read_history(
         tmp_path / "cut/history.jsonl"
     )
+
+
+@pytest.mark.parametrize("other", [{"image_layers": (16, 16)}, {"embedding_dim": 9}])
+def test_a_checkpoint_of_another_model_is_refused(features, tmp_path, monkeypatch, other):
+    """As of an older version of huse_tf, under the same settings."""
+    train(features, tmp_path, epochs=1)
+    older = dataclasses.replace(METHOD, **other)
+    monkeypatch.setitem(globals(), "METHOD", older)
+    with pytest.raises(UserError, match=r"another version.*another --run_dir"):
+        train(features, tmp_path, epochs=2)
 
 
 def test_checkpoints_within_an_epoch_do_not_change_the_result(features, tmp_path):
