@@ -24,6 +24,7 @@ from huse_tf import files, keys, workflow
 from huse_tf.agreement import check_training, with_monitor
 from huse_tf.config import Config
 from huse_tf.dataset import Dataset
+from huse_tf.errors import UserError
 from huse_tf.evaluation.comparison_page import write_comparison_page
 from huse_tf.evaluation.comparison_table import (
     LEVEL,
@@ -77,8 +78,10 @@ def compare(
     Returns:
         The outcomes, seed by seed.
     """
+    methods = {name: with_monitor(config) for name, config in methods.items()}
+    _check_folders(methods)
     for config in methods.values():  # before hours of training, not after
-        check_training(with_monitor(config))
+        check_training(config)
     readings = _Readings()
     jobs = [(name, seed) for seed in seeds for name in methods]
     outcomes: list[Outcome] = []
@@ -127,7 +130,20 @@ def _seeded(config: Config, seed: int, folder: pathlib.Path) -> Config:
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")
+    signed = re.sub(r"=-(?=[.\d])", "=minus", name)
+    return re.sub(r"[^A-Za-z0-9.]+", "-", signed).strip("-")
+
+
+def _check_folders(names: Iterable[str]) -> None:
+    """Refuses methods whose runs would lie in one folder."""
+    taken: dict[str, str] = {}
+    for name in names:
+        other = taken.setdefault(_slug(name), name)
+        if other != name:
+            raise UserError(
+                f"The runs of {other!r} and {name!r} would lie in one folder, {_slug(name)!r}. Expected "
+                "--methods that differ by more than signs. Compare them by two --output folders."
+            )
 
 
 class _Readings:

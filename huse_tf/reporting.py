@@ -20,7 +20,7 @@ from huse_tf.evaluation.embedding_map import EmbeddingMap, embedding_map
 from huse_tf.evaluation.measure import Predictions, galleries, true_classes
 from huse_tf.evaluation.report import Card, Example, Report
 from huse_tf.evaluation.retrieval import Gallery
-from huse_tf.training.loop import monitored
+from huse_tf.training.monitor import monitored, told
 
 _RESULTS = 6  # shown per query
 
@@ -60,7 +60,7 @@ def make_report(
         class_distances=dataset.spec.class_distances,
         counts=_counts(dataset),
         rejected=reason_counts(dataset.rejections),
-        protocol=_protocol(config, dataset, side),
+        protocol=_protocol(config, dataset, side, told(config.training.monitor, best)),
         history=history,
         best_epoch=int(best["epoch"]),
         settings=settings,
@@ -121,7 +121,7 @@ def _counts(dataset: Dataset) -> dict[str, int]:
     }
 
 
-def _protocol(config: Config, dataset: Dataset, side: str) -> list[str]:
+def _protocol(config: Config, dataset: Dataset, side: str, monitor: Sequence[str]) -> list[str]:
     data = config.data
     sentences = []
     if len(dataset.sides) > 1:
@@ -137,9 +137,7 @@ def _protocol(config: Config, dataset: Dataset, side: str) -> list[str]:
     chosen = "the epoch whose model is measured"
     if config.method.embeds:
         chosen = f"the weight of image against text in the fused prediction, and {chosen}"
-    sentences.append(
-        f"Chosen on the validation side: {chosen}, by {' + '.join(config.training.monitor)}."
-    )
+    sentences.append(f"Chosen on the validation side: {chosen}, by {' + '.join(monitor)}.")
     if dataset.train_only:
         names = ", ".join(dataset.taxonomy.names[label] for label in dataset.train_only)
         sentences.append(f"Without held-out items, for want of separate products: {names}.")

@@ -6,6 +6,7 @@ import dataclasses
 import pathlib
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -128,6 +129,7 @@ def train_model(
             _start_from(pathlib.Path(config.training.start_from), model, folder)
 
     trained = dataset.features_of(keys.TRAIN)
+    _check_pairs(config, trained)
     model = fit(build, trained, validate, config.training, folder, changes, adapt, method.refit)
     weight = None
     if not scores_pairs(model):
@@ -136,6 +138,17 @@ def train_model(
     figures, _ = measure_side(model, dataset, config, keys.VALIDATION, weight, quick=True)
     files.write_json(folder / METRICS, {keys.VALIDATION: figures})
     return folder, dataset, model
+
+
+def _check_pairs(config: Config, trained: Mapping[str, Any]) -> None:
+    if not config.method.needs_pairs:
+        return
+    complete = np.asarray(trained[keys.IMAGE_MASK]) * np.asarray(trained[keys.TEXT_MASK])
+    if not complete.any():
+        raise UserError(
+            f"--method={config.method.name} learns from items with both image and text, and no training "
+            "item has both. Expected some, or a method with a loss of each modality, such as huse."
+        )
 
 
 def _start_from(other: pathlib.Path, model: keras.Model, folder: pathlib.Path) -> None:

@@ -171,6 +171,25 @@ def test_a_trained_run_holds_on_to_its_settings_without_checkpoints(tmp_path, me
         comparison.compare(other, [0], folder, say=silent)
 
 
+def test_runs_of_several_labels_an_item_are_kept_too(tmp_path, methods):
+    """They monitor hit@1, of which the settings given know nothing."""
+    method, folder = {"huse": change(methods["huse"], multi_label=True)}, tmp_path / "compared"
+    before = comparison.compare(method, [0], folder, say=silent)
+    trained = (folder / "runs/huse-seed-0/model.keras").stat().st_mtime_ns
+    again = comparison.compare(method, [0], folder, say=silent)
+    assert (folder / "runs/huse-seed-0/model.keras").stat().st_mtime_ns == trained
+    assert again[0].figures == before[0].figures
+
+
+def test_variants_have_folders_of_their_own(tmp_path, methods):
+    signs = {"siglip:logit_bias=-10", "siglip:logit_bias=10", "cme:margin=-.1", "cme:margin=0.1"}
+    assert len({comparison._slug(name) for name in signs}) == 4
+    alike = {"huse:a=b+c": methods["huse"], "huse:a=b-c": methods["huse"]}
+    with pytest.raises(UserError, match=r"'huse:a=b\+c' and 'huse:a=b-c'.*one folder"):
+        comparison.compare(alike, [0], tmp_path / "compared", say=silent)
+    assert not (tmp_path / "compared").exists()
+
+
 def test_settings_are_looked_at_before_the_first_run(tmp_path, methods):
     wrong = change(methods["huse"], text_encoder="fields:2:tfidf")
     with pytest.raises(UserError, match="--text_separator"):

@@ -16,7 +16,8 @@ from huse_tf import config as configs
 from huse_tf import files, keys, workflow
 from huse_tf.errors import UserError
 from huse_tf.run_folder import run_folder
-from huse_tf.training.loop import monitored, read_history
+from huse_tf.training.loop import read_history
+from huse_tf.training.monitor import monitored
 
 LOG_LINE = r"\d\d:\d\d:\d\d  \S.*"
 

@@ -21,6 +21,7 @@ class AdaMine(Probed):
     """
 
     name: ClassVar[str] = "adamine"
+    needs_pairs: ClassVar[bool] = True
 
     margin: float = setting(0.3, "alpha, in cosine distance; .3 in the authors' code.", minimum=0)
     semantic_weight: float = setting(

@@ -107,6 +107,9 @@ class Method(Settings, abc.ABC):
     # modality. If not, what evaluation and export may ask follows from the outputs it does have.
     embeds: ClassVar[bool] = True
 
+    # Whether it learns from nothing but items with both image and text.
+    needs_pairs: ClassVar[bool] = False
+
     @property
     def names_unseen_classes(self) -> bool:
         """Whether its class logits speak of classes that had no training item (zero-shot figures)."""

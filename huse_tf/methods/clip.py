@@ -21,6 +21,7 @@ class Clip(Probed):
     """Items find their own other half, one of their product, or one of their class in the batch."""
 
     name: ClassVar[str] = "clip"
+    needs_pairs: ClassVar[bool] = True
 
     positives: Literal["item", "product", "class"] = setting(
         "item", "What an item's image and text are drawn to: that of the item, product or class."

@@ -28,6 +28,7 @@ class DeepCca(Probed):
     """
 
     name: ClassVar[str] = "deep_cca"
+    needs_pairs: ClassVar[bool] = True
 
     embedding_dim: int = setting(64, "D, the size of the embedding.", minimum=1)
     regularization: float = setting(

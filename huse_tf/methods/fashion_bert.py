@@ -34,6 +34,7 @@ class FashionBert(Method):
     """
 
     name: ClassVar[str] = "fashion_bert"
+    needs_pairs: ClassVar[bool] = True
     embeds: ClassVar[bool] = False
     preset: ClassVar[Mapping[str, Any]] = {
         "image_encoder": "patches:8:efficientnet_lite0@map",

@@ -21,6 +21,7 @@ class SigLip(Probed):
     """Each pair of a batch is told right or wrong by itself."""
 
     name: ClassVar[str] = "siglip"
+    needs_pairs: ClassVar[bool] = True
 
     positives: Literal["item", "product", "class"] = setting(
         "item", "What an item's image and text are drawn to: that of the item, product or class."

@@ -22,6 +22,7 @@ class VsePp(Probed):
     """
 
     name: ClassVar[str] = "vse_pp"
+    needs_pairs: ClassVar[bool] = True
 
     image_layers: tuple[int, ...] = setting(
         (512,), "Widths of the image tower's hidden layers.", minimum=1

@@ -26,7 +26,7 @@ from huse_tf.data.pipeline import (
     steps_per_epoch,
     training_batches,
 )
-from huse_tf.errors import UserError, unknown_name
+from huse_tf.errors import UserError
 from huse_tf.training.checkpoints import Checkpoints, Progress
 from huse_tf.training.class_balance import (
     balanced_weights,
@@ -34,6 +34,7 @@ from huse_tf.training.class_balance import (
     drawn_weights,
 )
 from huse_tf.training.interrupt import stop_requests
+from huse_tf.training.monitor import monitored
 from huse_tf.training.optimizers import make_optimizer
 from huse_tf.training.progress_bar import ProgressBar
 from huse_tf.training.trainer import Trainer
@@ -223,14 +224,6 @@ class _Loop:
         progress.finished = progress.step >= self.total_steps or 0 < config.patience <= waited
         progress.steps_since_validation = 0
         progress.sums = self.sums = {}
-
-
-def monitored(metrics: Mapping[str, float], names: Sequence[str]) -> float:
-    """The mean of the monitored metrics: what the best epoch has most of."""
-    for name in names:
-        if name not in metrics:
-            raise unknown_name("validation metric for --monitor", name, metrics)
-    return float(np.mean([metrics[name] for name in names]))
 
 
 class History:

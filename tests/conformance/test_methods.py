@@ -370,6 +370,21 @@ def test_one_step_over_two_replicas_is_one_step(name, mirrored, multi_label):
     assert moved > 1e-3
 
 
+@every_method
+def test_who_needs_pairs_learns_nothing_from_one_modality(name):
+    """And the others do. (CCA's maps need pairs too, but are solved for, and it says so itself.)"""
+    spec = make_spec(usual_text(name))
+    batch = make_batch(spec, name=name)
+    for batch_of_one in (without(batch, text=range(12)), without(batch, image=range(12))):
+        trainer = Trainer(build(name, spec), make_method(name).build_objective(spec))
+        trainer.compile(optimizer=keras.optimizers.SGD(0.5))
+        before = [variable.numpy() for variable in trainer.trainable_variables]
+        trainer.train_step(as_tensors(batch_of_one))
+        after = [variable.numpy() for variable in trainer.trainable_variables]
+        moved = max(np.abs(a - b).max() for a, b in zip(before, after, strict=True))
+        assert (moved < 1e-6) == METHODS[name].needs_pairs
+
+
 @every_method_and_text
 def test_a_saved_model_is_the_same_model(name, text, tmp_path):
     spec = make_spec(text)

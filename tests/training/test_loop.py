@@ -13,7 +13,7 @@ from huse_tf.errors import UserError
 from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.huse import Huse
 from huse_tf.training.class_balance import balanced_weights
-from huse_tf.training.loop import Stopped, fit, monitored, read_history
+from huse_tf.training.loop import Stopped, fit, read_history
 from huse_tf.training.trainer import Trainer
 
 METHOD = Huse(embedding_dim=8, image_layers=(16,), text_layers=(16,), dropout=0.3)
@@ -171,12 +171,6 @@ def test_fewer_items_than_a_batch_are_one_batch(features, tmp_path):
 def test_unknown_monitor_is_refused_with_a_suggestion(features, tmp_path):
     with pytest.raises(UserError, match=r"--monitor.*'scorre'.*'score'"):
         train(features, tmp_path, monitor=("scorre",))
-
-
-def test_several_monitored_metrics_count_by_their_mean():
-    """(0.2 + 0.8) / 2 by hand."""
-    metrics = {"image": 0.2, "text": 0.8, "fused": 1.0}
-    assert monitored(metrics, ("image", "text")) == pytest.approx(0.5)
 
 
 def test_divergence_is_refused(features, tmp_path):

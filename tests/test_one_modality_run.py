@@ -1,0 +1,48 @@
+"""Whole runs on catalogues of pictures only and of texts only, under the methods' own presets."""
+
+import dataclasses
+import pathlib
+
+import pytest
+from small_runs import change, rows, settings
+
+from huse_tf import workflow
+from huse_tf.errors import UserError
+from huse_tf.methods import METHODS
+from huse_tf.training.loop import read_history
+
+
+@pytest.fixture(autouse=True)
+def keep_determinism_out(monkeypatch):
+    """It is for the whole process, and other tests come after."""
+    monkeypatch.setattr("tensorflow.config.experimental.enable_op_determinism", lambda: None)
+
+
+def of_one(folder, there):
+    """Items that have their picture only, or their text only."""
+    # One picture a product: rows without picture would be the same item otherwise.
+    empty = {"name": "", "description": ""} if there == "image" else {"image": ""}
+    config = settings(folder)
+    catalogue = pathlib.Path(config.data.catalogue)
+    table = [{**row, **empty} for row in rows(pictures=1)]
+    lines = [",".join(table[0]), *(",".join(row.values()) for row in table)]
+    catalogue.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return change(config, text_encoder="minilm")
+
+
+@pytest.mark.parametrize("there", ["image", "text"])
+def test_huse_runs_from_catalogue_to_export(tmp_path, there):
+    result = workflow.train_run(of_one(tmp_path, there))
+    assert 0 <= result.metrics[f"classification/{there}/accuracy"] <= 1
+    missing = {"image": "text", "text": "image"}[there]
+    assert not any(missing in path for path in result.metrics)
+    assert len(read_history(tmp_path / "run/history.jsonl")) == 3
+    page = (tmp_path / "run/report.html").read_text(encoding="utf-8")
+    assert f"by classification/fused/accuracy + classification/{there}/accuracy." in page
+    assert (result.export / "saved_model.pb").exists()
+
+
+def test_a_contrast_of_modalities_is_refused(tmp_path):
+    config = dataclasses.replace(of_one(tmp_path, "image"), method=METHODS["clip"]())
+    with pytest.raises(UserError, match="clip learns from items with both image and text"):
+        workflow.train_run(config)
