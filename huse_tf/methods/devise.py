@@ -26,8 +26,8 @@ class Devise(PictureFront):
 
     The two maps share no weight: each learns what it would learn alone. So the paper's DeViSE, for
     images only, is the image half, and the half that a catalogue without texts trains;
-    --monitor=classification/image/accuracy picks its best epoch. Both halves are the DeViSE* that
-    the HUSE paper compares with.
+    --monitor=classification/image/accuracy picks its best epoch. Both halves with the layers of HUSE's
+    towers before the map are the DeViSE* that the HUSE paper compares with: --image_layers, --text_layers.
 
     It ranks classes. With --multi_label hit@k and mAP are of that ranking; F1 and subset accuracy ask
     which classes an item has, which no nearness answers, and say nothing.
@@ -51,6 +51,14 @@ class Devise(PictureFront):
         "or the sum over all.",
     )
 
+    image_layers: tuple[int, ...] = setting(
+        (), "Widths of hidden layers before the image's map; the paper has none.", minimum=1
+    )
+    text_layers: tuple[int, ...] = setting(
+        (), "Widths of hidden layers before the text's map; the paper has no texts.", minimum=1
+    )
+    dropout: float = setting(0.15, "Dropout between such layers.", minimum=0, maximum=0.95)
+
     @property
     def names_unseen_classes(self) -> bool:
         return True
@@ -60,21 +68,29 @@ class Devise(PictureFront):
         return True
 
     def build_model(self, spec: DataSpec) -> keras.Model:
+        import functools
+
         from huse_tf.models.label_space import label_space
         from huse_tf.models.two_tower import IMAGE_TOWER, TEXT_TOWER
         from huse_tf.towers.linear import linear_tower
 
         vectors = _label_vectors(spec)
-        dim = vectors.shape[1]
-        image_tower = linear_tower(
+        if not self.image_layers and not self.text_layers:
+            self._check_default("dropout", "--image_layers or --text_layers", "no hidden layers")
+        tower = functools.partial(
+            linear_tower,
+            dim=vectors.shape[1],
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+        )
+        image_tower = tower(
             IMAGE_TOWER,
             spec.image,
-            dim=dim,
-            input_dropout=self.input_dropout,
+            hidden=self.image_layers,
             power=self.image_power,
             network=self.picture_layers(spec),
         )
-        text_tower = linear_tower(TEXT_TOWER, spec.text, dim=dim, input_dropout=self.input_dropout)
+        text_tower = tower(TEXT_TOWER, spec.text, hidden=self.text_layers)
         return label_space(spec, image_tower, text_tower, vectors)
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
@@ -91,7 +107,8 @@ class Devise(PictureFront):
             )
         vectors = _label_vectors(spec)
         if self.loss == "l2":
-            self._check_l2()
+            for name in ("margin", "negatives"):
+                self._check_default(name, "--loss=hinge", "--loss=l2")
             return Objective({"l2": LabelRegression(vectors)}, {"l2": 1.0}, spec.targets)
         # Labels that training never meets would only be pushed away from all it does meet.
         met = np.ones(spec.num_classes) if spec.class_shares is None else spec.class_shares > 0
@@ -100,13 +117,13 @@ class Devise(PictureFront):
         drawn = (keys.NEGATIVE_ORDER,) if first_violation else ()
         return Objective({"hinge": term}, {"hinge": 1.0}, (*spec.targets, *drawn))
 
-    def _check_l2(self) -> None:
-        for name in ("margin", "negatives"):
-            if getattr(self, name) != getattr(type(self), name):
-                raise UserError(
-                    f"--{name} is a setting of --loss=hinge. Received: --loss=l2 "
-                    f"--{name}={getattr(self, name)}. Leave it out, or choose hinge."
-                )
+    def _check_default(self, name: str, where: str, here: str) -> None:
+        """Refuses a setting that would be of no effect."""
+        if getattr(self, name) != getattr(type(self), name):
+            raise UserError(
+                f"--{name} is a setting of {where}. Received: --{name}={getattr(self, name)} with {here}. "
+                "Leave it out, or change that."
+            )
 
     def changes(self, spec: DataSpec) -> Sequence[Change]:
         if self.loss == "l2" or self.negatives == "all":

@@ -1,4 +1,4 @@
-"""The tower of DeViSE: one linear map, without bias (paper, section 3.2)."""
+"""The tower of DeViSE: one linear map, without bias (paper, section 3.2), or hidden layers before it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import keras
 
 from huse_tf.methods.base import FeatureSpec
 from huse_tf.towers.front import tower_front
+from huse_tf.towers.mlp import hidden_layers
 
 
 def linear_tower(
@@ -15,6 +16,8 @@ def linear_tower(
     features: FeatureSpec,
     *,
     dim: int,
+    hidden: Sequence[int] = (),
+    dropout: float = 0.0,
     input_dropout: float = 0.0,
     power: float = 1.0,
     network: Sequence[keras.Layer] = (),
@@ -25,9 +28,11 @@ def linear_tower(
         name: of the model, and prefix of its layers.
         features, input_dropout, power, network: as for `tower_front`.
         dim: of the projection.
+        hidden, dropout: of layers before the projection, as for `mlp_tower`.
     """
     inputs, x = tower_front(
         name, features, input_dropout=input_dropout, power=power, network=network
     )
+    x = hidden_layers(x, hidden, dropout, prefix=name)
     x = keras.layers.Dense(dim, use_bias=False, name=f"{name}_projection")(x)
     return keras.Model(inputs, x, name=name)

@@ -69,6 +69,21 @@ def test_one_linear_map_a_modality_and_the_nearest_name(rng):
         np.testing.assert_allclose(outputs[f"{modality}_logits"], 20 * cosines, atol=1e-3)
 
 
+def test_hidden_layers_stand_before_the_map(rng):
+    """The DeViSE* of the HUSE paper; a layer for images, none for texts."""
+    method = dataclasses.replace(METHOD, image_layers=(7,), dropout=0.5)
+    model, batch = method.build_model(SPEC), make_batch(rng)
+    hidden, bias, kernel = model.get_layer("image_tower").get_weights()
+    inner = np.maximum(batch[keys.IMAGE_FEATURES] @ hidden + bias, 0)
+    outputs = model(features(batch))
+    np.testing.assert_allclose(outputs["image_projection"], inner @ kernel, atol=1e-5)
+    assert len(model.get_layer("text_tower").get_weights()) == 1
+    dropped = model(features(batch), training=True)
+    assert not np.allclose(dropped["image_projection"], outputs["image_projection"])
+    with pytest.raises(UserError, match=r"--dropout is a setting of --image_layers or --text_layers"):
+        dataclasses.replace(METHOD, dropout=0.5).build_model(SPEC)
+
+
 def test_features_of_zeros_have_some_direction():
     """A text of no known word; search refuses what has no direction."""
     model = METHOD.build_model(SPEC)
