@@ -207,8 +207,9 @@ def measure_side(
         pairs = measure_pair_scorer(model, features, items, config.evaluation, quick, query_end)
         return dict(pairs.metrics), dict(pairs.undefined)
     predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
-    seen = _seen_classes(dataset, config, side)
-    return measure(predictions, items, dataset.taxonomy, config.evaluation, fusion_weight, seen)
+    seen, names = _seen_classes(dataset, side), config.method.names_unseen_classes
+    known = predictions, items, dataset.taxonomy, config.evaluation, fusion_weight, seen, names
+    return measure(*known)
 
 
 def measure_queries(
@@ -225,8 +226,8 @@ def measure_queries(
         pairs = measure_pair_scorer(model, features, items, config.evaluation, query_end=query_end)
         return dict(pairs.metrics), of_products(pairs.queries, items)
     predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
-    seen = _seen_classes(dataset, config, side)
-    known = predictions, items, dataset.taxonomy, config.evaluation, fusion_weight, seen
+    seen, names = _seen_classes(dataset, side), config.method.names_unseen_classes
+    known = predictions, items, dataset.taxonomy, config.evaluation, fusion_weight, seen, names
     return measure(*known)[0], per_query(*known)
 
 
@@ -236,12 +237,10 @@ def _query_end(config: Config, dataset: datasets.Dataset) -> int | None:
     return pieces.end if config.method.scores_queries and pieces is not None else None
 
 
-def _seen_classes(dataset: datasets.Dataset, config: Config, side: str) -> np.ndarray | None:
-    """[K] bool, whether training met the class, if that side and method are asked for the others."""
+def _seen_classes(dataset: datasets.Dataset, side: str) -> np.ndarray | None:
+    """[K] bool, whether training met the class, on the side of those that it did not."""
     shares = dataset.spec.class_shares
-    if side != keys.UNSEEN or not config.method.names_unseen_classes or shares is None:
-        return None
-    return shares > 0
+    return None if side != keys.UNSEEN or shares is None else shares > 0
 
 
 def evaluate_run(
@@ -369,9 +368,9 @@ def _evaluate(
         figures, undefined = dict(pairs.metrics), dict(pairs.undefined)
     else:
         predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
-        seen = _seen_classes(dataset, config, split)
+        seen, names = _seen_classes(dataset, split), config.method.names_unseen_classes
         figures, undefined = measure(
-            predictions, items, dataset.taxonomy, config.evaluation, weight, seen
+            predictions, items, dataset.taxonomy, config.evaluation, weight, seen, names
         )
     kept = (
         before

@@ -66,3 +66,15 @@ def test_classes_that_training_never_met_are_told_under_both_protocols(tmp_path)
     assert "Among all 3" in result.summary()
     held_out = workflow.evaluate_run(folder, config, split=keys.TEST)
     assert not any(path.startswith("zero_shot") for path in held_out.metrics)
+
+
+def test_who_cannot_name_unseen_classes_is_asked_among_all_only(tmp_path):
+    config = change(
+        settings(tmp_path), unseen_classes=("lamps",), recall_at=(1,), precision_at=(1, 2)
+    )
+    folder, _, _ = workflow.train_model(config)
+    result = workflow.evaluate_run(folder, config, split=keys.UNSEEN)
+    assert not any(path.startswith("zero_shot/unseen_only") for path in result.metrics)
+    assert result.metrics["zero_shot/all/image/hit_at_1"] == 0
+    assert "Among all 3" in result.summary()
+    assert "unseen  " not in result.summary()

@@ -53,6 +53,7 @@ TABLES: dict[str, list[Column]] = {
     ],
     "Same class, mAP": _columns("class/mean_average_precision"),
     "Same class, R@1": _columns("class/recall_at_1"),
+    "Same class, R@5": _columns("class/recall_at_5"),
     "Same class, R@10": _columns("class/recall_at_10"),
     "Hierarchical precision, HP@5": _columns("hierarchical_precision_at_5"),
     "Own product, R@10": _columns("item/recall_at_10", _CROSSING),
@@ -62,24 +63,34 @@ TABLES: dict[str, list[Column]] = {
         Column("accuracy, same class", "pairs/same_class/accuracy"),
         Column("AUC, same class", "pairs/same_class/auc"),
     ],
-    "Own product among 101 candidates, Rank@1": [
-        Column(title, f"pairs/{task}/rank_at_1") for title, task in _CROSSING.items()
-    ],
-    "Product and query among 101 candidates, Rank@1": [
-        Column("query→product", "pairs/query_to_product/rank_at_1"),
-        Column("product→query", "pairs/product_to_query/rank_at_1"),
-    ],
+    **{
+        f"Own product among 101 candidates, Rank@{k}": [
+            Column(title, f"pairs/{task}/rank_at_{k}") for title, task in _CROSSING.items()
+        ]
+        for k in (1, 5, 10)
+    },
+    **{
+        f"Product and query among 101 candidates, Rank@{k}": [
+            Column("query→product", f"pairs/query_to_product/rank_at_{k}"),
+            Column("product→query", f"pairs/product_to_query/rank_at_{k}"),
+        ]
+        for k in (1, 5, 10)
+    },
     "Unseen classes, same class, mAP": [
         Column(title, f"unseen/{task}/class/mean_average_precision")
         for title, task in _TASKS.items()
     ],
     **{
-        f"Unseen classes, hit@{k} among {title}": [
-            Column(name, f"unseen/zero_shot/{candidates}/{name}/hit_at_{k}")
+        f"Unseen classes, {figure} among {title}": [
+            Column(name, f"unseen/zero_shot/{candidates}/{name}/{path}")
             for name in ("image", "text")
         ]
         for candidates, title in (("unseen_only", "themselves"), ("all", "all classes"))
-        for k in (1, 5)
+        for figure, path in (
+            ("hit@1", "hit_at_1"),
+            ("hit@5", "hit_at_5"),
+            ("HP@5", "hierarchical_precision_at_5"),
+        )
     },
     "Cost": [
         Column("parameters", "cost/parameters", is_cost=True),

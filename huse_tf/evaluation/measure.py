@@ -177,6 +177,7 @@ def measure(
     config: EvaluationConfig,
     fusion_weight: float | None = None,
     seen: np.ndarray | None = None,
+    names_unseen: bool = True,
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Every metric of `predictions`, by metric path.
 
@@ -189,8 +190,9 @@ def measure(
             very items that are complete, which is for validation items only. It is one half where
             none is complete. A model that fuses modalities itself has none, but the metrics
             `contribution/MODALITY`, means over the complete items.
-        seen: [K] bool, whether training met the class, for items of unseen classes and models whose
-            logits speak of those: adds `zero_shot_metrics`.
+        seen: [K] bool, whether training met the class, for items of unseen classes: adds
+            `zero_shot_metrics`.
+        names_unseen: as there.
 
     Returns:
         (metrics, undefined): see `all_retrieval_metrics`, and `pair_figures` for those by pairs.
@@ -229,7 +231,7 @@ def measure(
     zero_shot = {}
     if seen is not None:
         scores = {keys.IMAGE: image, keys.TEXT: text, "fused": predictions.fused(fusion_weight)}
-        zero_shot = zero_shot_metrics(scores, labels, seen, correct_sets)
+        zero_shot = zero_shot_metrics(scores, labels, seen, correct_sets, names_unseen)
     pairs = pairs_of(predictions, items, config)
     figures = classification | _contributions(predictions) | retrieval | zero_shot
     return figures | dict(pairs.metrics), undefined | dict(pairs.undefined)

@@ -46,6 +46,7 @@ def per_query(
     config: EvaluationConfig,
     fusion_weight: float | None,
     seen: np.ndarray | None = None,
+    names_unseen: bool = True,
 ) -> dict[str, QueryFigures]:
     """The figures of each query, by the metric path that `measure` gives their mean.
 
@@ -54,10 +55,12 @@ def per_query(
     unseen classes. What the data cannot tell is left out.
 
     Args:
-        predictions, items, taxonomy, config, seen: as for `measure`.
+        predictions, items, taxonomy, config, seen, names_unseen: as for `measure`.
         fusion_weight: the image's share in the fused prediction; None for a model that fuses itself.
     """
-    by_items = dict(_classes(predictions, items, taxonomy, config, fusion_weight, seen))
+    by_items = dict(
+        _classes(predictions, items, taxonomy, config, fusion_weight, seen, names_unseen)
+    )
     by_items |= pairs_of(predictions, items, config).queries
     return of_products(by_items, items) | _retrieval(predictions, items, taxonomy, config)
 
@@ -108,6 +111,7 @@ def _classes(
     config: EvaluationConfig,
     fusion_weight: float | None,
     seen: np.ndarray | None,
+    names_unseen: bool,
 ) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
     """By path the items that are told, and their figures."""
     labels = true_classes(predictions, items)
@@ -133,4 +137,4 @@ def _classes(
         for figure, each in values.items():
             yield f"classification/{name}/{figure}", (rows, each)
     if seen is not None:
-        yield from zero_shot_values(scores, labels, seen, correct_sets).items()
+        yield from zero_shot_values(scores, labels, seen, correct_sets, names_unseen).items()

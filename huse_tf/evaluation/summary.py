@@ -74,9 +74,11 @@ def _pair_table(row: Callable[..., str], of_queries: bool) -> str:
 
 
 def _zero_shot(metrics: Mapping[str, float], row: Callable[..., str]) -> list[str]:
-    """Items of unseen classes, told among these only and among all classes."""
+    """Items of unseen classes, told among these only, if the model can, and among all classes."""
     lines = []
     for protocol, title in (("unseen_only", "Among {} unseen"), ("all", "Among all {}")):
+        if f"zero_shot/{protocol}/candidates" not in metrics:
+            continue  # a model whose logits do not speak of unseen classes
         title = title.format(int(metrics[f"zero_shot/{protocol}/candidates"]))
         lines += ["", f"{title:<16}" + "".join(f"{n:>8}" for n in ("hit@1", "hit@5", "HP@5"))]
         for source in ("image", "text", "fused"):

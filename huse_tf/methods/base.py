@@ -112,7 +112,7 @@ class Method(Settings, abc.ABC):
 
     @property
     def names_unseen_classes(self) -> bool:
-        """Whether its class logits speak of classes that had no training item (zero-shot figures)."""
+        """Whether its class logits speak of classes that had no training item (zero-shot hits)."""
         return False
 
     @property

@@ -64,7 +64,7 @@ class FashionBert(Method):
     dropout: float = setting(0.1, "Dropout within the transformer.", minimum=0, maximum=0.95)
     task_weights: Literal["uniform", "paper", "code", "code_stop_gradient"] = setting(
         "code",
-        "Weights of the three tasks: equal; by squared gradients (eq. 6; three times as slow); or as "
+        "Weights of the three tasks: equal; by squared gradients (eq. 6; about twice as slow); or as "
         "the released code by squared softmax of the losses, with gradients through them or not.",
     )
     word_share: float = setting(

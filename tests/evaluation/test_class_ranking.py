@@ -146,6 +146,19 @@ def test_zero_shot_among_unseen_only_and_among_all():
     }
 
 
+def test_softmax_is_asked_among_all_only():
+    """It cannot hit, but what it says may be near: z (unseen) for c, which is in the set of z."""
+    text = np.array([[0.1, 0.1, 0.0, 0.8]])
+    seen = np.array([True, True, False, True])
+    found = zero_shot_metrics({"text": text}, np.array([2]), seen, SETS, names_unseen=False)
+    assert found == {
+        "zero_shot/all/candidates": 4,
+        "zero_shot/all/text/hit_at_1": 0,
+        "zero_shot/all/text/hit_at_2": 0,
+        "zero_shot/all/text/hierarchical_precision_at_2": 0.5,
+    }
+
+
 def test_zero_shot_leaves_out_what_is_missing():
     scores = {"image": np.array([[0.9, 0.1], [np.nan, np.nan]]), "text": np.full((2, 2), np.nan)}
     found = zero_shot_metrics(scores, np.array([0, 0]), np.array([False, True]), {})

@@ -80,7 +80,9 @@ def test_hidden_layers_stand_before_the_map(rng):
     assert len(model.get_layer("text_tower").get_weights()) == 1
     dropped = model(features(batch), training=True)
     assert not np.allclose(dropped["image_projection"], outputs["image_projection"])
-    with pytest.raises(UserError, match=r"--dropout is a setting of --image_layers or --text_layers"):
+    with pytest.raises(
+        UserError, match=r"--dropout is a setting of --image_layers or --text_layers"
+    ):
         dataclasses.replace(METHOD, dropout=0.5).build_model(SPEC)
 
 
