@@ -264,14 +264,17 @@ def _curves(report: Report) -> list[tuple[str, Markup]]:
 
 
 def _contributions(report: Report) -> list[Markup]:
-    """The mean of each modality, and where items differ the first one's distribution."""
+    """The mean of each modality, and where items differ its distribution; of two modalities the first's,
+    for the other's is its mirror image."""
     if not report.contributions:
         return []
     means = {name: float(values.mean()) for name, values in report.contributions.items()}
     figures = [plots.bars("contributions", means, "contribution")]
-    name, values = next(iter(report.contributions.items()))
-    if np.ptp(values) > 1e-3:
-        figures.append(plots.histogram("shares", values, f"contribution of the {name}"))
+    shown = list(report.contributions.items())
+    for number, (name, values) in enumerate(shown if len(shown) > 2 else shown[:1]):
+        if np.ptp(values) > 1e-3:
+            label = f"contribution of the {name}"
+            figures.append(plots.histogram(f"shares-{number}", values, label))
     return figures
 
 

@@ -353,6 +353,24 @@ def test_a_modality_that_no_item_has(tmp_path, report):
     assert "nan" not in text
 
 
+def test_contributions_of_each_item_are_shown(tmp_path, report):
+    """A gate's of each modality; of two, one tells both. The same for all items: their mean only."""
+    shares = np.random.default_rng(0).dirichlet((1, 1, 1), 24)
+
+    def figures(names, values):
+        contributions = dict(zip(names, values.T, strict=True))
+        changed = dataclasses.replace(report, contributions=contributions)
+        write_report(tmp_path / "report.html", changed)
+        text = (tmp_path / "report.html").read_text(encoding="utf-8")
+        Page(text)
+        return [name for name in names if f"contribution of the {name} of 24 items" in text]
+
+    assert figures(("image", "name", "text"), shares) == ["image", "name", "text"]
+    two = np.stack([shares[:, 0], 1 - shares[:, 0]], axis=1)
+    assert figures(("image", "text"), two) == ["image"]
+    assert figures(("image", "text"), np.full((24, 2), 0.5)) == []
+
+
 def test_items_of_several_classes(tmp_path, report):
     """Multi-hot labels: other figures, cards with all classes, right if one is shared."""
     labels = np.eye(4, dtype=np.float32)[report.labels]
