@@ -205,9 +205,9 @@ def _measured(
     figures, queries = workflow.measure_queries(model, dataset, config, side, weight)
     # What is unseen stays so while settings are chosen.
     if side == keys.TEST and keys.UNSEEN in dataset.sides:
-        unseen = workflow.measure_queries(model, dataset, config, keys.UNSEEN, weight)
-        figures |= {f"unseen/{path}": value for path, value in unseen[0].items()}
-        queries |= {f"unseen/{path}": value for path, value in unseen[1].items()}
+        more, asked = workflow.measure_queries(model, dataset, config, keys.UNSEEN, weight)
+        figures |= {f"unseen/{path}": value for path, value in more.items()}
+        queries |= {f"unseen/{path}": value for path, value in asked.items()}
     figures["cost/parameters"] = float(model.count_params())
     figures["cost/training_seconds"] = files.read_json(folder / "timing.json")["seconds"]
     if config.method.embeds:

@@ -24,7 +24,7 @@ from huse_tf.data.records import Source
 from huse_tf.data.taxonomy import Taxonomy
 from huse_tf.errors import UserError
 from huse_tf.evaluation.measure import final_fusion_weight, measure, predict
-from huse_tf.evaluation.pairs import measure_pair_scorer, scores_pairs
+from huse_tf.evaluation.pairs import PairFigures, measure_pair_scorer, scores_pairs
 from huse_tf.evaluation.per_query import QueryFigures, of_products, per_query
 from huse_tf.evaluation.report import write_report
 from huse_tf.evaluation.summary import summary_table
@@ -201,15 +201,10 @@ def measure_side(
 
     Of a pair scorer those of `evaluation.pairs.measure_pair_scorer`, without the ranks if `quick`.
     """
-    items, features = dataset.side(side)
     if scores_pairs(model):
-        query_end = _query_end(config, dataset)
-        pairs = measure_pair_scorer(model, features, items, config.evaluation, quick, query_end)
+        pairs = _measure_pairs(model, dataset, config, side, quick)
         return dict(pairs.metrics), dict(pairs.undefined)
-    predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
-    seen, names = _seen_classes(dataset, side), config.method.names_unseen_classes
-    known = predictions, items, dataset.taxonomy, config.evaluation, fusion_weight, seen, names
-    return measure(*known)
+    return measure(*_answers(model, dataset, config, side, fusion_weight))
 
 
 def measure_queries(
@@ -220,21 +215,36 @@ def measure_queries(
     fusion_weight: float | None,
 ) -> tuple[dict[str, float], dict[str, QueryFigures]]:
     """The figures of one side as of `measure_side`, and those of its single queries."""
-    items, features = dataset.side(side)
     if scores_pairs(model):
-        query_end = _query_end(config, dataset)
-        pairs = measure_pair_scorer(model, features, items, config.evaluation, query_end=query_end)
-        return dict(pairs.metrics), of_products(pairs.queries, items)
-    predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
-    seen, names = _seen_classes(dataset, side), config.method.names_unseen_classes
-    known = predictions, items, dataset.taxonomy, config.evaluation, fusion_weight, seen, names
-    return measure(*known)[0], per_query(*known)
+        pairs = _measure_pairs(model, dataset, config, side)
+        return dict(pairs.metrics), of_products(pairs.queries, dataset.side(side)[0])
+    answers = _answers(model, dataset, config, side, fusion_weight)
+    return measure(*answers)[0], per_query(*answers)
 
 
-def _query_end(config: Config, dataset: datasets.Dataset) -> int | None:
-    """The id with which queries end in the texts of a method that scores them."""
+def _measure_pairs(
+    model: keras.Model, dataset: datasets.Dataset, config: Config, side: str, quick: bool = False
+) -> PairFigures:
+    """Of a pair scorer; of products and queries, if its texts begin with these."""
+    items, features = dataset.side(side)
     pieces = dataset.spec.text.pieces
-    return pieces.end if config.method.scores_queries and pieces is not None else None
+    query_end = pieces.end if config.method.scores_queries and pieces is not None else None
+    return measure_pair_scorer(model, features, items, config.evaluation, quick, query_end)
+
+
+def _answers(
+    model: keras.Model,
+    dataset: datasets.Dataset,
+    config: Config,
+    side: str,
+    fusion_weight: float | None,
+) -> tuple[Any, ...]:
+    """The arguments of `measure` and `per_query`: the predictions of one side, and what is true of it."""
+    items, features = dataset.side(side)
+    predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
+    seen, names_unseen = _seen_classes(dataset, side), config.method.names_unseen_classes
+    known = items, dataset.taxonomy, config.evaluation, fusion_weight, seen, names_unseen
+    return predictions, *known
 
 
 def _seen_classes(dataset: datasets.Dataset, side: str) -> np.ndarray | None:
@@ -356,22 +366,18 @@ def _evaluate(
 ) -> Result:
     """Measures one side with the fusion weight of the validation side, and writes all files."""
     began = time.monotonic()
-    items, features = dataset.side(split)
+    items = dataset.side(split)[0]
     if items.empty:
         raise UserError(f"There are no {split} items to measure.")
     before = files.read_json(folder / METRICS)
     weight = before[keys.VALIDATION].get("classification/fusion_weight")
     predictions = None
     if scores_pairs(model):
-        query_end = _query_end(config, dataset)
-        pairs = measure_pair_scorer(model, features, items, config.evaluation, query_end=query_end)
-        figures, undefined = dict(pairs.metrics), dict(pairs.undefined)
+        figures, undefined = measure_side(model, dataset, config, split)
     else:
-        predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
-        seen, names = _seen_classes(dataset, split), config.method.names_unseen_classes
-        figures, undefined = measure(
-            predictions, items, dataset.taxonomy, config.evaluation, weight, seen, names
-        )
+        answers = _answers(model, dataset, config, split, weight)
+        predictions = answers[0]
+        figures, undefined = measure(*answers)
     kept = (
         before
         if output.resolve() == folder.resolve()
