@@ -1,6 +1,6 @@
 """Do learned contributions tell which modality informs? Motifs planted in random strings of letters.
 
-python benchmarks/planted_modalities.py
+python benchmarks/planted_modalities.py --output=experiments/comparisons/modality_weights.md
 
 After the synthetic data of InTense (Varshneya et al. 2024): strings over A, C, G, T; each modality holds
 its class's motif of seven letters with a probability of its own. The contributions should stand in the
@@ -11,15 +11,22 @@ transcription starts: three segments of one sequence, and a TATA box in one of t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import pathlib
+import shlex
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from absl import app, flags
+from marks import write_between_marks
 
 SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds, at least three for a claim.")
 ITEMS = flags.DEFINE_integer("items", 3000, "Items trained on.", lower_bound=100)
 EPOCHS = flags.DEFINE_integer("epochs", 30, "Passes over them.", lower_bound=1)
-PENALTY = flags.DEFINE_float("penalty", 0.01, "Lambda of mnl.", lower_bound=0)
+PENALTY = flags.DEFINE_float("penalty", 0.003, "Lambda of mnl.", lower_bound=0)
+OUTPUT = flags.DEFINE_string(
+    "output", "", "Markdown file for the tables, between <!-- planted --> and its end mark."
+)
 
 LETTERS = "ACGT"
 LENGTH = 40  # of a string
@@ -108,27 +115,31 @@ def main(arguments: Sequence[str]) -> None:
     if len(arguments) > 1:
         raise app.UsageError(f"Settings are given as --NAME=VALUE. Received: {arguments[1:]}.")
     seeds = [int(seed) for seed in SEEDS.value]
+    table = []
     for title, modalities in PROBLEMS.items():
-        print(f"\n{title}: contributions, mean ± standard deviation of {len(seeds)} seeds")
-        print(
-            "| | "
-            + " | ".join(modalities)
-            + " | accuracy | in order |\n|---"
-            + "|---" * (len(modalities) + 2)
-            + "|"
-        )
-        wanted = np.argsort([each.probability for each in modalities.values()])
-        for head in HEADS:
-            results = [trial(modalities, head, seed) for seed in seeds]
-            found = np.stack([contributions for contributions, _ in results])
-            ordered = sum((np.argsort(row) == wanted).all() for row in found)
-            spreads = found.std(0, ddof=min(1, len(seeds) - 1))
-            cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(found.mean(0), spreads, strict=True)]
-            right = np.mean([share for _, share in results])
-            print(
-                f"| {head} | {' | '.join(cells)} | {right:.3f} | {ordered} of {len(seeds)} |",
-                flush=True,
-            )
+        for line in rows(title, modalities, seeds):
+            print(line, flush=True)
+            table.append(line)
+    if OUTPUT.value:
+        command = shlex.join(["python", *sys.argv])
+        text = "\n".join([f"Written by `{command}`:", *table, ""])
+        write_between_marks(pathlib.Path(OUTPUT.value), "planted", text)
+
+
+def rows(title: str, modalities: Mapping[str, Planted], seeds: Sequence[int]) -> Iterable[str]:
+    """The table of one problem, a row a head."""
+    yield f"\n{title[0].upper()}{title[1:]}: mean ± standard deviation of {len(seeds)} seeds\n"
+    yield f"| contributions | {' | '.join([*modalities, 'accuracy', 'in order'])} |"
+    yield "|---" * (len(modalities) + 3) + "|"
+    wanted = np.argsort([each.probability for each in modalities.values()])
+    for head in HEADS:
+        results = [trial(modalities, head, seed) for seed in seeds]
+        found = np.stack([contributions for contributions, _ in results])
+        ordered = sum((np.argsort(row) == wanted).all() for row in found)
+        spreads = found.std(0, ddof=min(1, len(seeds) - 1))
+        cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(found.mean(0), spreads, strict=True)]
+        right = np.mean([share for _, share in results])
+        yield f"| {head} | {' | '.join(cells)} | {right:.3f} | {ordered} of {len(seeds)} |"
 
 
 if __name__ == "__main__":
