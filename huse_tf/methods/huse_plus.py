@@ -1,4 +1,4 @@
-"""HUSE with a contrastive term across modalities and a shallower image tower: our variant, not the paper's."""
+"""HUSE scoring by class names, with a contrast across modalities and one image layer: ours, not the paper's."""
 
 from __future__ import annotations
 
@@ -20,22 +20,28 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class HusePlus(Huse):
-    """HUSE's three losses, and a fourth that no text of another class comes between an image and its own.
+    """HUSE's three losses; a contrast across modalities, and class names as in HUSE-P and DeViSE.
 
     The gap (eq. 12) draws an item's image and text together and knows no negatives; the graph loss
     lets go of a pair as soon as either distance exceeds the margin (eq. 10). What is left for wrong
-    neighbours in the other modality is the classifier, and this term.
+    neighbours in the other modality is the classifier, and the contrast: that no text of another
+    class comes between an image and its own.
 
-    Where texts say much of what classes are called and new products are unlike the known ones, as
-    with electronic parts, --classifier_vectors=names --anchor=text --text_layers= told classes
-    better: a linear map lays texts at the names of their classes (as DeViSE does), and images come
-    to the texts without drawing them away.
+    The shared classifier scores by the names of the classes in place of vectors that it learns:
+    what is learnt of the items of a class says little of items unlike them, and its name says more.
+    The projection (eq. 13) draws items to the names without pushing classes of like names apart.
     """
 
     name: ClassVar[str] = "huse_plus"
 
+    classification_weight: float = setting(
+        3.0, "alpha, weight of the class-level cross-entropy.", minimum=0
+    )
     image_layers: tuple[int, ...] = setting(
         (512,), "Widths of the image tower's hidden layers.", minimum=1
+    )
+    projection_weight: float = setting(
+        3.0, "Weight of the projection onto the classes' names.", minimum=0
     )
     contrast_weight: float = setting(
         1.0, "Weight of the contrast of classes across modalities.", minimum=0
@@ -44,13 +50,10 @@ class HusePlus(Huse):
         0.1, "Temperature of that contrast; small ones look at the nearest only.", minimum=0.01
     )
 
-    classifier_vectors: Literal["learned", "names"] = setting(
-        "learned",
-        "What the classifier scores by: vectors that it learns, or the names of the classes by "
-        "--class_encoder, which stay as they are.",
-    )
-    anchor: Literal["none", "text"] = setting(
-        "none", "What the gap and the contrast leave in its place: nothing, or texts."
+    classifier_vectors: Literal["names", "learned"] = setting(
+        "names",
+        "What the classifier scores by: the names of the classes by --class_encoder, which stay as "
+        "they are, or vectors that it learns (where names say nothing of what classes are).",
     )
 
     @property
@@ -59,34 +62,38 @@ class HusePlus(Huse):
 
     @property
     def needs_class_embeddings(self) -> bool:
-        return self.classifier_vectors == "names"
+        return self.classifier_vectors == "names" or self.projection_weight > 0
 
     def given_classes(self, spec: DataSpec) -> np.ndarray | None:
-        if self.classifier_vectors == "learned":
-            return None
+        return self._names(spec) if self.classifier_vectors == "names" else None
+
+    def _names(self, spec: DataSpec) -> np.ndarray:
+        """[K, D] of unit norm: the names of the classes, and zeros in what they do not fill."""
+        import numpy as np
+
         vectors = spec.class_embeddings
         if vectors is None:
-            raise ValueError("classifier_vectors=names needs `DataSpec.class_embeddings`.")
-        if vectors.shape[1] > self.embedding_dim:
+            raise ValueError(f"{self.name} needs `DataSpec.class_embeddings`.")
+        missing = self.embedding_dim - vectors.shape[1]
+        if missing < 0:
             raise UserError(
-                "--classifier_vectors=names needs an embedding that has room for them. Expected "
-                f"--embedding_dim={vectors.shape[1]} or more. Received: {self.embedding_dim}."
+                "The embedding must have room for the names of the classes. Expected "
+                f"--embedding_dim={vectors.shape[1]} or more, or --classifier_vectors=learned "
+                f"--projection_weight=0. Received: --embedding_dim={self.embedding_dim}."
             )
-        return vectors
+        return np.pad(vectors, ((0, 0), (0, missing)))
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.anchored import Anchored
+        from huse_tf.losses.class_projection import ClassProjection
         from huse_tf.losses.info_nce import InfoNce
 
         huse = super().build_objective(spec, adjust_logits)
-        weights = cast(Mapping[str, float], huse.weights)
         terms = {**huse.terms, "contrast": InfoNce("class", self.contrast_temperature)}
-        if self.anchor == "text":
-            for name in ("cross_modal_gap", "contrast"):
-                terms[name] = Anchored(terms[name], keys.TEXT_EMBEDDING)
+        weights = {**cast(Mapping[str, float], huse.weights), "contrast": self.contrast_weight}
+        if self.projection_weight > 0:
+            terms["projection"] = ClassProjection(self._names(spec))
+            # Eq. (13) is the sum over both modalities, the term their mean.
+            weights["projection"] = 2.0 * self.projection_weight
         return dataclasses.replace(
-            huse,
-            terms=terms,
-            weights={**weights, "contrast": self.contrast_weight},
-            targets=(*huse.targets, keys.PRODUCT),
+            huse, terms=terms, weights=weights, targets=(*huse.targets, keys.PRODUCT)
         )

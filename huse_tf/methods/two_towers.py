@@ -90,7 +90,7 @@ class ClassifiedTowers(Towers):
         )
 
     def given_classes(self, spec: DataSpec) -> np.ndarray | None:
-        """[K, at most D] of unit norm, what the classifier scores by if it does not learn that."""
+        """[K, D] of unit norm, what the classifier scores by if it does not learn that."""
         return None
 
 

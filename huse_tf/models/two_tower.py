@@ -36,8 +36,8 @@ def two_tower(
         classifier_norm: expected length of a class vector of a classifier before training.
         shared_classifier: whether both modalities have one classifier.
         classifier_trained: whether training moves the classifiers, or they are set otherwise.
-        class_vectors: [K, at most D] of unit norm, what the classifiers score by; zeros fill them up
-            to D. They are as long as `classifier_norm` and stay as they are. None: they are learned.
+        class_vectors: [K, D] of unit norm, what the classifiers score by. They are as long as
+            `classifier_norm` and stay as they are. None: they are learned.
 
     Returns:
         A model from {image_features [batch, image_dim], text_features [batch, text_dim]} to
@@ -67,10 +67,8 @@ def two_tower(
         outputs[f"{name}_logits"] = classifiers[place % len(classifiers)](embedding)
     model = keras.Model(inputs, outputs, name="two_tower")
     if class_vectors is not None:
-        missing = embedding.shape[-1] - class_vectors.shape[1]
-        kernel = classifier_norm * np.pad(class_vectors, ((0, 0), (0, missing))).T
         for classifier in classifiers:
-            classifier.kernel.assign(kernel)
+            classifier.kernel.assign(classifier_norm * class_vectors.T)
             classifier.trainable = False
     return model
 

@@ -44,8 +44,9 @@ MORE_OUTPUTS = {
 }
 # Methods that learn embeddings only: two kernels and biases are probes, solved for.
 PROBED = {"adamine", "clip", "deep_cca", "siglip", "triplet", "vse_pp"}
-# Weights that are not learnt, by method: probes, DeViSE's label vectors, projections in closed form.
-CONSTANTS = {**dict.fromkeys(PROBED, 4), "cca": 4, "deep_cca": 8, "devise": 1}
+# Weights that are not learnt, by method: probes, label vectors of DeViSE and huse_plus, projections in
+# closed form.
+CONSTANTS = {**dict.fromkeys(PROBED, 4), "cca": 4, "deep_cca": 8, "devise": 1, "huse_plus": 2}
 # Methods without a cross-entropy refuse to adjust its logits.
 NO_CROSS_ENTROPY = {"devise", "dscmr", "fashion_bert", *PROBED}
 # Layers of a fusion head: they learn from complete items only.
