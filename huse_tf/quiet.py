@@ -12,8 +12,13 @@ from absl import logging
 
 _PACKAGE = str(pathlib.Path(__file__).parent)
 # What TensorFlow's C++ side writes, before any switch of its own can stop it, on machines without a
-# GPU. Everything else that importing it writes is passed on.
-_NO_GPU = ("cudart_stub.cc", "cuda_platform.cc", "before absl::InitializeLog()")
+# GPU and on processors that it has oneDNN for. Everything else that importing it writes is passed on.
+_NOISE = (
+    "cudart_stub.cc",
+    "cuda_platform.cc",
+    "before absl::InitializeLog()",
+    "oneDNN custom operations are on",
+)
 
 
 def quiet_logs() -> None:
@@ -31,7 +36,7 @@ def quiet_logs() -> None:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and looks for devices, without the lines that tell there is no GPU."""
+    """Imports TensorFlow and looks for devices, without the lines that tell what machine this is."""
     sys.stderr.flush()
     before = os.dup(2)
     with tempfile.TemporaryFile() as caught:
@@ -47,5 +52,5 @@ def import_tensorflow() -> None:
             os.close(before)
             caught.seek(0)
             for line in caught.read().decode(errors="replace").splitlines():
-                if not any(noise in line for noise in _NO_GPU):
+                if not any(noise in line for noise in _NOISE):
                     print(line, file=sys.stderr)

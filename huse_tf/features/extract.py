@@ -27,6 +27,8 @@ WINDOW = 8192  # inputs that are in memory at once, to put those of like length 
 _CHUNK = 2**16  # rows that are looked up at once
 _AT_ONCE = 2  # batches under way; decoding leaves cores idle that encoding can use
 
+NOT_FINITE = "its features hold numbers that are not finite"  # a reason for a failure
+
 Input = bytes | str | pathlib.Path
 Batch = list[tuple[int, Input]]  # index of the input, input
 
@@ -225,12 +227,15 @@ def _encode_batch(
     """
     try:
         features = function(tf.constant([_read(item) for _, item in batch])).numpy()
-        return list(zip((index for index, _ in batch), features, strict=True))
     except (tf.errors.InvalidArgumentError, OSError) as error:
         if len(batch) == 1:
             failed[batch[0][0]] = _reason(error)
             return []
-    return [pair for item in batch for pair in _encode_batch(function, [item], failed)]
+        return [pair for item in batch for pair in _encode_batch(function, [item], failed)]
+    finite = np.isfinite(features).reshape(len(batch), -1).all(axis=1)
+    indices = [index for index, _ in batch]
+    failed |= dict.fromkeys(itertools.compress(indices, ~finite), NOT_FINITE)
+    return list(zip(itertools.compress(indices, finite), features[finite], strict=True))
 
 
 def _reason(error: Exception) -> str:

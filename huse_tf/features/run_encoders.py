@@ -14,7 +14,7 @@ from huse_tf.config import FeatureConfig
 from huse_tf.data.chosen import Chosen
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.encoders import make_image_encoder, make_text_encoder
-from huse_tf.features.extract import extract
+from huse_tf.features.extract import NOT_FINITE, extract
 from huse_tf.features.lazy import LazyFeatures
 from huse_tf.features.precomputed import Precomputed
 from huse_tf.features.rows import zeros
@@ -94,10 +94,15 @@ class RunEncoders:
         places = np.flatnonzero(present)
         if isinstance(encoder, Precomputed):
             rows = encoder.lookup(Chosen(ids, present))
+            failed: dict[int, str] = {}
             for start in range(0, len(rows), _CHUNK):
                 chunk = slice(start, start + _CHUNK)
-                features[places[chunk]] = encoder.features[rows[chunk]]
-            return features, {}
+                with np.errstate(over="ignore"):  # too large for float32: becomes infinite
+                    vectors = encoder.features[rows[chunk]].astype(np.float32)
+                features[places[chunk]] = vectors
+                finite = np.isfinite(vectors).all(axis=1)
+                failed |= dict.fromkeys(places[chunk][~finite].tolist(), NOT_FINITE)
+            return features, failed
         found = extract(
             encoder,
             Chosen(inputs, present, pathlib.Path if encoder is self.image else None),

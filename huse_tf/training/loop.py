@@ -198,16 +198,23 @@ class _Loop:
         steps = self.progress.steps_since_validation
         return {name: float(value) / steps for name, value in self.sums.items()}
 
+    def refuse_divergence(self, losses: Mapping[str, float]) -> None:
+        """The losses alone do not tell: oneDNN's relu makes 0 of NaN, so lost weights may give finite ones."""
+        finite = {name: np.isfinite(value) for name, value in losses.items()}
+        for weight in self.trainer.model.weights:
+            finite[f"weight {weight.path}"] = np.isfinite(keras.ops.convert_to_numpy(weight)).all()
+        lost = [name for name, good in finite.items() if not good]
+        if lost:
+            raise UserError(
+                f"{lost[0]} became {losses.get(lost[0], 'nan')} in epoch {self.progress.epoch}. Lower "
+                f"--learning_rate (now {self.config.learning_rate}) and start again in another --run_dir."
+            )
+
     def validation(self, bar: ProgressBar, history: History) -> None:
         """After an epoch: validates, keeps the model if it is the best so far, decides whether to go on."""
         progress, config = self.progress, self.config
         losses = self.mean_losses()
-        for name, value in losses.items():
-            if not np.isfinite(value):
-                raise UserError(
-                    f"{name} became {value} in epoch {progress.epoch}. Lower --learning_rate "
-                    f"(now {config.learning_rate}) and start again in another --run_dir."
-                )
+        self.refuse_divergence(losses)
         if self.refit is not None:
             self.refit(self.trainer.model, self.solved)
         metrics = dict(self.validate(self.trainer.model))

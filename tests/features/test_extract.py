@@ -44,6 +44,14 @@ class Lengths(Encoder):
         return int(tf.reduce_sum(self.batches))
 
 
+class Reciprocals(Lengths):
+    """[1 / (length - 2), 1] of each input: infinite for two letters."""
+
+    def __call__(self, inputs):
+        length = super().__call__(inputs)[:, :1]
+        return tf.concat([1 / (length - 2), tf.ones_like(length)], 1)
+
+
 class Anew:
     """What `make` makes, anew whenever it is iterated over, as a column on disk does."""
 
@@ -95,6 +103,16 @@ def test_inputs_that_fail_are_named_and_stand_alone(tmp_path):
     assert "missing.png" in extracted.failed[5]
     np.testing.assert_array_equal(extracted.features[[0, 2]], lengths(["good", "fine"]))
     assert np.isnan(extracted.features[[1, 3, 4, 5]]).all()
+
+
+def test_features_that_are_not_finite_are_failures_and_not_kept(tmp_path):
+    """Alone: others of the batch are good. Asked for again, they fail again."""
+    texts = ["a", "bb", "ccc", "dd"]
+    for _ in range(2):
+        extracted = extract(Reciprocals("reciprocals"), texts, cache_dir=tmp_path, batch_size=4)
+        reason = "its features hold numbers that are not finite"
+        assert extracted.failed == {1: reason, 3: reason}
+        np.testing.assert_array_equal(extracted.features[[0, 2]], [[-1, 1], [1, 1]])
 
 
 def test_failures_of_word_ids_are_marked(tmp_path):

@@ -81,5 +81,10 @@ def test_vectors_of_ones_own(tmp_path, monkeypatch):
     features, failed = made.encode(made.image, Column([""] * 4), Column(IDS), available, "Pictures")
     np.testing.assert_array_equal(features, [[4, 5], [0, 0], [2, 3], [0, 1]])
     assert features.dtype == np.float32 and failed == {}
+    vectors[[0, 2]] = [[np.nan, 1], [1, 1e300]]  # b and d; the latter has no float32
+    np.save(tmp_path / "f.npy", vectors)
+    made = encoders(tmp_path, image_encoder=f"precomputed:{tmp_path / 'f.npy'}")
+    _, failed = made.encode(made.image, Column([""] * 4), Column(IDS), available, "Pictures")
+    assert failed == dict.fromkeys((0, 3), "its features hold numbers that are not finite")
     with pytest.raises(UserError, match=r"lacks 1 of 4 ids. Received: 'a'. It holds"):
         made.encode(made.image, Column([""] * 4), Column(IDS), np.ones(4, bool), "Pictures")

@@ -6,6 +6,7 @@ import signal
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.config import TrainingConfig
@@ -177,6 +178,20 @@ def test_divergence_is_refused(features, tmp_path):
     features[keys.IMAGE_FEATURES][3, 2] = np.nan
     with pytest.raises(UserError, match="became nan"):
         train(features, tmp_path)
+
+
+def test_lost_weights_under_a_finite_loss_are_refused(features, tmp_path, monkeypatch):
+    """As on processors whose relu makes 0 of NaN."""
+
+    def step(self, batch):
+        bias = next(weight for weight in self.model.weights if weight.path.endswith("bias"))
+        bias.assign(bias + tf.one_hot(0, bias.shape[0], np.inf, 0.0))
+        return {"total": tf.constant(1.0)}
+
+    monkeypatch.setattr(Trainer, "train_step", step)
+    with pytest.raises(UserError, match=r"weight \S*bias became nan in epoch 1.*--learning_rate"):
+        train(features, tmp_path)
+    assert not (tmp_path / "model.keras").exists()
 
 
 def test_validations_may_be_rare(features, tmp_path):
