@@ -58,12 +58,18 @@ def _text_encoder(config: FeatureConfig, texts: Iterable[str]) -> Encode:
         )
 
     def encode(names: list[str]) -> np.ndarray:
-        return extract(
+        found = extract(
             encoder,
             names,
             cache_dir=pathlib.Path(config.cache_dir),
             batch_size=config.encoder_batch_size,
             label="Class names",
-        ).features
+        )
+        for place, why in found.failed.items():
+            raise UserError(
+                f"--class_encoder={config.class_encoder} cannot encode the class name "
+                f"{names[place]!r}: {why}."
+            )
+        return found.features
 
     return encode

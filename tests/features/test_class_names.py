@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from huse_tf.config import FeatureConfig
 from huse_tf.errors import UserError
@@ -216,6 +217,23 @@ def test_it_learns_once_and_only_when_asked(monkeypatch):
     assert learnt == [("new", TEXTS, PATHS)]
     with pytest.raises(UserError, match=r"knows no word of the class names \?\?\?"):
         encode(["a", "???"])
+
+
+def test_a_name_that_cannot_be_encoded_is_told_with_the_reason(tmp_path):
+    class Reciprocal(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def serve(self, texts):
+            return {"default": 1 / tf.cast(tf.strings.length(texts)[:, None] - 4, tf.float32)}
+
+    module = Reciprocal()
+    tf.saved_model.save(module, tmp_path / "model", {"serving_default": module.serve})
+    config = FeatureConfig(
+        class_encoder=f"saved_model:{tmp_path / 'model'}", cache_dir=str(tmp_path / "cache")
+    )
+    encode = class_name_encoder(config, TEXTS, PATHS)
+    assert encode(["Light"]).tolist() == [[1]]
+    with pytest.raises(UserError, match=r"cannot encode the class name 'Sofa': .*not finite"):
+        encode(["Light", "Sofa"])
 
 
 def test_word_ids_are_no_vectors_of_names():
