@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -11,6 +12,17 @@ from absl import app, flags
 from huse_tf import config_flags
 from huse_tf.errors import UserError
 from huse_tf.quiet import quiet_logs
+
+# What is wrong with a disk or a folder, and not with us; nothing that was written before is lost.
+_OF_THE_DISK = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EISDIR,
+    errno.ENOTDIR,
+}
 
 flags.disclaim_key_flags()  # flags belong to the command that asks for them, for its --help
 
@@ -43,6 +55,15 @@ def run(command: Callable[[flags.FlagValues], None], *sections: str, method: boo
             sys.exit(130)
         except UserError as error:
             print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            sys.exit(2)
+        except OSError as error:
+            if error.errno not in _OF_THE_DISK:
+                raise
+            where = f" ({error.filename})" if error.filename else ""
+            print(
+                f"{error.strerror}{where}. Mend that, and the same command goes on.",
+                file=sys.stderr,
+            )
             sys.exit(2)
 
     app.run(main)

@@ -1,3 +1,6 @@
+import errno
+import os
+
 import pytest
 from absl import app
 
@@ -27,6 +30,24 @@ def test_what_the_user_can_mend_is_a_sentence(outcome):
     status, text = outcome(UserError("Wrong. Received: 3."))
     assert status == 2
     assert text == "UserError: Wrong. Received: 3.\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (errno.EACCES, "Permission denied (runs/x). Mend that, and the same command goes on.\n"),
+        (errno.ENOTDIR, "Not a directory (runs/x). Mend that, and the same command goes on.\n"),
+    ],
+)
+def test_a_disk_that_refuses_is_a_sentence(outcome, error, expected):
+    assert outcome(OSError(error, os.strerror(error), "runs/x")) == (2, expected)
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert outcome(full)[1].startswith("No space left on device. Mend")
+
+
+def test_other_faults_of_files_are_ours(outcome):
+    with pytest.raises(FileNotFoundError):
+        outcome(FileNotFoundError(errno.ENOENT, "missing", "x"))
 
 
 def test_an_interrupt_is_a_sentence_too(outcome):
