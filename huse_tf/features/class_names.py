@@ -65,7 +65,8 @@ def _text_encoder(config: FeatureConfig, texts: Iterable[str]) -> Encode:
             batch_size=config.encoder_batch_size,
             label="Class names",
         )
-        for place, why in found.failed.items():
+        if found.failed:
+            place, why = next(iter(found.failed.items()))
             raise UserError(
                 f"--class_encoder={config.class_encoder} cannot encode the class name "
                 f"{names[place]!r}: {why}."

@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -26,8 +26,6 @@ WINDOW = 8192  # inputs that are in memory at once, to put those of like length 
 
 _CHUNK = 2**16  # rows that are looked up at once
 _AT_ONCE = 2  # batches under way; decoding leaves cores idle that encoding can use
-
-NOT_FINITE = "its features hold numbers that are not finite"  # a reason for a failure
 
 Input = bytes | str | pathlib.Path
 Batch = list[tuple[int, Input]]  # index of the input, input
@@ -99,6 +97,13 @@ def extract(
     absent = _fill(features, places, digests, cache, -1 if spec.vocabulary_size else np.nan)
     failed |= {index: why[digests[index]] for index in absent if index not in failed}
     return Extracted(features, dict(sorted(failed.items())))
+
+
+def not_finite(indices: Sequence[int] | np.ndarray, features: np.ndarray) -> dict[int, str]:
+    """Index -> reason, of the rows of [n, ...] features that hold NaN or infinity; `indices` are theirs."""
+    bad = ~np.isfinite(features).all(axis=tuple(range(1, features.ndim)))
+    reason = "its features hold numbers that are not finite"
+    return {int(index): reason for index in itertools.compress(indices, bad)}
 
 
 def _digests(inputs: Iterable[Input]) -> tuple[np.ndarray, dict[int, str]]:
@@ -232,10 +237,11 @@ def _encode_batch(
             failed[batch[0][0]] = _reason(error)
             return []
         return [pair for item in batch for pair in _encode_batch(function, [item], failed)]
-    finite = np.isfinite(features).reshape(len(batch), -1).all(axis=1)
     indices = [index for index, _ in batch]
-    failed |= dict.fromkeys(itertools.compress(indices, ~finite), NOT_FINITE)
-    return list(zip(itertools.compress(indices, finite), features[finite], strict=True))
+    lost = not_finite(indices, features)
+    failed |= lost
+    pairs = zip(indices, features, strict=True)
+    return [(index, row) for index, row in pairs if index not in lost]
 
 
 def _reason(error: Exception) -> str:

@@ -14,7 +14,7 @@ from huse_tf.config import FeatureConfig
 from huse_tf.data.chosen import Chosen
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.encoders import make_image_encoder, make_text_encoder
-from huse_tf.features.extract import NOT_FINITE, extract
+from huse_tf.features.extract import extract, not_finite
 from huse_tf.features.lazy import LazyFeatures
 from huse_tf.features.precomputed import Precomputed
 from huse_tf.features.rows import zeros
@@ -100,8 +100,7 @@ class RunEncoders:
                 with np.errstate(over="ignore"):  # too large for float32: becomes infinite
                     vectors = encoder.features[rows[chunk]].astype(np.float32)
                 features[places[chunk]] = vectors
-                finite = np.isfinite(vectors).all(axis=1)
-                failed |= dict.fromkeys(places[chunk][~finite].tolist(), NOT_FINITE)
+                failed |= not_finite(places[chunk], vectors)
             return features, failed
         found = extract(
             encoder,

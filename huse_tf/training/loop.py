@@ -6,6 +6,7 @@ the loop is ours; the step is `Trainer.train_step`.
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
 import time
@@ -200,15 +201,17 @@ class _Loop:
 
     def refuse_divergence(self, losses: Mapping[str, float]) -> None:
         """The losses alone do not tell: oneDNN's relu makes 0 of NaN, so lost weights may give finite ones."""
-        finite = {name: np.isfinite(value) for name, value in losses.items()}
-        for weight in self.trainer.model.weights:
-            finite[f"weight {weight.path}"] = np.isfinite(keras.ops.convert_to_numpy(weight)).all()
-        lost = [name for name, good in finite.items() if not good]
-        if lost:
-            raise UserError(
-                f"{lost[0]} became {losses.get(lost[0], 'nan')} in epoch {self.progress.epoch}. Lower "
-                f"--learning_rate (now {self.config.learning_rate}) and start again in another --run_dir."
-            )
+        weights = (
+            (f"weight {weight.path}", keras.ops.convert_to_numpy(weight))
+            for weight in self.trainer.model.weights
+        )
+        for name, value in itertools.chain(losses.items(), weights):
+            lost = np.extract(~np.isfinite(value), value)
+            if lost.size:
+                raise UserError(
+                    f"{name} became {lost[0]} in epoch {self.progress.epoch}. Lower --learning_rate "
+                    f"(now {self.config.learning_rate}) and start again in another --run_dir."
+                )
 
     def validation(self, bar: ProgressBar, history: History) -> None:
         """After an epoch: validates, keeps the model if it is the best so far, decides whether to go on."""

@@ -189,7 +189,7 @@ def test_lost_weights_under_a_finite_loss_are_refused(features, tmp_path, monkey
         return {"total": tf.constant(1.0)}
 
     monkeypatch.setattr(Trainer, "train_step", step)
-    with pytest.raises(UserError, match=r"weight \S*bias became nan in epoch 1.*--learning_rate"):
+    with pytest.raises(UserError, match=r"weight \S*bias became inf in epoch 1.*--learning_rate"):
         train(features, tmp_path)
     assert not (tmp_path / "model.keras").exists()
 
