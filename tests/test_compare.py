@@ -57,14 +57,16 @@ def test_trains_each_once_and_tells_all(tmp_path, methods, monkeypatch):
     # Eight units more: two last layers of 16 -> 8 with bias, and the classifier's 3 classes.
     assert other - one == 2 * (16 * 8 + 8) + 8 * 3
 
-    assert "the command" in (folder / "comparison.md").read_text(encoding="utf-8")
+    table = (folder / "comparison.md").read_text(encoding="utf-8")
+    assert "the command" in table
+    assert "AUC" in table and "not tested" not in table
     page = (folder / "comparison.html").read_text(encoding="utf-8")
     assert "huse:embedding_dim=16" in page
     assert page.count("<svg") >= 3
     with open(folder / "figures.csv", encoding="utf-8", newline="") as file:
-        table = list(csv.DictReader(file))
+        lines = list(csv.DictReader(file))
     path = "classification/fused/accuracy"
-    found = [float(row["value"]) for row in table if row["metric"] == path]
+    found = [float(line["value"]) for line in lines if line["metric"] == path]
     assert found == [outcome.figures[path] for outcome in outcomes]
 
     def refuse(*arguments, **settings):

@@ -19,11 +19,11 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from sklearn.metrics import roc_auc_score
 
 from huse_tf import keys
 from huse_tf.config import EvaluationConfig
 from huse_tf.data.query_ids import query_lengths, query_numbers, with_queries
+from huse_tf.evaluation.roc import auc_values
 
 OTHERS = 100  # candidates beside the true one
 _STEPS = 2**16  # scores are compared in steps of 1 / this
@@ -49,7 +49,7 @@ class PairFigures:
         metrics: by metric path.
         undefined: the beginnings of the paths that these data cannot tell, with the reason.
         queries: of the metrics that are means over queries, (items, values): [n] places of the items
-            that were asked, and the figure of each.
+            that were asked, and the figure of each. Of an AUC what each item contributes to it.
     """
 
     metrics: Mapping[str, float]
@@ -141,7 +141,7 @@ def pair_figures(
         `product_to_query/…` and `query_to_product/…`, the share of queries whose true candidate is
         among the first K, and `chance_rank_at_K` of a random order;
         `candidates`, their mean number, below 101 where there are fewer products; `queries`.
-        queries: of `accuracy` and `rank_at_K`; of one side those of any model are the same.
+        queries: of `accuracy`, `auc` and `rank_at_K`; of one side those of any model are the same.
     """
     generator = np.random.default_rng(config.pair_seed)
     items = _one_of_each(generator.permutation(np.flatnonzero(complete)), products)
@@ -243,12 +243,12 @@ def _two_way_figures(
         return {}, {}
     own, other = np.array(having).T
     scores = score(np.concatenate([own, own]), np.concatenate([own, other]))
-    match = np.repeat([True, False], len(own))
-    figures = {"auc": float(roc_auc_score(match, scores)), "products": float(len(own))}
-    if threshold is None:
-        return figures, {}
-    right = (scores > threshold) == match
-    return figures, {"accuracy": (own, right.reshape(2, -1).mean(axis=0))}
+    figures = {"products": float(len(own))}
+    values = {"auc": (own, auc_values(*np.split(scores, 2)))}
+    if threshold is not None:
+        right = (scores > threshold) == np.repeat([True, False], len(own))
+        values["accuracy"] = own, right.reshape(2, -1).mean(axis=0)
+    return figures, values
 
 
 def _rank_figures(

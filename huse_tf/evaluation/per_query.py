@@ -51,8 +51,8 @@ def per_query(
     """The figures of each query, by the metric path that `measure` gives their mean.
 
     Accuracy, hit@k and hierarchical precision at k of the class; of the four retrieval tasks recall at
-    k, mean average precision, and hierarchical precision at 5; Rank@k of pairs; with `seen` those of
-    unseen classes. What the data cannot tell is left out.
+    k, mean average precision, and hierarchical precision at 5; accuracy, AUC and Rank@k of pairs; with
+    `seen` those of unseen classes. What the data cannot tell is left out.
 
     Args:
         predictions, items, taxonomy, config, seen, names_unseen: as for `measure`.

@@ -126,6 +126,7 @@ def test_each_query_has_its_own_figure():
         threshold=0.0,
     )
     for prefix in ("pairs", "pairs/same_class"):
+        assert f"{prefix}/auc" in found.queries
         for path, other in (("accuracy", 0.5), ("image_to_text/rank_at_1", 0.0)):
             items, values = found.queries[f"{prefix}/{path}"]
             assert dict(zip(items.tolist(), values.tolist(), strict=True)) == {
