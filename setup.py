@@ -26,6 +26,7 @@ setuptools.setup(
     # Floors are the oldest release with wheels for Python 3.13, where that decides.
     install_requires=[
         "absl-py>=2.1",
+        "filelock>=3.16",
         "fsspec>=2024.10",
         "jinja2>=3.1",
         "keras>=3.15,<3.16",

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "evaluation": {"evaluation", "data.query_ids", "data.taxonomy", "models.inference"},
     "serving": {"serving", "models", "features.encoder", "data.taxonomy"},
 }
-FREE = {"pages", "keys", "errors", "files", "config", "distribute", "settings"}
+FREE = {"pages", "keys", "errors", "files", "locks", "config", "distribute", "settings"}
 
 
 def imports(path):
