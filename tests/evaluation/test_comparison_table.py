@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from huse_tf.evaluation.comparison_table import (
+    Cell,
     Outcome,
     as_csv,
     as_markdown,
@@ -13,6 +14,7 @@ from huse_tf.evaluation.comparison_table import (
     tables,
 )
 from huse_tf.evaluation.per_query import QueryFigures
+from huse_tf.evaluation.significance import Difference
 
 PATH = "classification/fused/accuracy"
 PRODUCTS = np.array([f"p{i}" for i in range(40)])
@@ -58,6 +60,20 @@ def test_who_may_be_behind_by_chance():
     assert not found["bad"].tied
     assert found["bad"].behind.mean == pytest.approx(0.5)
     assert found["bad"].behind.p == 1 / 2000
+
+
+@pytest.mark.parametrize(("p", "tied"), [(0.0499, False), (0.05, True), (1.0, True)])
+def test_what_is_behind_by_chance_one_time_in_twenty_is_not_told_apart(p, tied):
+    assert Cell(0.5, 0.1, 2, False, Difference(0.1, -0.1, 0.3, p)).tied == tied
+    assert not Cell(0.5, 0.1, 2, True, None).tied
+
+
+def test_a_product_that_is_tested_in_two_seeds_is_no_more_evidence_than_in_one():
+    """The same hits again: intervals and p stay, where independent ones would be narrower."""
+    again = [dataclasses.replace(o, seed=1) for o in OUTCOMES[:2]]
+    one, both = (difference(o, "good", "close", PATH) for o in (OUTCOMES[:2], OUTCOMES[:2] + again))
+    assert one == both
+    assert one.low == 0 < one.p < 1
 
 
 def test_differences_are_of_equal_queries_only():

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,54 @@ def test_agrees_with_drawing_one_by_one(rng):
     )
     p = 2 * min(np.mean(means <= 0), np.mean(means >= 0))
     assert found.p == pytest.approx(p, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("differences", "p", "ends"),
+    [
+        # Two draws of two products: in 1 of 4 resamples both are the second, and its side is against.
+        ([3.0, -1.0], 1 / 2, (-1, 3)),
+        ([-3.0, 1.0], 1 / 2, (-3, 1)),
+        # A mean of 0 is on the other side too, whichever that is: again 1 of 4 resamples.
+        ([0.0, 1.0], 1 / 2, (0, 1)),
+        ([0.0, -1.0], 1 / 2, (-1, 0)),
+        # 3 of 4 are at 0 or below, and 3 of 4 at 0 or above: at most 1.
+        ([1.0, -1.0], 1, (-1, 1)),
+        # Three draws of three: against where the third comes twice, 6 of 27, or three times, 1 of 27.
+        ([3.0, 3.0, -3.0], 2 * 7 / 27, (-3, 3)),
+    ],
+)
+def test_p_by_hand(differences, p, ends):
+    """Twice the share of all resamples that are on the other side of 0, or at it.
+
+    Among 50,000 the share has a standard deviation of at most .0022.
+    """
+    count = len(differences)
+    found = paired_bootstrap(differences, np.zeros(count), np.arange(count), resamples=50_000)
+    assert found.p == pytest.approx(p, abs=0.015)
+    assert (found.low, found.high) == ends
+    assert found.mean == pytest.approx(np.mean(differences))
+
+
+def test_p_of_a_clear_but_possible_chance():
+    """18 products ahead by 1 and 7 behind by 1. A resample's sum is that of 25 signs, each - with
+    probability 7/25; it is against if 13 or more are -, the tail of a binomial: p = 2 * .0150."""
+    tail = sum(math.comb(25, k) * 0.28**k * 0.72 ** (25 - k) for k in range(13, 26))
+    signs = np.repeat([1.0, -1.0], [18, 7])
+    found = paired_bootstrap(signs, np.zeros(25), np.arange(25), resamples=50_000)
+    assert found.p == pytest.approx(2 * tail, rel=0.1)
+
+
+def test_means_are_over_queries_not_over_products():
+    """One query of +3, and three of -.5 of another product: (3 - 1.5) / 4, though their means' mean is
+    1.25. Drawn twice, the first is 3, the second -.5."""
+    found = paired_bootstrap(np.array([3, -0.5, -0.5, -0.5]), np.zeros(4), np.array([0, 1, 1, 1]))
+    assert (found.mean, found.low, found.high) == (0.375, -0.5, 3)
+
+
+def test_as_many_resamples_are_drawn_as_asked():
+    """Of 300, which are no multiple of what is drawn at once: the smallest p is 1 / 300."""
+    assert paired_bootstrap(np.ones(3), np.zeros(3), np.arange(3), resamples=300).p == 1 / 300
 
 
 def test_equal_methods_do_not_differ():

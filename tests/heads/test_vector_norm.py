@@ -52,6 +52,18 @@ def test_inference_uses_moving_statistics(rng):
     np.testing.assert_allclose(model(x, training=False), expected, atol=1e-4)
 
 
+def test_a_batch_moves_the_statistics_by_a_tenth():
+    """By hand: a batch of mean 10 takes the moving mean from 0 to 1, and one of 0 then back to .9.
+
+    Squared divisors: from 2, one for each coordinate, by 0 to 1.8, and by 2 * 5^2 to 6.62.
+    """
+    model = build(2)
+    model(np.full((4, 2), 10, np.float32), training=True)
+    model(np.array([[5, 5], [-5, -5]], np.float32), training=True)
+    found = model(np.array([[0.9, 0.9 + 6.62**0.5]], np.float32), training=False)
+    np.testing.assert_allclose(found, [[0, 1]], atol=1e-4)
+
+
 def test_a_constant_becomes_zeros():
     np.testing.assert_allclose(
         build(2)(np.full((3, 2), 7, np.float32), training=True), 0, atol=1e-3

@@ -79,6 +79,20 @@ def test_gradient_against_finite_differences(rng):
             assert gradient[index] == pytest.approx(difference, abs=2e-4)
 
 
+def test_no_gradient_passes_through_the_decomposition(rng, monkeypatch):
+    """Where two correlations are equal that of singular vectors is infinite: here, it is everywhere."""
+    plain = tf.linalg.svd
+
+    @tf.custom_gradient
+    def svd(matrix):
+        return plain(matrix), lambda *upstream: tf.fill(
+            tf.shape(matrix), tf.cast(np.inf, matrix.dtype)
+        )
+
+    monkeypatch.setattr(tf.linalg, "svd", svd)
+    test_gradient_against_finite_differences(rng)
+
+
 @pytest.mark.parametrize("weights", [np.zeros(6), np.eye(6)[0]], ids=["none", "one"])
 def test_nothing_to_correlate_is_the_most_and_teaches_nothing(rng, weights):
     x = tf.constant(rng.normal(size=(6, 3)), tf.float32)
