@@ -20,7 +20,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from huse_tf import keys
-from huse_tf.data import shards
+from huse_tf.data import shard_index, shards
 from huse_tf.data.examples import IMAGE, example
 from huse_tf.data.pipeline import epoch_order
 from huse_tf.data.shard_pipeline import picture_batches
@@ -75,7 +75,7 @@ def read_by_tensorflow(folder: pathlib.Path) -> None:
 
 
 def read_one_by_one(folder: pathlib.Path) -> None:
-    for shard in shards.read_index(folder).shards:
+    for shard in shard_index.read_index(folder).shards:
         for _ in shards.read_shard(folder / shard.name):
             pass
 

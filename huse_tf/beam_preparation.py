@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from huse_tf.config import Config
-from huse_tf.data import shards
+from huse_tf.data import shard_index, shards
 from huse_tf.data.catalogue import catalogue_of, open_catalogue, with_picture
 from huse_tf.data.drafts import draft
 from huse_tf.data.items import Item, Rejection, Rules
@@ -23,7 +23,16 @@ from huse_tf.data.sources import Location, locate, open_source
 from huse_tf.data.spool import Spool
 from huse_tf.dataset import spool_dir
 from huse_tf.errors import UserError
-from huse_tf.preparation import Plan, PlannedRecord, make_plan, planned_records, tell
+from huse_tf.locks import locked
+from huse_tf.preparation import (
+    FLAGS,
+    Plan,
+    PlannedRecord,
+    make_plan,
+    planned_records,
+    tell,
+    write_flags,
+)
 
 Place = tuple[int, int]  # number of the file, number of the record in it
 
@@ -47,36 +56,45 @@ def prepare(config: Config, folder: pathlib.Path, num_shards: int, options: Sequ
         raise UserError(
             "--beam needs the package apache-beam. Run: pip install 'huse_tf[beam]'."
         ) from error
-    if (folder / shards.INDEX).exists():
-        raise UserError(f"{str(folder)!r} is prepared already. Give another --output.")
+    with locked(folder, "--output"):
+        if (folder / shard_index.INDEX).exists():
+            raise UserError(f"{str(folder)!r} is prepared already. Give another --output.")
+        (folder / FLAGS).unlink(missing_ok=True)
+        with beam.Pipeline(options=PipelineOptions(list(options))) as pipeline:
+            _build(pipeline, config, folder.absolute(), num_shards)
+
+
+def _build(pipeline: Any, config: Config, folder: pathlib.Path, num_shards: int) -> None:
+    """All steps, from the catalogue's files to the index."""
+    import apache_beam as beam
+
     _, rules = open_catalogue(config.data)
     place = locate(config.data)
     spool = Spool(spool_dir(config.features))
-    settle = _Settle(config, rules, folder.absolute(), num_shards)
-    with beam.Pipeline(options=PipelineOptions(list(options))) as pipeline:
-        settled = (
-            pipeline
-            | beam.Create(range(max(1, len(place.files))))
-            | "records" >> beam.FlatMap(_records, place, config)
-            | beam.Reshuffle()
-            | "pictures" >> beam.Map(_outcomes, rules, spool)
-            | "all" >> beam.combiners.ToList()
-            | "settle" >> beam.FlatMap(settle).with_outputs("plan", main="records")
-        )
-        every_shard = pipeline | "shards" >> beam.Create([(n, None) for n in range(num_shards)])
-        records = (
-            settled.records
-            | "spread" >> beam.Reshuffle()
-            | "examples" >> beam.Map(lambda record: _keyed(record, num_shards))
-        )
-        _ = (
-            (records, every_shard)
-            | beam.Flatten()
-            | beam.GroupByKey()
-            | "write" >> beam.Map(_write, folder.absolute(), num_shards)
-            | "infos" >> beam.combiners.ToList()
-            | "index" >> beam.Map(_index, folder.absolute(), beam.pvalue.AsSingleton(settled.plan))
-        )
+    settle = _Settle(config, rules, folder, num_shards)
+    settled = (
+        pipeline
+        | beam.Create(range(max(1, len(place.files))))
+        | "records" >> beam.FlatMap(_records, place, config)
+        | beam.Reshuffle()
+        | "pictures" >> beam.Map(_outcomes, rules, spool)
+        | "all" >> beam.combiners.ToList()
+        | "settle" >> beam.FlatMap(settle).with_outputs("plan", main="records")
+    )
+    every_shard = pipeline | "shards" >> beam.Create([(n, None) for n in range(num_shards)])
+    records = (
+        settled.records
+        | "spread" >> beam.Reshuffle()
+        | "examples" >> beam.Map(lambda record: _keyed(record, num_shards))
+    )
+    _ = (
+        (records, every_shard)
+        | beam.Flatten()
+        | beam.GroupByKey()
+        | "write" >> beam.Map(_write, folder, num_shards)
+        | "infos" >> beam.combiners.ToList()
+        | "index" >> beam.Map(_index, folder, beam.pvalue.AsSingleton(settled.plan))
+    )
 
 
 def _records(file: int, place: Location, config: Config) -> Iterator[tuple[Place, Record]]:
@@ -121,12 +139,16 @@ def _keyed(record: PlannedRecord, num_shards: int) -> tuple[int, tuple[str, byte
 
 def _write(
     element: tuple[int, Iterable[tuple[str, bytes] | None]], folder: pathlib.Path, num_shards: int
-) -> tuple[int, shards.ShardInfo]:
+) -> tuple[int, shard_index.ShardInfo]:
     shard, records = element
     present = sorted(record for record in records if record is not None)
     return shard, shards.write_shard(folder, shard, num_shards, present)
 
 
-def _index(infos: list[tuple[int, shards.ShardInfo]], folder: pathlib.Path, plan: Plan) -> None:
+def _index(
+    infos: list[tuple[int, shard_index.ShardInfo]], folder: pathlib.Path, plan: Plan
+) -> None:
     ordered = tuple(info for _, info in sorted(infos, key=lambda element: element[0]))
-    shards.write_index(folder, shards.Index(ordered, plan.fingerprint, plan.metadata))
+    index = shard_index.Index(ordered, plan.fingerprint, plan.metadata)
+    shard_index.seal(folder, index, plan.metadata["items"])
+    write_flags(folder, plan)

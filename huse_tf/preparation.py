@@ -1,7 +1,7 @@
 """From a catalogue to a prepared folder: looked at, split, and written as shards to train from.
 
 A prepared folder holds the shards (`data.shards`), `rejected.csv`, `items.csv`, `taxonomy.json`,
-`summary.txt` and `summary.html`, and `flags.txt`, the settings under which `train` reads it as its catalogue.
+`summary.txt` and `summary.html`, and at last `flags.txt`, the settings under which `train` reads it as its catalogue.
 """
 
 from __future__ import annotations
@@ -28,11 +28,14 @@ from huse_tf.data.catalogue import (
 from huse_tf.data.codes import distinct
 from huse_tf.data.examples import example
 from huse_tf.data.records import Source
+from huse_tf.data.shard_index import INDEX
 from huse_tf.data.shard_writer import write_shards
 from huse_tf.data.summary import summarize
 from huse_tf.data.summary_page import write_summary_page
 from huse_tf.dataset import TAXONOMY, spool_dir, write_items
+from huse_tf.errors import UserError
 from huse_tf.features.run_encoders import RunEncoders
+from huse_tf.locks import locked
 
 _BATCH = 4096  # texts whose tokens are counted at once
 SUMMARY_TEXT = "summary.txt"
@@ -46,10 +49,17 @@ def look(
     """Reads a catalogue and tells in `folder` what was understood, for people to check.
 
     Raises:
-        UserError: the catalogue as a whole cannot be used, or cannot be split as asked for.
+        UserError: the catalogue as a whole cannot be used, or cannot be split as asked for; the folder is
+            prepared already, or another process works in it.
     """
-    catalogue = read_catalogue(config.data, spool_dir(config.features), source)
-    return catalogue, tell(catalogue, config, folder)
+    with locked(folder, "--output"):
+        if (folder / INDEX).exists():
+            raise UserError(
+                f"{str(folder)!r} is prepared already, and a dry run would replace its tables. Give another "
+                f"--output. What was understood of it is in {SUMMARY_TEXT} there."
+            )
+        catalogue = read_catalogue(config.data, spool_dir(config.features), source)
+        return catalogue, tell(catalogue, config, folder)
 
 
 def tell(catalogue: Catalogue, config: Config, folder: pathlib.Path) -> Assembly:
@@ -81,19 +91,34 @@ def _count_tokens(assembly: Assembly, config: Config) -> tuple[np.ndarray, int] 
 def prepare(config: Config, folder: pathlib.Path, num_shards: int) -> None:
     """Looks at a catalogue and writes it as a prepared folder; goes on where a killed run stopped.
 
+    A finished folder of the same catalogue and settings stays as it is.
+
     Raises:
-        UserError: as `look`; or the folder holds another catalogue's shards.
+        UserError: as `look`, but for the finished folder; or that holds another catalogue's shards.
     """
-    catalogue, assembly = look(config, folder)
-    plan = make_plan(catalogue, assembly, config, folder, num_shards)
-    logging.info("Writes %d items into %d shards.", len(assembly.table), num_shards)
-    write_shards(
-        folder,
-        ((record.key, record.example()) for record in planned_records(assembly, plan)),
-        num_shards,
-        fingerprint=plan.fingerprint,
-        metadata=plan.metadata,
-    )
+    with locked(folder, "--output"):
+        catalogue = read_catalogue(config.data, spool_dir(config.features))
+        if (folder / INDEX).exists():
+            # What is told there belongs to the shards there, so nothing of it is written anew.
+            if not len(catalogue.table):
+                raise UserError(
+                    f"{str(folder)!r} holds prepared shards, and no row of {config.data.catalogue!r} can be "
+                    "used. Give another --output, to see why."
+                )
+            assembly = assemble(catalogue.table, config.data)
+        else:
+            (folder / FLAGS).unlink(missing_ok=True)
+            assembly = tell(catalogue, config, folder)
+        plan = make_plan(catalogue, assembly, config, folder, num_shards)
+        logging.info("Writes %d items into %d shards.", len(assembly.table), num_shards)
+        write_shards(
+            folder,
+            ((record.key, record.example()) for record in planned_records(assembly, plan)),
+            num_shards,
+            fingerprint=plan.fingerprint,
+            metadata=plan.metadata,
+        )
+        write_flags(folder, plan)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,12 +129,14 @@ class Plan:
         text_columns, attribute_columns: the names of the items' cells.
         fingerprint: of all that decides on the shards' bytes.
         metadata: for their index.
+        flags: the text of `flags.txt`.
     """
 
     text_columns: tuple[str, ...]
     attribute_columns: tuple[str, ...]
     fingerprint: str
     metadata: dict[str, Any]
+    flags: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,12 +166,15 @@ class PlannedRecord:
 def make_plan(
     catalogue: Catalogue, assembly: Assembly, config: Config, folder: pathlib.Path, num_shards: int
 ) -> Plan:
-    """The plan, and `flags.txt`: the flags under which `train` reads the folder when it is whole."""
+    """What to write, of a catalogue that was looked at.
+
+    Raises:
+        UserError: a column is called as one of the prepared folder's own.
+    """
     columns = catalogue.columns
     prepared.check_names(columns.text, columns.attributes)
     images = any(assembly.table["image_path"])
     reading = prepared.reading_settings(config.data, folder, columns.text, images)
-    files.write_text(folder / FLAGS, "\n".join(flag_lines(reading)) + "\n")
     content = prepared.content_hash(assembly.table.frames())
     return Plan(
         columns.text,
@@ -161,7 +191,13 @@ def make_plan(
             "classes": [list(path) for path in assembly.taxonomy.classes],
             "multi_label": config.data.multi_label,
         },
+        "\n".join(flag_lines(reading)) + "\n",
     )
+
+
+def write_flags(folder: pathlib.Path, plan: Plan) -> None:
+    """Writes `flags.txt`; the very last step: who finds it finds a whole folder."""
+    files.write_text(folder / FLAGS, plan.flags)
 
 
 def planned_records(assembly: Assembly, plan: Plan) -> Iterator[PlannedRecord]:

@@ -11,8 +11,9 @@ from small_runs import change, rows, settings
 
 from huse_tf import beam_preparation, dataset, files, keys, preparation
 from huse_tf.config import Config
-from huse_tf.data import shards
+from huse_tf.data import shard_index
 from huse_tf.errors import UserError
+from huse_tf.locks import locked
 
 
 def reading(base: Config, folder: pathlib.Path) -> Config:
@@ -62,7 +63,7 @@ def by_item(data: dataset.Dataset) -> dict[str, dict[str, np.ndarray]]:
 def test_training_reads_the_same_from_shards(tmp_path, changes):
     config = shop(tmp_path, **changes)
     preparation.prepare(config, tmp_path / "prepared", num_shards=3)
-    shards.verify(tmp_path / "prepared")
+    shard_index.verify(tmp_path / "prepared")
     before = dataset.prepare(config, tmp_path / "a")
     again = dataset.prepare(reading(config, tmp_path / "prepared"), tmp_path / "b")
     assert len(before.rejected) == 1 and again.rejected.empty
@@ -95,6 +96,66 @@ def test_what_joins_the_columns_decides_on_the_bytes(tmp_path):
     assert found[0] == found[1]
 
 
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_two_at_once_do_not_mix(tmp_path):
+    config, folder = shop(tmp_path), tmp_path / "prepared"
+    with locked(folder, "--output"):
+        for write in (
+            lambda: preparation.prepare(config, folder, num_shards=2),
+            lambda: beam_preparation.prepare(config, folder, 2, []),
+            lambda: preparation.look(config, folder),
+        ):
+            with pytest.raises(UserError, match=r"Another process works in .*another --output"):
+                write()
+    assert set(contents(folder)) == {".lock"}
+
+
+class Killed(BaseException):
+    """What ends a process is no Exception."""
+
+
+def test_the_flags_appear_last(tmp_path, monkeypatch):
+    """Those of an earlier, whole folder of that name are gone too."""
+    config, folder = shop(tmp_path), tmp_path / "prepared"
+    folder.mkdir()
+    (folder / "flags.txt").write_text("--catalogue=elsewhere")
+
+    def kill(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(shard_index, "seal", kill)
+        preparation.prepare(config, folder, num_shards=2)
+    assert not (folder / "flags.txt").exists() and not (folder / "index.json").exists()
+    preparation.prepare(config, folder, num_shards=2)
+    assert (folder / "flags.txt").exists() and not (folder / ".partial").exists()
+
+
+def test_a_finished_folder_stays_as_it_is(tmp_path):
+    """Another catalogue changes nothing in it, and the same one again completes it."""
+    config, folder = shop(tmp_path), tmp_path / "prepared"
+    preparation.prepare(config, folder, num_shards=2)
+    before = contents(folder)
+    other = change(config, product_column="name", max_rejected_share=1.0)
+    with pytest.raises(UserError, match="of another catalogue or other settings"):
+        preparation.prepare(other, folder, num_shards=2)
+    with pytest.raises(UserError, match="prepared already"):
+        preparation.look(other, folder)
+    nothing = change(config, catalogue=str(tmp_path / "shop/none.csv"), max_rejected_share=1.0)
+    pd.DataFrame([{**rows()[0], "classes": "", "colour": "", "w": 1}]).to_csv(
+        tmp_path / "shop/none.csv", index=False
+    )
+    with pytest.raises(UserError, match="no row of"):
+        preparation.prepare(nothing, folder, num_shards=2)
+    assert contents(folder) == before
+    (folder / "flags.txt").unlink()
+    preparation.prepare(config, folder, num_shards=2)
+    assert contents(folder) == before
+
+
 def test_a_dry_run_tells_and_writes_no_shards(tmp_path):
     done = small_runs.run(
         "prepare",
@@ -114,7 +175,7 @@ def test_a_dry_run_tells_and_writes_no_shards(tmp_path):
         assert line in done.stdout, line
     written = {path.name for path in (tmp_path / "looked").iterdir()}
     assert written == {
-        *("rejected.csv", "items.csv", "taxonomy.json", "summary.txt", "summary.html")
+        *(".lock", "rejected.csv", "items.csv", "taxonomy.json", "summary.txt", "summary.html")
     }
     page = (tmp_path / "looked/summary.html").read_text(encoding="utf-8")
     assert "data:image" in page and "picture file is missing" in page

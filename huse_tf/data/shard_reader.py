@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from huse_tf.data import shards
+from huse_tf.data import shard_index, shards
 from huse_tf.errors import UserError
 
 
@@ -27,7 +27,7 @@ class ShardReader:
         Raises:
             UserError: the folder is not finished, or a file is missing or does not fit the index.
         """
-        self.index = shards.read_index(folder)
+        self.index = shard_index.read_index(folder)
         self._paths = [folder / shard.name for shard in self.index.shards]
         self._tables = [_open_table(folder, shard) for shard in self.index.shards]
         self._starts = np.cumsum([0] + [len(table) for table in self._tables])
@@ -69,11 +69,11 @@ class ShardReader:
         return data
 
 
-def _open_table(folder: pathlib.Path, shard: shards.ShardInfo) -> np.ndarray:
+def _open_table(folder: pathlib.Path, shard: shard_index.ShardInfo) -> np.ndarray:
     path = folder / shard.name
     try:
         size = path.stat().st_size
-        table = np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
+        table = np.load(folder / shard.table_name, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise UserError(f"Shard {str(path)!r} cannot be read: {error}") from error
     if (
@@ -88,6 +88,8 @@ def _open_table(folder: pathlib.Path, shard: shards.ShardInfo) -> np.ndarray:
             f"{shard.bytes} bytes. Received: {size} bytes and a table of {len(table)} records. "
             "Restore it, or prepare the folder anew."
         )
+    # A record has a checksum in the table, and the table has one in the index.
+    shard_index.check_file(folder / shard.table_name, shard.table_sha256)
     return table
 
 

@@ -18,11 +18,10 @@ import tqdm
 from absl import logging
 
 from huse_tf import files
-from huse_tf.data import shards
+from huse_tf.data import shard_index, shards
 from huse_tf.errors import UserError
 
 MAX_SHARDS = 512  # One open file each.
-_PARTIAL = ".partial"
 _DEALT = "dealt.json"
 _LENGTHS = struct.Struct("<II")  # Of key and data, before each record of a temporary file.
 
@@ -35,7 +34,7 @@ def write_shards(
     fingerprint: str,
     metadata: dict[str, Any],
     threads: int = 2,
-) -> shards.Index:
+) -> shard_index.Index:
     """Writes a prepared folder; started again after a kill, it goes on where it was.
 
     Args:
@@ -48,33 +47,44 @@ def write_shards(
         threads: shards written at a time.
 
     Raises:
-        UserError: the folder holds shards of something else; a key comes twice.
+        UserError: the folder holds shards of something else; a key comes twice; other records were
+            written than dealt out.
         ValueError: the keys are not in order.
     """
     if not 1 <= num_shards <= MAX_SHARDS:
         raise UserError(f"The number of shards is from 1 to {MAX_SHARDS}. Received: {num_shards}.")
-    if (folder / shards.INDEX).exists():
-        return _finished(folder, num_shards, fingerprint)
-    partial = folder / _PARTIAL
+    finished = _finished(folder, num_shards, fingerprint)
+    partial = folder / shard_index.PARTIAL
+    if finished:
+        shutil.rmtree(partial, ignore_errors=True)
+        return finished
     if not _is_dealt(partial, num_shards, fingerprint):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        sizes = _deal(partial, records, num_shards)
-        files.write_json(partial / _DEALT, {"fingerprint": fingerprint, "sizes": sizes})
+        sizes, count = _deal(partial, records, num_shards)
+        dealt = {"fingerprint": fingerprint, "sizes": sizes, "records": count}
+        files.write_json(partial / _DEALT, dealt)
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         infos = pool.map(lambda shard: _finish(partial, shard, num_shards), range(num_shards))
         bar = tqdm.tqdm(infos, "shards", total=num_shards, unit="", disable=None)
-        index = shards.Index(tuple(bar), fingerprint, metadata)
+        index = shard_index.Index(tuple(bar), fingerprint, metadata)
     for shard in index.shards:
-        for name in (shard.name, pathlib.Path(shard.name).with_suffix(".npy")):
+        for name in (shard.name, shard.table_name):
             (partial / name).replace(folder / name)
-    shards.write_index(folder, index)
+    shard_index.seal(folder, index, files.read_json(partial / _DEALT)["records"])
     shutil.rmtree(partial)
     return index
 
 
-def _finished(folder: pathlib.Path, num_shards: int, fingerprint: str) -> shards.Index:
-    index = shards.read_index(folder)
+def _finished(folder: pathlib.Path, num_shards: int, fingerprint: str) -> shard_index.Index | None:
+    """The index of a folder that is finished; None if it is not.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    if not (folder / shard_index.INDEX).exists():
+        return None
+    index = shard_index.read_index(folder)
     if (index.fingerprint, len(index.shards)) != (fingerprint, num_shards):
         raise UserError(
             f"{str(folder)!r} holds {len(index.shards)} prepared shards of another catalogue or other "
@@ -87,26 +97,37 @@ def _is_dealt(partial: pathlib.Path, num_shards: int, fingerprint: str) -> bool:
     """Whether an earlier run dealt out these records, and all that it left behind is whole."""
     if not (partial / _DEALT).is_file():
         return False
-    dealt = files.read_json(partial / _DEALT)
-    if (dealt["fingerprint"], len(dealt["sizes"])) != (fingerprint, num_shards):
-        return False
-    for shard, size in enumerate(dealt["sizes"]):
-        info, file = _read_info(partial, shard), _dealt_file(partial, shard)
-        if info is None and (not file.is_file() or file.stat().st_size != size):
+    try:
+        dealt = files.read_json(partial / _DEALT)
+        if (dealt["fingerprint"], len(dealt["sizes"])) != (fingerprint, num_shards):
             return False
-        if info is not None:
-            try:
-                shards.check_shard(partial, info)
-            except UserError as error:
-                logging.warning("All shards are written anew: %s", error)
-                return False
+        for shard, size in enumerate(dealt["sizes"]):
+            _check_left(partial, shard, size)
+    # What a full disk or a power failure leaves may be any file, and no JSON at all.
+    except (UserError, ValueError, KeyError, TypeError) as error:
+        logging.warning("All shards are written anew: %s", error)
+        return False
     return True
+
+
+def _check_left(partial: pathlib.Path, shard: int, size: int) -> None:
+    """Raises UserError if neither a shard nor its temporary file, of this size, is whole."""
+    info, file = _read_info(partial, shard), _dealt_file(partial, shard)
+    if info is not None:
+        shard_index.check_shard(partial, info)
+    elif not file.is_file() or file.stat().st_size != size:
+        raise UserError(f"{str(file)!r} is not what was written there.")
 
 
 def _deal(
     partial: pathlib.Path, records: Iterable[tuple[str, bytes]], num_shards: int
-) -> list[int]:
-    """Appends each record to its shard's temporary file; returns the files' sizes in bytes."""
+) -> tuple[list[int], int]:
+    """Appends each record to its shard's temporary file.
+
+    Returns:
+        (the files' sizes in bytes, number of records).
+    """
+    count = 0
     with contextlib.ExitStack() as stack:
         dealt = [
             stack.enter_context(open(_dealt_file(partial, shard), "wb"))
@@ -121,10 +142,11 @@ def _deal(
             dealt[shards.shard_of(key, num_shards)].writelines(
                 (_LENGTHS.pack(len(name), len(data)), name, data)
             )
-        return [file.tell() for file in dealt]
+            count += 1
+        return [file.tell() for file in dealt], count
 
 
-def _finish(partial: pathlib.Path, shard: int, num_shards: int) -> shards.ShardInfo:
+def _finish(partial: pathlib.Path, shard: int, num_shards: int) -> shard_index.ShardInfo:
     """Writes a shard, if it is not there yet, and removes its temporary file."""
     info = _read_info(partial, shard)
     if info is None:
@@ -141,9 +163,9 @@ def _read_dealt(partial: pathlib.Path, shard: int) -> Iterator[tuple[str, bytes]
             yield file.read(of_key).decode(), file.read(of_data)
 
 
-def _read_info(partial: pathlib.Path, shard: int) -> shards.ShardInfo | None:
+def _read_info(partial: pathlib.Path, shard: int) -> shard_index.ShardInfo | None:
     path = _info_file(partial, shard)
-    return shards.ShardInfo(**files.read_json(path)) if path.is_file() else None
+    return shard_index.ShardInfo(**files.read_json(path)) if path.is_file() else None
 
 
 def _info_file(partial: pathlib.Path, shard: int) -> pathlib.Path:

@@ -1,34 +1,30 @@
-"""The prepared folder: shards of TFRecords, a table of offsets beside each, and an index of all.
+"""The shards of a prepared folder: TFRecords, and a table of offsets beside each.
 
-    index.json                     schema, fingerprint, metadata; name, size and sha256 of each shard
     items-00000-of-00008.tfrecord  records that TensorFlow reads by itself, sorted by key
     items-00000-of-00008.npy       `TABLE`: where each record lies, so that any can be read alone
 
 A record's shard is a function of its key, and its place there is by the order of keys. So the bytes
-do not depend on who wrote them, in which order, or how many at a time. The index is written last:
-a folder without it is not finished.
+do not depend on who wrote them, in which order, or how many at a time. `shard_index` tells what makes
+a folder of them whole.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import pathlib
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from huse_tf import files, keys
 from huse_tf.data.examples import side_of
+from huse_tf.data.shard_index import ShardInfo, shard_name
 from huse_tf.errors import UserError
 
-SCHEMA = 1
-INDEX = "index.json"
 MAX_RECORD_BYTES = 256 * 2**20
 SIDES = ("", keys.TRAIN, keys.VALIDATION, keys.TEST, keys.UNSEEN)
 # One row per record: where its data begins in the shard, how long it is, zlib.crc32 of it, and
@@ -38,39 +34,9 @@ TABLE = np.dtype([("offset", "<u8"), ("length", "<u4"), ("crc32", "<u4"), ("side
 _HEAD, _FOOT = 12, 4
 
 
-@dataclasses.dataclass(frozen=True)
-class ShardInfo:
-    """What the index tells of a shard: number of records, size in bytes, sha256 of both files."""
-
-    name: str
-    records: int
-    bytes: int
-    sha256: str
-    table_sha256: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Index:
-    """The content of `index.json`.
-
-    Attributes:
-        shards: in order.
-        fingerprint: of what the folder was made from.
-        metadata: what the writer had to tell, as JSON.
-    """
-
-    shards: tuple[ShardInfo, ...]
-    fingerprint: str
-    metadata: dict[str, Any]
-
-
 def shard_of(key: str, num_shards: int) -> int:
     """The shard that a key belongs to, in [0, num_shards)."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % num_shards
-
-
-def shard_name(shard: int, num_shards: int) -> str:
-    return f"items-{shard:05d}-of-{num_shards:05d}.tfrecord"
 
 
 def write_shard(
@@ -118,68 +84,6 @@ def _in_order(records: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
             )
         yield data
         previous = key
-
-
-def write_index(folder: pathlib.Path, index: Index) -> None:
-    """Writes `index.json`; the last step, after which the folder can be read."""
-    tree = {"schema": SCHEMA, **dataclasses.asdict(index)}
-    files.write_json(folder / INDEX, tree)
-
-
-def read_index(folder: pathlib.Path) -> Index:
-    """Reads `index.json`.
-
-    Raises:
-        UserError: there is none, or not one of this schema.
-    """
-    path = folder / INDEX
-    if not path.is_file():
-        raise UserError(
-            f"No prepared shards lie in {str(folder)!r}. Expected a folder with {INDEX}, which "
-            "`python -m huse_tf.prepare` writes last; a run that was cut short goes on when started again."
-        )
-    try:
-        tree = files.read_json(path)
-        shards = tuple(ShardInfo(**shard) for shard in tree["shards"])
-        index = Index(shards, tree["fingerprint"], dict(tree["metadata"]))
-        schema = tree["schema"]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise UserError(f"{str(path)!r} is not an index of prepared shards: {error!r}.") from error
-    names = tuple(shard_name(number, len(shards)) for number in range(len(shards)))
-    if schema != SCHEMA or tuple(shard.name for shard in shards) != names:
-        raise UserError(
-            f"{str(path)!r} cannot be read. Expected schema {SCHEMA} and shards named like "
-            f"{shard_name(0, len(shards) or 1)!r}. Received: schema {schema!r}. Prepare it anew."
-        )
-    return index
-
-
-def verify(folder: pathlib.Path) -> Index:
-    """Reads the whole folder and compares it with its index.
-
-    Raises:
-        UserError: a shard or its table is missing, or is not what was written.
-    """
-    index = read_index(folder)
-    for shard in index.shards:
-        check_shard(folder, shard)
-    return index
-
-
-def check_shard(folder: pathlib.Path, shard: ShardInfo) -> None:
-    """Reads a shard and its table and compares them with what was written.
-
-    Raises:
-        UserError: one of them is missing or differs.
-    """
-    path = folder / shard.name
-    for file, expected in ((path, shard.sha256), (path.with_suffix(".npy"), shard.table_sha256)):
-        received = files.sha256_file(file) if file.is_file() else "no such file"
-        if received != expected:
-            raise UserError(
-                f"{str(file)!r} is not what was written there. Expected sha256 {expected}. "
-                f"Received: {received}. Restore it, or prepare the folder anew."
-            )
 
 
 def read_shard(path: pathlib.Path) -> Iterator[bytes]:

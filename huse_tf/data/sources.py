@@ -14,6 +14,7 @@ from fsspec import AbstractFileSystem
 from huse_tf.config import DataConfig
 from huse_tf.data.cells import MAX_CHARACTERS
 from huse_tf.data.readers.opening import COMPRESSIONS, CatalogueFile
+from huse_tf.data.readers.prepared_files import check_whole, whole_folder
 from huse_tf.data.records import Record, Source
 from huse_tf.errors import UserError
 
@@ -147,6 +148,8 @@ def locate(config: DataConfig) -> Location:
             "--catalogue_format=images takes a folder of pictures by class. "
             f"Received: {config.catalogue!r}."
         )
+    if format == "shards":
+        check_whole(file_system, files)
     return Location(file_system, folder, tuple(files), format)
 
 
@@ -175,6 +178,8 @@ def _folder(file_system: AbstractFileSystem, folder: str, config: DataConfig) ->
     """Tables go before pictures, which they name."""
     if config.catalogue_format == "images":
         return Location(file_system, folder, (), "images")
+    if config.catalogue_format == "shards" and (shards := whole_folder(file_system, folder)):
+        return Location(file_system, folder, shards, "shards")
     files, pictures = [], False
     for path in sorted(file_system.find(folder)):
         hidden = any(part[:1] in "._" for part in posixpath.relpath(path, folder).split("/"))

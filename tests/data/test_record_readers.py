@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from fsspec.implementations.local import LocalFileSystem
 from tiny_catalogues import picture_bytes, read
+from tiny_shards import tiny_folder
 
 from huse_tf.config import DataConfig
 from huse_tf.data.examples import example
@@ -167,19 +168,21 @@ def test_examples_of_others(file):
     assert list(source)[2].fault == "record is not an example"
 
 
-def test_prepared_shards(file, tmp_path):
+def test_prepared_shards(tmp_path):
     """The JSON has the cells; the picture's bytes take the place of its path."""
     cells = {"product_id": "p", "image": "a.png", "name": "Chair", "classes": "x<y"}
     picture = picture_bytes("PNG")
-    source = shards(
-        file,
+    records = [
         example(json.dumps(cells), picture, text="Chair", labels=[1]),
         example(json.dumps({**cells, "product_id": "q"}), b""),
         example("[]", b""),
         example("{", b""),
-    )
+    ]
+    tiny_folder(tmp_path / "one", [(str(key), each) for key, each in enumerate(records)], 1)
+    (path,) = (tmp_path / "one").glob("*.tfrecord")
+    source = ShardSource(CatalogueFile(path.name, LocalFileSystem(), str(path)))
     assert source.columns == ("classes", "image", "name", "product_id")
-    config = DataConfig(catalogue=file.path, catalogue_format="shards")
+    config = DataConfig(catalogue=str(tmp_path / "one"), catalogue_format="shards")
     catalogue = read(config, spool=tmp_path / "spool")
     assert catalogue.items["image_path"].map(bool).tolist() == [True, False]
     assert catalogue.items["class_paths"].tolist() == [(("x", "y"),)] * 2

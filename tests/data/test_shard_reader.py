@@ -8,7 +8,7 @@ import pytest
 from tiny_shards import COUNT, RECORDS, tiny_folder
 
 from huse_tf import keys
-from huse_tf.data import shards
+from huse_tf.data import shard_index, shards
 from huse_tf.data.shard_reader import ShardReader
 from huse_tf.errors import UserError
 
@@ -22,7 +22,7 @@ def folder(tmp_path):
 def sequential(folder):
     return [
         record
-        for shard in shards.read_index(folder).shards
+        for shard in shard_index.read_index(folder).shards
         for record in shards.read_shard(folder / shard.name)
     ]
 
@@ -61,7 +61,7 @@ def test_damage_names_file_and_record(folder):
 
 
 def test_files_must_fit_the_index(folder):
-    path = folder / shards.read_index(folder).shards[0].name
+    path = folder / shard_index.read_index(folder).shards[0].name
     whole = path.read_bytes()
     path.write_bytes(whole + b"x")
     with pytest.raises(UserError, match="does not fit the index"):
@@ -80,14 +80,14 @@ def test_files_must_fit_the_index(folder):
     ],
 )
 def test_a_wrong_table_is_refused(folder, change, reason):
-    path = (folder / shards.read_index(folder).shards[0].name).with_suffix(".npy")
+    path = (folder / shard_index.read_index(folder).shards[0].name).with_suffix(".npy")
     np.save(path, change(np.load(path)))
     with pytest.raises(UserError, match=reason):
         ShardReader(folder)
 
 
 def test_a_table_does_not_fill_memory(folder):
-    path = (folder / shards.read_index(folder).shards[0].name).with_suffix(".npy")
+    path = (folder / shard_index.read_index(folder).shards[0].name).with_suffix(".npy")
     table = np.load(path)
     table["length"][0] = 2**32 - 1
     np.save(path, table)

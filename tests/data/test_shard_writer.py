@@ -3,7 +3,7 @@
 import pytest
 from tiny_shards import RECORDS, tiny_folder
 
-from huse_tf.data import shard_writer, shards
+from huse_tf.data import shard_index, shard_writer, shards
 from huse_tf.errors import UserError
 
 
@@ -43,7 +43,7 @@ def test_killed_while_dealing(tmp_path, expected):
     with pytest.raises(Killed):
         write(tmp_path / "a", killed_after(RECORDS, 10))
     with pytest.raises(UserError, match="No prepared shards"):
-        shards.read_index(tmp_path / "a")
+        shard_index.read_index(tmp_path / "a")
     write(tmp_path / "a", RECORDS)
     assert contents(tmp_path / "a") == expected
 
@@ -81,7 +81,7 @@ def test_killed_while_writing(killed, expected, monkeypatch):
 
 
 def test_what_a_killed_run_left_is_not_trusted(killed, expected):
-    (killed / ".partial" / shards.shard_name(0, 3)).write_bytes(b"overwritten since")
+    (killed / ".partial" / shard_index.shard_name(0, 3)).write_bytes(b"overwritten since")
     write(killed, RECORDS)
     assert contents(killed) == expected
 
@@ -91,6 +91,35 @@ def test_a_cut_temporary_file_is_not_trusted(killed, expected):
     path.write_bytes(path.read_bytes()[:-1])
     write(killed, RECORDS)
     assert contents(killed) == expected
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", "\0"])
+@pytest.mark.parametrize("name", ["dealt.json", "00000.json"])
+def test_damaged_notes_of_a_killed_run_are_not_trusted(killed, expected, name, text):
+    (killed / ".partial" / name).write_text(text)
+    write(killed, RECORDS)
+    assert contents(killed) == expected
+
+
+def test_what_was_dealt_is_what_is_sealed(tmp_path, monkeypatch):
+    """Else a folder that something else wrote into would be taken for whole."""
+    real = shards.write_shard
+    monkeypatch.setattr(
+        shards,
+        "write_shard",
+        lambda *args: real(*args[:3], [record for record in args[3] if record[0] != "item-7"]),
+    )
+    with pytest.raises(UserError, match=f"hold {len(RECORDS) - 1} records of {len(RECORDS)}"):
+        write(tmp_path, RECORDS)
+    assert not (tmp_path / "index.json").exists()
+
+
+def test_shards_of_an_unfinished_folder_go(tmp_path, expected):
+    (tmp_path / "a").mkdir()
+    for name in ("items-00000-of-00009.tfrecord", "items-00000-of-00009.npy"):
+        (tmp_path / "a" / name).write_text("left behind")
+    write(tmp_path / "a", RECORDS)
+    assert contents(tmp_path / "a") == expected
 
 
 @pytest.mark.parametrize("change", [{"fingerprint": "g"}, {"num_shards": 2}])

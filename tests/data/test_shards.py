@@ -10,7 +10,7 @@ import tensorflow as tf
 from tiny_shards import RECORDS, tiny_folder
 
 from huse_tf import files
-from huse_tf.data import shards
+from huse_tf.data import shard_index, shards
 from huse_tf.errors import UserError
 
 
@@ -29,8 +29,10 @@ def test_a_shard_is_the_hash_of_the_key():
 
 
 def test_files_hold_each_record_once_by_key(folder):
-    index = shards.read_index(folder)
-    assert [shard.name for shard in index.shards] == [shards.shard_name(i, 3) for i in range(3)]
+    index = shard_index.read_index(folder)
+    assert [shard.name for shard in index.shards] == [
+        shard_index.shard_name(i, 3) for i in range(3)
+    ]
     assert (index.fingerprint, index.metadata) == ("f", {"classes": 4})
     for number, shard in enumerate(index.shards):
         expected = [d for k, d in sorted(RECORDS) if shards.shard_of(k, 3) == number]
@@ -63,7 +65,7 @@ def test_one_shard_by_itself_is_the_same(folder, tmp_path):
     for number in range(3):
         records = [r for r in RECORDS if shards.shard_of(r[0], 3) == number]
         info = shards.write_shard(tmp_path / "alone", number, 3, records)
-        assert info == shards.read_index(folder).shards[number]
+        assert info == shard_index.read_index(folder).shards[number]
         alone = (tmp_path / "alone" / info.name).read_bytes()
         assert alone == (folder / info.name).read_bytes()
 
@@ -80,19 +82,19 @@ def test_keys_are_distinct(tmp_path):
 
 
 def test_verify(folder):
-    assert shards.verify(folder) == shards.read_index(folder)
-    path = folder / shards.shard_name(1, 3)
+    assert shard_index.verify(folder) == shard_index.read_index(folder)
+    path = folder / shard_index.shard_name(1, 3)
     whole = path.read_bytes()
     flipped = bytearray(whole)
     flipped[-20] ^= 1
     path.write_bytes(flipped)
     expected, received = (hashlib.sha256(data).hexdigest() for data in (whole, flipped))
     with pytest.raises(UserError, match=f"00001-of-00003.*{expected}. Received: {received}"):
-        shards.verify(folder)
+        shard_index.verify(folder)
     path.write_bytes(whole)
     path.with_suffix(".npy").unlink()
     with pytest.raises(UserError, match=r"00001-of-00003.npy.*no such file"):
-        shards.verify(folder)
+        shard_index.verify(folder)
 
 
 @pytest.mark.parametrize(
@@ -111,19 +113,19 @@ def test_a_wrong_index_is_refused(folder, change, reason):
     change(tree)
     files.write_json(folder / "index.json", tree)
     with pytest.raises(UserError, match=reason):
-        shards.read_index(folder)
+        shard_index.read_index(folder)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, "3", json.dumps({"shards": [3]})])
 def test_what_is_no_index_is_refused(tmp_path, text):
     (tmp_path / "index.json").write_text(text)
     with pytest.raises(UserError, match="is not an index"):
-        shards.read_index(tmp_path)
+        shard_index.read_index(tmp_path)
 
 
 def test_an_unfinished_folder_is_refused(tmp_path):
     with pytest.raises(UserError, match="No prepared shards lie in"):
-        shards.read_index(tmp_path)
+        shard_index.read_index(tmp_path)
 
 
 def framed(*records, length=None):

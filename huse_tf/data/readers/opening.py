@@ -7,11 +7,13 @@ import contextlib
 import dataclasses
 import gzip
 import lzma
+import pathlib
 import posixpath
 import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
+import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
@@ -65,6 +67,21 @@ class CatalogueFile:
                 f"No catalogue lies at {self.location!r}. Check --catalogue."
             ) from error
         except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            raise self.unreadable(error) from error
+
+    def local_path(self) -> pathlib.Path:
+        """The file, or a temporary copy of it if it is remote.
+
+        Raises:
+            UserError: it is missing or cannot be read.
+        """
+        with self.open():  # refuses one that is missing or unreadable
+            pass
+        if self.is_local:
+            return pathlib.Path(self.path)
+        try:
+            return pathlib.Path(fsspec.open_local(f"simplecache::{self.location}"))
+        except OSError as error:
             raise self.unreadable(error) from error
 
     def _raw(self) -> IO[bytes]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 import json
-import pathlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import fsspec
-
 from huse_tf.data.readers.opening import CatalogueFile
+from huse_tf.data.readers.prepared_files import check_content
 from huse_tf.data.records import BadCellError, Record
 
 if TYPE_CHECKING:
@@ -30,9 +28,11 @@ class ShardSource:
         """Reads nothing yet.
 
         Raises, while reading:
-            UserError: the file is missing, or a checksum does not fit.
+            UserError: the file is missing, a checksum does not fit, or it is of a prepared folder that
+                is not finished or was changed since.
         """
         self._file = file
+        self._is_checked = False
 
     @functools.cached_property
     def columns(self) -> tuple[str, ...]:
@@ -58,10 +58,13 @@ class ShardSource:
         from huse_tf.data.examples import IMAGE, ITEM_JSON
         from huse_tf.data.shards import read_shard
 
-        for row, data in enumerate(read_shard(self._local_path()), start=1):
+        for row, data in enumerate(read_shard(self._file.local_path()), start=1):
             try:
                 values = _features(tf.train.Example.FromString(data))
                 is_prepared = ITEM_JSON in values
+                if is_prepared and not self._is_checked:
+                    check_content(self._file)
+                    self._is_checked = True
                 if is_prepared:
                     values = {**_cells(values[ITEM_JSON]), IMAGE: values.get(IMAGE) or None}
             except DecodeError:
@@ -70,17 +73,6 @@ class ShardSource:
                 yield Record(self._file.name, row, {}, str(fault)), False
             else:
                 yield Record.of(self._file.name, row, values), is_prepared
-
-    def _local_path(self) -> pathlib.Path:
-        """The file, or a temporary copy of it if it is remote."""
-        with self._file.open():  # refuses one that is missing or unreadable
-            pass
-        if self._file.is_local:
-            return pathlib.Path(self._file.path)
-        try:
-            return pathlib.Path(fsspec.open_local(f"simplecache::{self._file.location}"))
-        except OSError as error:
-            raise self._file.unreadable(error) from error
 
 
 def _features(example: tf.train.Example) -> dict[str, Any]:
