@@ -142,8 +142,9 @@ def _document(
     return (
         f"Written by `{command}`:\n"
         f"Test items of {len(seeds)} splits (seeds {', '.join(map(str, seeds))}), mean ± standard "
-        "deviation. Accuracy by image, text and both; mAP over all candidates, relevant = same class; "
-        "product R@10 = the product's own picture among the first ten; HP@5 = hierarchical precision.\n\n"
+        "deviation. Accuracy by image, text and both; mAP over all candidates, relevant = same class, "
+        "another product (the query's own product is no candidate); product R@10 = the product's own "
+        "picture among the first ten; HP@5 = hierarchical precision, of other products too.\n\n"
         f"{_table(rows)}\n\n{_differences(rows)}\n"
     )
 

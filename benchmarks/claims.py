@@ -164,6 +164,12 @@ CLAIMS = (
 )
 
 
+_NOTE = (
+    "Retrieval by class (`class`, and hierarchical precision of a task): relevant = same class, another "
+    "product; the query's own product is no candidate."
+)
+
+
 def main(values: flags.FlagValues) -> None:
     import_tensorflow()
     from huse_tf.comparison import finished
@@ -203,7 +209,7 @@ def main(values: flags.FlagValues) -> None:
         table += f"\n\nClaims about these are left out, for they were not run here: {', '.join(missing)}."
     command = shlex.join(["python", *sys.argv])
     output = pathlib.Path(values.output)
-    write_between_marks(output, values.mark, f"Written by `{command}`:\n\n{table}\n")
+    write_between_marks(output, values.mark, f"Written by `{command}`.\n{_NOTE}\n\n{table}\n")
     print(table)
 
 

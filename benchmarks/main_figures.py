@@ -33,6 +33,12 @@ COLUMNS = {
 }
 
 
+_NOTE = (
+    "mAP: relevant = same class, another product. HP@5: hierarchical precision, of other products too. The "
+    "query's own product is no candidate."
+)
+
+
 def main(values: flags.FlagValues) -> None:
     cells = pd.read_csv(values.table).set_index(["method", "metric"])
     missing = set(COLUMNS.values()) - set(cells.index.get_level_values("metric"))
@@ -48,7 +54,7 @@ def main(values: flags.FlagValues) -> None:
     command = shlex.join(["python", *sys.argv])
     table = "\n".join(lines)
     write_between_marks(
-        pathlib.Path(values.output), values.mark, f"Written by `{command}`:\n\n{table}\n"
+        pathlib.Path(values.output), values.mark, f"Written by `{command}`:\n{_NOTE}\n\n{table}\n"
     )
     print(table)
 

@@ -62,7 +62,7 @@ def main(_: list[str]) -> None:
     gallery = Gallery(points, labels, products=items, items=items)
 
     ours, seconds, peak = measured(
-        lambda: retrieval_metrics(gallery, gallery, "class", True, (1,), _CHUNK.value)
+        lambda: retrieval_metrics(gallery, gallery, "class", "product", (1,), _CHUNK.value)
     )
     print(f"ours:  {seconds:.2f} s, {peak:.0f} MiB, mAP {ours['mean_average_precision']:.6f}")
     if _NAIVE.value:

@@ -267,6 +267,11 @@ class EvaluationConfig(Settings):
     precision_at: tuple[int, ...] = setting(
         (2, 5, 10), "Cut-offs of hierarchical precision at k.", minimum=1
     )
+    with_own_product: bool = setting(
+        False,
+        "Measure retrieval by class a second time, with the query's own product among the candidates; "
+        "those figures flatter, and are named with_own_product.",
+    )
     query_chunk: int = setting(
         512, "Queries scored at once; bounds the memory of retrieval metrics.", minimum=1
     )

@@ -147,7 +147,7 @@ def _protocol(config: Config, dataset: Dataset, side: str, monitor: Sequence[str
 def _examples(
     config: Config, items: pd.DataFrame, predictions: Predictions
 ) -> dict[str, list[Example]]:
-    """Per task, seeded random queries with their first results."""
+    """Per task, seeded random queries with the first results among other products."""
     sides = dict(zip((keys.IMAGE, keys.TEXT), galleries(predictions, items), strict=True))
     generator = np.random.default_rng(config.training.seed)
     examples = {}
@@ -165,20 +165,20 @@ def _example(
     items: pd.DataFrame, source: str, queries: Gallery, row: int, target: str, candidates: Gallery
 ) -> Example:
     scores = candidates.embeddings @ queries.embeddings[row]
-    if source == target:
-        scores[candidates.items == queries.items[row]] = -np.inf
-    first = np.argsort(-scores, kind="stable")[:_RESULTS]
+    own = candidates.products == queries.products[row]
+    others = np.flatnonzero(~own)
+    first = others[np.argsort(-scores[others], kind="stable")[:_RESULTS]]
     query = _card(items, source, int(queries.items[row]))
     results = [
         dataclasses.replace(
-            _card(items, target, int(candidates.items[place])),
-            score=float(scores[place]),
-            same_product=bool(candidates.products[place] == queries.products[row]),
+            _card(items, target, int(candidates.items[place])), score=float(scores[place])
         )
         for place in first
-        if np.isfinite(scores[place])
     ]
-    return Example(query, results)
+    if source == target:
+        own &= candidates.items != queries.items[row]
+    rank = 1 + int(np.sum(scores[others] >= scores[own].max())) if own.any() else None
+    return Example(query, results, rank)
 
 
 def _card(items: pd.DataFrame, modality: str, row: int) -> Card:

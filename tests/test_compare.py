@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small_runs import change, rows, settings
 
-from huse_tf import comparison, keys, workflow
+from huse_tf import comparison, files, keys, workflow
 from huse_tf import dataset as datasets
 from huse_tf.data.disk import DiskTable
 from huse_tf.errors import UserError
@@ -148,12 +148,26 @@ def silent(line):
     """Takes a line of progress."""
 
 
+def of_an_older_checkout(run: pathlib.Path):
+    """The run as one that measured otherwise and knew fewer settings of the evaluation left it."""
+    config = files.read_json(run / "config.json")
+    del config["evaluation"]["with_own_product"]
+    files.write_json(run / "config.json", config)
+    key = files.read_json(run / "test_measured.json")
+    files.write_json(run / "test_measured.json", key | {"figures": key["figures"] - 1})
+    files.write_json(run / "test_figures.json", {"image_to_image/class/recall_at_1": -1.0})
+
+
 def test_kept_figures_are_of_these_settings_and_this_catalogue(tmp_path, methods):
     """Other cut-offs are measured on the trained model; another catalogue is another comparison."""
     method, folder = {"huse": methods["huse"]}, tmp_path / "compared"
     comparison.compare(method, [0], folder, say=silent)
     model = folder / "runs/huse-seed-0/model.keras"
     trained = model.read_bytes()
+    of_an_older_checkout(folder / "runs/huse-seed-0")
+    (found,) = comparison.compare(method, [0], folder, say=silent)
+    assert model.read_bytes() == trained
+    assert found.figures["image_to_image/class/recall_at_1"] >= 0
     other = {"huse": change(methods["huse"], recall_at=(1, 3))}
     (found,) = comparison.compare(other, [0], folder, say=silent)
     assert model.read_bytes() == trained

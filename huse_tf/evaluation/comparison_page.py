@@ -10,6 +10,7 @@ from markupsafe import Markup
 from huse_tf import files
 from huse_tf.evaluation import plots
 from huse_tf.evaluation.comparison_table import (
+    SAME_CLASS_MAP,
     Outcome,
     Table,
     difference,
@@ -87,9 +88,9 @@ def _plot(table: Table) -> Markup | None:
 def _scatter(found: Sequence[Table]) -> Markup | None:
     """Accuracy of both modalities against crossing retrieval, for methods that have both."""
     by_title = {table.title: table for table in found}
-    if not {"Accuracy", "Same class, mAP"} <= set(by_title):
+    if not {"Accuracy", SAME_CLASS_MAP} <= set(by_title):
         return None
-    accuracy, retrieval = by_title["Accuracy"], by_title["Same class, mAP"]
+    accuracy, retrieval = by_title["Accuracy"], by_title[SAME_CLASS_MAP]
     fused = [column.title for column in accuracy.columns].index("fused")
     crossing = [i for i, column in enumerate(retrieval.columns) if column.title in ("I→T", "T→I")]
     places = {}

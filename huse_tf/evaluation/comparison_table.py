@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from huse_tf.evaluation.per_query import QueryFigures
+from huse_tf.evaluation.retrieval_tasks import WITH_OWN_PRODUCT
 from huse_tf.evaluation.significance import Difference, paired_bootstrap
 
 LEVEL = 0.05  # of significance
 
+SAME_CLASS_MAP = "Other products of the class, mAP"
 _TASKS = {
     "I→I": "image_to_image",
     "I→T": "image_to_text",
@@ -51,11 +53,21 @@ TABLES: dict[str, list[Column]] = {
         Column(name, f"classification/{name}/hierarchical_precision_at_5")
         for name in ("image", "text", "fused")
     ],
-    "Same class, mAP": _columns("class/mean_average_precision"),
-    "Same class, R@1": _columns("class/recall_at_1"),
-    "Same class, R@5": _columns("class/recall_at_5"),
-    "Same class, R@10": _columns("class/recall_at_10"),
-    "Hierarchical precision, HP@5": _columns("hierarchical_precision_at_5"),
+    SAME_CLASS_MAP: _columns("class/mean_average_precision"),
+    **{f"Other products of the class, R@{k}": _columns(f"class/recall_at_{k}") for k in (1, 5, 10)},
+    "Hierarchical precision of other products, HP@5": _columns("hierarchical_precision_at_5"),
+    "Same class, own product among the candidates, mAP": _columns(
+        f"{WITH_OWN_PRODUCT}/class/mean_average_precision"
+    ),
+    **{
+        f"Same class, own product among the candidates, R@{k}": _columns(
+            f"{WITH_OWN_PRODUCT}/class/recall_at_{k}"
+        )
+        for k in (1, 5, 10)
+    },
+    "Hierarchical precision, own product among the candidates, HP@5": _columns(
+        f"{WITH_OWN_PRODUCT}/hierarchical_precision_at_5"
+    ),
     "Own product, R@10": _columns("item/recall_at_10", _CROSSING),
     "Pairs, image and text told to match or not": [
         Column("accuracy", "pairs/accuracy"),
@@ -76,7 +88,7 @@ TABLES: dict[str, list[Column]] = {
         ]
         for k in (1, 5, 10)
     },
-    "Unseen classes, same class, mAP": [
+    "Unseen classes, other products of the class, mAP": [
         Column(title, f"unseen/{task}/class/mean_average_precision")
         for title, task in _TASKS.items()
     ],

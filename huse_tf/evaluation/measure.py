@@ -185,7 +185,7 @@ def measure(
         predictions: of these items.
         items: columns product_id, text, and label or labels.
         taxonomy: the classes.
-        config: the cut-offs.
+        config: the cut-offs, and whether to measure retrieval by class with the own product too.
         fusion_weight: the image's share in the fused prediction; None tunes it on those of these
             very items that are complete, which is for validation items only. It is one half where
             none is complete. A model that fuses modalities itself has none, but the metrics
@@ -208,7 +208,7 @@ def measure(
     correct_sets = known_correct_sets(taxonomy, config)
     sides = galleries(predictions, items)
     retrieval, undefined = all_retrieval_metrics(
-        *sides, correct_sets, config.recall_at, config.query_chunk
+        *sides, correct_sets, config.recall_at, config.query_chunk, config.with_own_product
     )
     patterns = availability_patterns(*masks)
     retrieval |= pattern_metrics(*sides, patterns, config.recall_at, config.query_chunk)

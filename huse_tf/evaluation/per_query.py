@@ -21,6 +21,7 @@ from huse_tf.evaluation.measure import (
     true_classes,
 )
 from huse_tf.evaluation.retrieval import hierarchical_precisions, query_ranks
+from huse_tf.evaluation.retrieval_tasks import hierarchical_rules, rules, tasks
 from huse_tf.evaluation.zero_shot import zero_shot_values
 
 _PRECISION_AT = 5
@@ -78,29 +79,29 @@ def _retrieval(
 ) -> dict[str, QueryFigures]:
     products = items["product_id"].to_numpy(str)
     figures: dict[str, QueryFigures] = {}
-    image, text = galleries(predictions, items)
-    sides = {keys.IMAGE: image, keys.TEXT: text}
-    for source, queries in sides.items():
-        for target, candidates in sides.items():
-            if not len(queries) or not len(candidates):
-                continue
-            task, asked = f"{source}_to_{target}", products[queries.items]
-            arguments = source == target, config.query_chunk
-            for relevance in ("class", "item"):
-                rows, ranks, precisions = query_ranks(queries, candidates, relevance, *arguments)
-                values = {f"recall_at_{k}": (ranks <= k).astype(float) for k in config.recall_at}
-                values["mean_average_precision"] = precisions
-                for name, each in values.items():
-                    if len(each):
-                        figures[f"{task}/{relevance}/{name}"] = QueryFigures(asked[rows], each)
-            if len(taxonomy.classes) >= _PRECISION_AT:
-                correct = taxonomy.correct_sets(_PRECISION_AT)
+    chunk, with_own = config.query_chunk, config.with_own_product
+    for task, queries, candidates, same in tasks(*galleries(predictions, items)):
+        if not len(queries) or not len(candidates):
+            continue
+        asked = products[queries.items]
+        for rule in rules(same, with_own):
+            rows, ranks, precisions = query_ranks(
+                queries, candidates, rule.relevance, rule.excluded, chunk
+            )
+            values = {f"recall_at_{k}": (ranks <= k).astype(float) for k in config.recall_at}
+            values["mean_average_precision"] = precisions
+            for name, each in values.items():
+                if len(each):
+                    figures[f"{task}/{rule.path}/{name}"] = QueryFigures(asked[rows], each)
+        if len(taxonomy.classes) >= _PRECISION_AT:
+            correct = taxonomy.correct_sets(_PRECISION_AT)
+            for path, excluded in hierarchical_rules(same, with_own).items():
                 if not correct.all():
                     shares = hierarchical_precisions(
-                        queries, candidates, correct, _PRECISION_AT, *arguments
+                        queries, candidates, correct, _PRECISION_AT, excluded, chunk
                     )
-                    path = f"{task}/hierarchical_precision_at_{_PRECISION_AT}"
-                    figures[path] = QueryFigures(asked, shares)
+                    name = f"{task}/{path}hierarchical_precision_at_{_PRECISION_AT}"
+                    figures[name] = QueryFigures(asked, shares)
     return figures
 
 

@@ -25,6 +25,7 @@ from huse_tf.evaluation.confusion import (
     taken_as,
 )
 from huse_tf.evaluation.embedding_map import EmbeddingMap
+from huse_tf.evaluation.retrieval_tasks import WITH_OWN_PRODUCT
 from huse_tf.pages.environment import environment
 
 TASKS = ("image_to_image", "image_to_text", "text_to_image", "text_to_text")
@@ -38,7 +39,10 @@ _PANELS = (
     ("Task weights", r"weight/(?P<name>.+)"),
     ("Validation accuracy and AUC, pairs", r"pairs/(?P<name>(?:same_class/)?(?:accuracy|auc))"),
     ("Contributions", r"contribution/(?P<name>.+)"),
-    ("Validation mAP, same class", r"(?P<name>\w+_to_\w+)/class/mean_average_precision"),
+    (
+        "Validation mAP, other products of the class",
+        r"(?P<name>\w+_to_\w+)/class/mean_average_precision",
+    ),
     ("Validation mAP, same product", r"(?P<name>\w+_to_\w+)/item/mean_average_precision"),
 )
 # The figures shown at the top.
@@ -49,8 +53,14 @@ _SUMMARY = (
     ("Hit@1, image and text fused", "classification/fused/hit_at_1"),
     ("Hit@1, image", "classification/image/hit_at_1"),
     ("Hit@1, text", "classification/text/hit_at_1"),
-    ("Image → text, same class, mAP", "image_to_text/class/mean_average_precision"),
-    ("Text → image, same class, mAP", "text_to_image/class/mean_average_precision"),
+    (
+        "Image → text, other products of the class, mAP",
+        "image_to_text/class/mean_average_precision",
+    ),
+    (
+        "Text → image, other products of the class, mAP",
+        "text_to_image/class/mean_average_precision",
+    ),
     ("Text → image, same product, R@10", "text_to_image/item/recall_at_10"),
     ("Pairs told from mismatched ones", "pairs/accuracy"),
     ("Image → text, rank@1 of 101", "pairs/image_to_text/rank_at_1"),
@@ -87,22 +97,28 @@ class Card:
         text: the item's text; beside a picture it is the alternative text.
         picture: the picture's file, or None where the text itself is the query or result.
         score: cosine to the query; None on a query.
-        same_product: whether it is of the query's product.
     """
 
     labels: tuple[int, ...]
     text: str
     picture: pathlib.Path | None = None
     score: float | None = None
-    same_product: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """A query with its first results, best first."""
+    """A query with its first results.
+
+    Attributes:
+        query: what was searched with.
+        results: of other products, best first.
+        own_rank: the rank from 1 of the first candidate of the query's own product, behind others of
+            equal score; None where there is none beside the query itself.
+    """
 
     query: Card
     results: Sequence[Card]
+    own_rank: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -164,6 +180,7 @@ def write_report(path: pathlib.Path, report: Report) -> None:
     html = pages.get_template("report.html").render(
         report=report,
         tasks=TASKS,
+        relevances=_relevances(report),
         sources=_sources(report),
         patterns=_patterns(report),
         figures={
@@ -223,6 +240,21 @@ def _patterns(report: Report) -> list[tuple[str, str, str]]:
         for task in TASKS
         for pattern, name in names.items()
         if f"{task}/{pattern}/class/queries" in report.metrics
+    ]
+
+
+def _relevances(report: Report) -> list[tuple[str, str]]:
+    """(what stands between task and figure, what is relevant) of each table of retrieval."""
+    flatters = "Relevant: a candidate of the query's class, its own product among the candidates"
+    found = {
+        "class": "Relevant: another product of the query's class",
+        f"{WITH_OWN_PRODUCT}/class": flatters,
+        "item": "Relevant: a candidate of the query's product",
+    }
+    return [
+        (path, meaning)
+        for path, meaning in found.items()
+        if path in ("class", "item") or f"{TASKS[0]}/{path}/queries" in report.metrics
     ]
 
 

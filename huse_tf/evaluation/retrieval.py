@@ -22,6 +22,8 @@ _STEPS = 2**20
 _EXCLUDED = np.iinfo(np.int32).max - 1
 
 Relevance = Literal["class", "item"]
+# What is no candidate of a query: nothing, the query itself, or its product with all that it has.
+Excluded = Literal["nothing", "query", "product"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,7 +36,7 @@ class Gallery:
         embeddings: [n, D] float32, unit norm.
         labels: [n] class ids, or [n, K] float32 multi-hot where items have several classes.
         products: [n] int ids; the image and the text gallery use the same ids.
-        items: [n] int ids, distinct; a query is not its own candidate within its modality.
+        items: [n] int ids, distinct; by them a query is known among the candidates of its modality.
 
     Raises:
         ValueError: embeddings that are not finite and of unit norm, or ids of another length.
@@ -94,21 +96,23 @@ def retrieval_metrics(
     queries: Gallery,
     candidates: Gallery,
     relevance: Relevance,
-    same_modality: bool,
+    excluded: Excluded,
     recall_at: Sequence[int],
     chunk: int,
 ) -> dict[str, float]:
     """Recall at k, median rank and mean average precision of one task.
 
-    Queries without a relevant candidate are left out of the means, and counted.
+    Queries without a relevant candidate are left out of the means, and counted; one whose class has
+    no other product is such a query where its own product is excluded.
 
     Args:
         queries, candidates: where to search from and what to find.
         relevance: "class" - a candidate of the query's class is relevant (HUSE, DSCMR), or one that
-            shares at least one of its classes; within a modality other pictures of the query's own
-            product stay among the candidates. "item" - a candidate of the query's product is.
-        same_modality: whether the query itself, known by its item id, is among the candidates and
-            must be left out.
+            shares at least one of its classes. "item" - a candidate of the query's product is.
+        excluded: what is left out of each query's candidates. "product" - all of the query's own
+            product: what is found by class is then another product. "query" - the query itself, known
+            by its item id, which is among the candidates within a modality. "nothing" - across
+            modalities the item's own counterpart stays, for it is what relevance "item" looks for.
         recall_at: cut-offs k.
         chunk: queries scored at once; memory is about 16 bytes × chunk × candidates.
 
@@ -120,7 +124,7 @@ def retrieval_metrics(
         `queries`, `queries_without_relevant`: counts. If `queries` is 0, only the counts are there.
     """
 
-    rows, ranks, precisions = query_ranks(queries, candidates, relevance, same_modality, chunk)
+    rows, ranks, precisions = query_ranks(queries, candidates, relevance, excluded, chunk)
     metrics = {
         "queries": float(len(rows)),
         "queries_without_relevant": float(len(queries) - len(rows)),
@@ -136,13 +140,13 @@ def query_ranks(
     queries: Gallery,
     candidates: Gallery,
     relevance: Relevance,
-    same_modality: bool,
+    excluded: Excluded,
     chunk: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What `retrieval_metrics` is the mean of, for each query that has a relevant candidate.
 
     Args:
-        queries, candidates, relevance, same_modality, chunk: as for `retrieval_metrics`.
+        queries, candidates, relevance, excluded, chunk: as for `retrieval_metrics`.
 
     Returns:
         ([m] places of these queries, [m] rank from 1 of the first relevant candidate, [m] average
@@ -157,7 +161,7 @@ def query_ranks(
         return queries.labels[rows] @ candidates.labels.T > 0
 
     found, first_ranks, precisions = [], [], []
-    for start, keys in _keys(queries, candidates, same_modality, chunk, is_relevant):
+    for start, keys in _keys(queries, candidates, excluded, chunk, is_relevant):
         keys.sort(axis=1)
         rows, first_rank, average_precision = _rank_figures((keys & 1).astype(bool))
         found.append(rows + start)
@@ -171,12 +175,12 @@ def hierarchical_precision(
     candidates: Gallery,
     correct_set: np.ndarray,
     k: int,
-    same_modality: bool,
+    excluded: Excluded,
     chunk: int,
 ) -> float:
     """Mean over all queries of `hierarchical_precisions`; arguments as there."""
     return float(
-        np.mean(hierarchical_precisions(queries, candidates, correct_set, k, same_modality, chunk))
+        np.mean(hierarchical_precisions(queries, candidates, correct_set, k, excluded, chunk))
     )
 
 
@@ -185,15 +189,15 @@ def hierarchical_precisions(
     candidates: Gallery,
     correct_set: np.ndarray,
     k: int,
-    same_modality: bool,
+    excluded: Excluded,
     chunk: int,
 ) -> np.ndarray:
     """[n] for each query the share of the first k whose class is correct (HUSE; DeViSE).
 
-    Divided by k even where there are fewer candidates: an empty place is a wrong one.
+    Divided by k even where fewer candidates are left: an empty place is a wrong one.
 
     Args:
-        queries, candidates, same_modality, chunk: as for `retrieval_metrics`.
+        queries, candidates, excluded, chunk: as for `retrieval_metrics`.
         correct_set: [K, K] bool, row = true class, the classes that count as correct for it among
             the first k (DeViSE's hCorrectSet for this k). With several classes an item, the sets of
             the query's classes are united, and one class of the candidate in them is enough.
@@ -207,7 +211,7 @@ def hierarchical_precisions(
         return united.astype(np.float32) @ candidates.labels.T > 0
 
     shares = []
-    for _, keys in _keys(queries, candidates, same_modality, chunk, is_correct):
+    for _, keys in _keys(queries, candidates, excluded, chunk, is_correct):
         if k < len(candidates):
             keys = np.partition(keys, k - 1, axis=1)[:, :k]
         shares.append(np.sum(keys & 1, axis=1) / k)
@@ -217,7 +221,7 @@ def hierarchical_precisions(
 def _keys(
     queries: Gallery,
     candidates: Gallery,
-    same_modality: bool,
+    excluded: Excluded,
     chunk: int,
     is_relevant: Callable[[slice], np.ndarray],
 ) -> Iterator[tuple[int, np.ndarray]]:
@@ -232,7 +236,9 @@ def _keys(
         keys = np.rint(scores, out=scores).astype(np.int32)
         keys <<= 1
         keys |= is_relevant(rows)
-        if same_modality:
+        if excluded == "product":
+            keys[queries.products[rows, None] == candidates.products] = _EXCLUDED
+        elif excluded == "query":
             keys[queries.items[rows, None] == candidates.items] = _EXCLUDED
         yield start, keys
 

@@ -29,8 +29,8 @@ def summary_table(metrics: Mapping[str, float]) -> str:
             name = source.replace("fused/", "  ").replace("_", " ")
             figure = "hit_at_1" if multi_label else "accuracy"
             lines.append(row(name, f"{path}/{figure}", f"{path}/macro_f1"))
-    lines.append("")
-    lines.append(f"{'Same class':<16}" + "".join(f"{n:>8}" for n in ("R@1", "R@10", "mAP", "HP@5")))
+    lines += ["", "Retrieval of other products of the class"]
+    lines.append(" " * 16 + "".join(f"{n:>8}" for n in ("R@1", "R@10", "mAP", "HP@5")))
     for source in ("image", "text"):
         for target in ("image", "text"):
             task = f"{source}_to_{target}"

@@ -97,7 +97,16 @@ def test_markdown_marks_the_best_and_the_tied():
     assert "| bad | 0.275 ± 0.035 |" in text
     assert "| good | 1,234,567 |" in text
     assert "| bad | – |" in text, "bad has no count of parameters"
-    assert "Same class" not in text, "a table of which nobody has a figure"
+    assert "Other products" not in text, "a table of which nobody has a figure"
+
+
+def test_figures_with_the_own_product_among_the_candidates_have_tables_of_their_own():
+    path = "image_to_image/{}class/recall_at_1"
+    both = {path.format("with_own_product/"): 0.836, path.format(""): 0.264}
+    text = as_markdown(tables([Outcome("huse", 0, both, {})]))
+    honest, flattering = text.split("**Same class, own product among the candidates, R@1**")
+    assert "**Other products of the class, R@1**" in honest
+    assert "0.264" in honest and "0.836" in flattering
 
 
 def test_costs_have_no_best():

@@ -172,7 +172,8 @@ def test_the_fusion_weight_is_tuned_only_where_none_is_given():
 
 
 def test_figures_of_perfect_embeddings_by_hand():
-    """Each class at its own axis: all of a class come first; c, alone in its class, has no other.
+    """Each class at its own axis: all of a class come first. Each class is one product's, so no query has
+    another one to find; with the own product among the candidates all find it first.
 
     Text to image: each of the three texts finds its class first. Image to image: a1 finds a2.
     HP@2, hCorrectSet of two of the nearest classes: chairs and sofas are two edges apart and lamps
@@ -181,15 +182,25 @@ def test_figures_of_perfect_embeddings_by_hand():
     axes = np.eye(4, dtype=np.float32)[[0, 0, 1, 2]]
     shares = np.eye(3)[[0, 0, 1, 2]]
     predictions = complete(axes, axes, shares, shares)
-    metrics, undefined = measure(predictions, make_items(), TAXONOMY, CONFIG, 0.5)
-    assert metrics["text_to_image/class/recall_at_1"] == 1
-    assert metrics["text_to_image/class/queries"] == 3
-    assert metrics["image_to_image/class/queries"] == 2
-    assert metrics["image_to_image/class/queries_without_relevant"] == 2
-    assert metrics["image_to_image/class/mean_average_precision"] == 1
+    config = dataclasses.replace(CONFIG, with_own_product=True)
+    metrics, undefined = measure(predictions, make_items(), TAXONOMY, config, 0.5)
+    assert metrics["text_to_image/with_own_product/class/recall_at_1"] == 1
+    assert metrics["text_to_image/with_own_product/class/queries"] == 3
+    assert metrics["image_to_image/with_own_product/class/queries"] == 2
+    assert metrics["image_to_image/with_own_product/class/queries_without_relevant"] == 2
+    assert metrics["image_to_image/with_own_product/class/mean_average_precision"] == 1
+    assert metrics["image_to_image/class/queries_without_relevant"] == 4
     assert metrics["image_to_text/item/recall_at_1"] == 1
+    without = "no query has another product's {} of its class among the candidates"
     assert undefined == {
-        "text_to_text/class": "no query has another text of its class among the candidates",
+        **{
+            f"{source}_to_{target}/class": without.format(target)
+            for source in ("image", "text")
+            for target in ("image", "text")
+        },
+        "text_to_text/with_own_product/class": (
+            "no query has another text of its class among the candidates"
+        ),
         "text_to_text/item": "no query has another text of its product among the candidates",
         "pairs/same_class": "no complete item has another product of its class beside it",
     }
@@ -218,7 +229,8 @@ def test_what_is_missing_neither_searches_nor_is_found(rng):
     assert text.items.tolist() == [1, 2, 3]
     np.testing.assert_array_equal(text.embeddings, predictions.text_embedding[[1, 2, 3]])
     metrics, _ = measure(predictions, make_items(), TAXONOMY, CONFIG, 0.5)
-    assert metrics["image_to_text/class/queries"] == 3
+    asked = ("queries", "queries_without_relevant")
+    assert sum(metrics[f"image_to_text/class/{name}"] for name in asked) == 3
     assert metrics["classification/fused/image_only/items"] == 1
     assert metrics["classification/fused/text_only/items"] == 1
     assert metrics["classification/fused/image_and_text/items"] == 2
@@ -252,9 +264,10 @@ def test_label_sets_are_measured_as_sets(rng):
     assert metrics["classification/fused/hit_at_1"] == 1
     assert metrics["classification/fused/subset_accuracy"] == 0.75
     assert "classification/fused/accuracy" not in metrics
-    # Items 0, 1 and 3 find one of their classes: 0 and 1 each other, 3 only item 1, last of all.
-    assert metrics["image_to_image/class/queries"] == 3
-    assert metrics["image_to_image/class/recall_at_1"] == pytest.approx(2 / 3)
+    # Items 1 and 3 share a class, and come last of all for each other; 0 and 1 are of one product.
+    assert metrics["image_to_image/class/queries"] == 2
+    assert metrics["image_to_image/class/recall_at_1"] == 0
+    assert metrics["image_to_image/class/median_rank"] == 2.5
 
 
 def test_cut_offs_beyond_the_number_of_classes_are_listed_as_undefined(rng):
@@ -265,7 +278,7 @@ def test_cut_offs_beyond_the_number_of_classes_are_listed_as_undefined(rng):
     assert "every class" in undefined["hierarchical_precision_at_3"]
     named = {name.rpartition("_")[2] for name in metrics if "hierarchical" in name}
     assert named == {"1", "2"}
-    assert metrics["image_to_image/class/recall_at_50"] == 1
+    assert metrics["image_to_image/item/recall_at_50"] == 1
 
 
 def test_chunks_do_not_change_figures(rng):

@@ -24,11 +24,12 @@ def shares(rows):
 
 @pytest.fixture
 def measured(rng):
-    """24 items of 12 products, some without image or text."""
+    """24 items of 12 products, some without image or text; products 0 and 3, 6 and 9 share a class."""
     count = 24
     image, text = np.ones(count, bool), np.ones(count, bool)
     image[[1, 5]] = text[[7, 8, 20]] = False
     labels = np.arange(count) % 12
+    labels = np.where(labels % 3 == 0, labels // 6 * 6, labels)
     items = pd.DataFrame(
         {
             "product_id": [f"p{i % 12}" for i in range(count)],
@@ -48,8 +49,9 @@ def measured(rng):
 def test_means_over_queries_are_the_metrics(measured, multi_label):
     predictions, items = measured
     predictions = dataclasses.replace(predictions, multi_label=multi_label)
-    metrics, _ = measure(predictions, items, TAXONOMY, CONFIG, 0.3)
-    figures = per_query(predictions, items, TAXONOMY, CONFIG, 0.3)
+    config = dataclasses.replace(CONFIG, with_own_product=True)
+    metrics, _ = measure(predictions, items, TAXONOMY, config, 0.3)
+    figures = per_query(predictions, items, TAXONOMY, config, 0.3)
     for path, figure in figures.items():
         assert figure.values.mean() == pytest.approx(metrics[path], abs=1e-9), path
         assert len(figure.products) == len(figure.values)
@@ -59,6 +61,8 @@ def test_means_over_queries_are_the_metrics(measured, multi_label):
         "image_to_text/class/mean_average_precision",
         "text_to_image/item/recall_at_3",
         "image_to_image/hierarchical_precision_at_5",
+        "text_to_text/with_own_product/class/recall_at_1",
+        "text_to_text/with_own_product/hierarchical_precision_at_5",
         "classification/image/hit_at_5",
         "classification/text/hierarchical_precision_at_5",
         "pairs/text_to_image/rank_at_1",

@@ -78,7 +78,7 @@ def made_up(folder: pathlib.Path, class_names=("lamp", "sofa", "chair", "tree"))
     texts = text_gallery(texts, [f"text {p}" for p in products])
     sets = {2: np.kron(np.eye(2), np.ones((2, 2))).astype(bool)}
     retrieval, undefined = all_retrieval_metrics(images, texts, sets, (1, 5), chunk=8)
-    cards = [Card((c,), f"a {c}", picture, 0.5, same_product=c == 0) for c in (0, 1, 2)]
+    cards = [Card((c,), f"a {c}", picture, 0.5) for c in (0, 1, 2)]
     return Report(
         title="A title",
         subtitle="huse, 1 January",
@@ -106,7 +106,9 @@ def made_up(folder: pathlib.Path, class_names=("lamp", "sofa", "chair", "tree"))
             for e in (1, 2, 3)
         ],
         best_epoch=2,
-        examples={"image_to_image": [Example(Card((0,), "the query", picture), cards)]},
+        examples={
+            "image_to_image": [Example(Card((0,), "the query", picture), cards, own_rank=17)]
+        },
         embedding_map=EmbeddingMap(
             np.arange(24), rng.normal(size=(24, 2)), rng.normal(size=(24, 2)), total=30
         ),
@@ -194,11 +196,12 @@ def test_the_class_graph_is_a_section(tmp_path, report):
 
 
 def test_results_are_marked_in_words_and_signs(tmp_path, report):
-    """Query: a lamp. Results: a lamp of the same product, a sofa (home too), a chair (garden)."""
+    """Query: a lamp. Results: another lamp, a sofa (home too), a chair (garden)."""
     page = Page(written(tmp_path, report))
     cards = [a["class"] for name, a in page.tags if name == "li" and "card" in a.get("class", "")]
     assert cards == ["card right", "card near", "card wrong"]
-    assert "✓ right class ★ own product" in page.text
+    assert "✓ right class 0.50" in page.text
+    assert "★ own product at rank 17" in page.text
     assert "≈ same top level" in page.text
     assert "✗ wrong class" in page.text
 
