@@ -43,7 +43,7 @@ TEXT_REPRESENTATION = "text_representation"  # [batch, D] float32, likewise; lin
 FUSED_LOGITS = "fused_logits"  # [batch, K] float32, from all modalities at once
 MODALITY_WEIGHTS = "modality_weights"  # [batch, M] float32 >= 0, contributions (image, then texts)
 BLOCK_NORMS = (
-    "block_norms"  # [batch, M] float32 > 0, what the contributions come from; all rows equal
+    "block_norms"  # [batch, M] float32 > 0, for features of length 1, give the contributions; all rows equal
 )
 
 # Outputs of a pair scorer.

@@ -20,6 +20,7 @@ def fuse(
     logits: Sequence[keras.KerasTensor],
     num_classes: int,
     p: float,
+    length: float = 1.0,
 ) -> dict[str, keras.KerasTensor]:
     """What the head of that name makes of M modalities.
 
@@ -30,12 +31,13 @@ def fuse(
         logits: M times [batch, K], on one scale.
         num_classes: K.
         p: of the norm of theta, for "mnl".
+        length: root of the mean squared norm of the features' rows, for "mnl".
 
     Returns:
         {fused_logits [batch, K], modality_weights [batch, M]}, and block_norms [batch, M] for "mnl".
     """
     if fusion == "mnl":
-        return multiple_neural_learning(features, num_classes, p)
+        return multiple_neural_learning(features, num_classes, p, length)
     if fusion == "softmax":
         return softmax_weighted_sum(logits)
     if fusion == "gate":

@@ -31,16 +31,19 @@ def theta_of_norms(norms: Any, p: float) -> Any:
 
 
 def multiple_neural_learning(
-    features: Sequence[keras.KerasTensor], num_classes: int, p: float
+    features: Sequence[keras.KerasTensor], num_classes: int, p: float, length: float = 1.0
 ) -> dict[str, keras.KerasTensor]:
-    """y = sum_m W_m f_m + b, with theta by the norms of the blocks W_m.
+    """y = sum_m W_m f_m + b, with theta by the norms n_m = length ||W_m||_F of the blocks.
 
-    To be trained with `losses.block_norms`; without that penalty theta says little.
+    To be trained with `losses.block_norms`; without that penalty theta says little. Features of twice the
+    length need blocks of half the norm to say the same; counted in lengths of features, norms are
+    those of InTense, whose features have length 1, and Lambda means the same at any length.
 
     Args:
         features: M times [batch, dim_m], on one scale (`vector_norm`, or rows of equal norm).
         num_classes: K.
         p: of the norm of theta; 1 lets modalities drop out.
+        length: root of the mean squared norm of the rows of each modality's features.
 
     Returns:
         {fused_logits [batch, K], modality_weights, block_norms [batch, M]}.
@@ -58,7 +61,7 @@ def multiple_neural_learning(
         )
         squares.append(keras.ops.sum(keras.ops.square(block), axis=1))
         parts.append(keras.ops.matmul(each, keras.ops.reshape(block, (dim, num_classes))))
-    norms = keras.ops.sqrt(keras.ops.stack(squares, axis=1) + _TINY)
+    norms = length * keras.ops.sqrt(keras.ops.stack(squares, axis=1) + _TINY)
     return {
         keys.FUSED_LOGITS: sum(parts) + trainable_row(num_classes, first, "fusion_bias"),
         keys.MODALITY_WEIGHTS: on_every_row(theta_of_norms(norms, p), first),

@@ -17,7 +17,7 @@ def block_penalty(norms: tf.Tensor, p: float) -> tf.Tensor:
     (sum_m n_m)^2, and needless blocks vanish; for p -> infinity it is sum_m n_m^2.
 
     Args:
-        norms: [M] float32 > 0, Frobenius norm of each modality's block.
+        norms: [M] float32 > 0, Frobenius norm of each modality's block, for features of length 1.
         p: >= 1.
 
     Returns:

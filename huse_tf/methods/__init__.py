@@ -7,6 +7,7 @@ from huse_tf.methods.clip import Clip
 from huse_tf.methods.cme import Cme
 from huse_tf.methods.deep_cca import DeepCca
 from huse_tf.methods.devise import Devise
+from huse_tf.methods.devise_star import DeviseStar
 from huse_tf.methods.dscmr import Dscmr
 from huse_tf.methods.fashion_bert import FashionBert
 from huse_tf.methods.hie import Hie
@@ -29,6 +30,7 @@ METHODS: dict[str, type[Method]] = {
         Cme,
         DeepCca,
         Devise,
+        DeviseStar,
         Dscmr,
         FashionBert,
         Hie,

@@ -18,6 +18,7 @@ class AdaMine(Probed):
     """All triplets of a batch in both directions, each level averaged over those that have a loss.
 
     At the level of classes the authors draw one positive a query; this takes all there are.
+    The towers and their front are ours, HUSE's, as in the HUSE paper's comparison.
     """
 
     name: ClassVar[str] = "adamine"

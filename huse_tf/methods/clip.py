@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Clip(Probed):
-    """Items find their own other half, one of their product, or one of their class in the batch."""
+    """Items find their own other half, one of their product, or one of their class in the batch.
+
+    The towers and their front are ours, HUSE's, and not the paper's.
+    """
 
     name: ClassVar[str] = "clip"
     needs_pairs: ClassVar[bool] = True

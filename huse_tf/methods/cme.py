@@ -19,6 +19,7 @@ class Cme(TwoTowers):
     """An item's image and text alike, those of different items not, and a classifier each.
 
     Where the authors draw pairs, of which 8 in 10 do not match, this takes all pairs of a batch.
+    The towers and their front are ours, HUSE's, as in the HUSE paper's comparison.
     """
 
     name: ClassVar[str] = "cme"

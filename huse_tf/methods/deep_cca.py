@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from huse_tf import keys
 from huse_tf.methods.base import DataSpec
+from huse_tf.methods.front import image_power_setting, input_dropout_setting
 from huse_tf.methods.probed import Probed, refuse_adjusted_logits, set_probes
 from huse_tf.settings import setting
 
@@ -24,12 +25,16 @@ class DeepCca(Probed):
 
     The paper optimises over all items at once (L-BFGS); here over large batches, after Wang et al.
     2015 (ICASSP). Labels have no part in the embedding, but by --class_balance; linear probes give
-    class scores.
+    class scores. Features come as they are, nothing is dropped, and what correlates are the towers'
+    outputs themselves: unit norm comes after the linear CCA only.
     """
 
     name: ClassVar[str] = "deep_cca"
     needs_pairs: ClassVar[bool] = True
 
+    input_dropout: float = input_dropout_setting(0.0)
+    image_power: float = image_power_setting(1.0)
+    dropout: float = setting(0.0, "Dropout between the towers' layers.", minimum=0, maximum=0.95)
     embedding_dim: int = setting(64, "D, the size of the embedding.", minimum=1)
     regularization: float = setting(
         0.1, "Ridge of the covariances, over the mean variance.", minimum=1e-4
@@ -45,6 +50,11 @@ class DeepCca(Probed):
         from huse_tf.models.canonical import deep_canonical
 
         return deep_canonical(spec, *self.build_towers(spec))
+
+    def tower_builder(self, spec: DataSpec) -> Callable[..., keras.Model]:
+        import functools
+
+        return functools.partial(super().tower_builder(spec), unit_norm=False)
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
         from huse_tf.losses.canonical_correlation import CanonicalCorrelation

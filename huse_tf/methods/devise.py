@@ -26,8 +26,8 @@ class Devise(PictureFront):
 
     The two maps share no weight: each learns what it would learn alone. So the paper's DeViSE, for
     images only, is the image half, and the half that a catalogue without texts trains;
-    --monitor=classification/image/accuracy picks its best epoch. Both halves with the layers of HUSE's
-    towers before the map are the DeViSE* that the HUSE paper compares with: --image_layers, --text_layers.
+    --monitor=classification/image/accuracy picks its best epoch. Features come as they are. DeViSE* of
+    the HUSE paper, both halves on HUSE's layers, is --method=devise_star.
 
     It ranks classes. With --multi_label hit@k and mAP are of that ranking; F1 and subset accuracy ask
     which classes an item has, which no nearness answers, and say nothing.

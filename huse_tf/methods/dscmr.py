@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from huse_tf import keys
 from huse_tf.errors import UserError
 from huse_tf.methods.base import DataSpec
+from huse_tf.methods.front import image_power_setting, input_dropout_setting
 from huse_tf.methods.two_towers import TwoTowers
 from huse_tf.settings import setting
 
@@ -24,7 +25,8 @@ class Dscmr(TwoTowers):
     """Labels regressed on a common representation, pairs by class, and no gap: J1 + lambda J2 + eta J3.
 
     What --normalization, --last_activation and the weights leave open between the paper and its
-    authors' code is by default as in the code; the paper names no weights. The best epoch is that of
+    authors' code is by default as in the code; the paper names no weights. Neither has dropout or changes
+    features before the first layer. The best epoch is that of
     the best validation mAP of both directions; the authors' code picks it on the test side.
 
     A regression of 0 weight (the ablation "- J1") teaches no class. The classifier is then solved for
@@ -41,9 +43,8 @@ class Dscmr(TwoTowers):
         (2048,), "Widths of the text tower's hidden layers.", minimum=1
     )
     dropout: float = setting(0.0, "Dropout between the towers' layers.", minimum=0, maximum=0.95)
-    input_dropout: float = setting(
-        0.0, "Dropout of the towers' features; the paper names none.", minimum=0, maximum=0.95
-    )
+    input_dropout: float = input_dropout_setting(0.0)
+    image_power: float = image_power_setting(1.0)
     classifier_norm: float = setting(
         0.58,
         "Length of the classifier's class vectors at the start; that of the authors' code.",

@@ -1,10 +1,13 @@
-"""The settings of what stands before the layers of a method's towers (`towers.front`)."""
+"""The settings of what stands before the layers of a method's towers (`towers.front`).
+
+A method has the front of its own paper: features as they come, unless it says otherwise.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from huse_tf.methods.base import DataSpec, Method
 from huse_tf.settings import setting
@@ -13,23 +16,33 @@ if TYPE_CHECKING:
     import keras
 
 
-@dataclasses.dataclass(frozen=True)
-class FeatureFront(Method):
-    """Features as encoders give them, evened out and dropped from."""
-
-    input_dropout: float = setting(
-        0.3,
+def input_dropout_setting(default: float) -> Any:
+    """A field `input_dropout`, for a method of its own default."""
+    return setting(
+        default,
         "Dropout of the towers' features; keeps small catalogues from being learnt by heart.",
         minimum=0,
         maximum=0.95,
     )
-    image_power: float = setting(
-        0.5,
+
+
+def image_power_setting(default: float) -> Any:
+    """Likewise a field `image_power`."""
+    return setting(
+        default,
         "Signed power |x|^p of the image features, which evens out what few strong units outshine "
         "(0.5: square root; 1: as they come).",
         minimum=0.1,
         maximum=1,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureFront(Method):
+    """Features as encoders give them."""
+
+    input_dropout: float = input_dropout_setting(0.0)
+    image_power: float = image_power_setting(1.0)
 
     def picture_layers(self, spec: DataSpec) -> Sequence[keras.Layer]:
         """The layers that turn pictures into features; none here, where pictures as they are are refused."""

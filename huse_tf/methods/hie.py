@@ -22,6 +22,7 @@ class Hie(ClassSpace):
     With the classes' names this is HIE* of the HUSE paper. The paper itself computes vectors from a
     hierarchy: --class_vectors=hierarchy --class_graph=tree (or hops). Its classifier, which has a
     ReLU and batch normalisation before the linear layer, is that of the other baselines here.
+    The towers and their front are ours, HUSE's, as in the HUSE paper's comparison.
     """
 
     name: ClassVar[str] = "hie"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from huse_tf.methods.base import DataSpec
+from huse_tf.methods.front import image_power_setting, input_dropout_setting
 from huse_tf.methods.two_towers import TwoTowers
 from huse_tf.settings import setting
 
@@ -62,12 +63,9 @@ class HusePaper(Huse):
     """The paper's training settings. Its loss weights and margin were never published."""
 
     name: ClassVar[str] = "huse_paper"
-    input_dropout: float = setting(
-        0.0, "Dropout of the towers' features; the paper names none.", minimum=0, maximum=0.95
-    )
-    image_power: float = setting(
-        1.0, "Signed power of the image features; the paper names none.", minimum=0.1, maximum=1
-    )
+    # The paper names neither.
+    input_dropout: float = input_dropout_setting(0.0)
+    image_power: float = image_power_setting(1.0)
     # What Keras's usual initialisation gives for D = 512 and the paper's 101 classes.
     classifier_norm: float = setting(
         1.3, "Length of the shared classifier's class vectors at the start.", minimum=0

@@ -62,8 +62,9 @@ class ModalityWeights(Huse):
         # Unit norm puts all modalities on one scale, as vector-wise batch normalisation does for
         # sub-networks without it, but no item's loss depends on the other items of its replica.
         # The factor makes a coordinate's mean square 1, for which the blocks' start is meant.
-        features = [each * self.embedding_dim**0.5 for each in embeddings]
-        fused = fuse(self.fusion, features, logits, spec.num_classes, self.fusion_p)
+        length = self.embedding_dim**0.5
+        features = [each * length for each in embeddings]
+        fused = fuse(self.fusion, features, logits, spec.num_classes, self.fusion_p, length)
         return keras.Model(towers.input, {**outputs, **fused}, name=towers.name)
 
     def _field_embeddings(

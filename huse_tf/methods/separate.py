@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Separate(TwoTowers):
-    """HUSE's towers with a classifier each and no semantics; the modalities share nothing."""
+    """HUSE's towers with a classifier each and no semantics; the modalities share nothing.
+
+    The towers and their front are ours, HUSE's, as in the HUSE paper's comparison.
+    """
 
     name: ClassVar[str] = "separate"
     shared_classifier: ClassVar[bool] = False

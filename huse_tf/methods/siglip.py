@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class SigLip(Probed):
-    """Each pair of a batch is told right or wrong by itself."""
+    """Each pair of a batch is told right or wrong by itself.
+
+    The towers and their front are ours, HUSE's, and not the paper's.
+    """
 
     name: ClassVar[str] = "siglip"
     needs_pairs: ClassVar[bool] = True

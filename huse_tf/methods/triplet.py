@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Triplet(Probed):
-    """The baseline of the HUSE paper: anchors, positives and negatives of either modality."""
+    """The baseline of the HUSE paper: anchors, positives and negatives of either modality.
+
+    The towers and their front are ours, HUSE's, as in the HUSE paper's comparison.
+    """
 
     name: ClassVar[str] = "triplet"
 

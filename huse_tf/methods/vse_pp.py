@@ -19,6 +19,7 @@ class VsePp(Probed):
 
     Against the hardest negative deep towers give up: all embeddings become one, and the loss stays at
     the margin. The paper's image features pass through one linear layer; here, through one more.
+    The towers and their front are ours, HUSE's, and not the paper's.
     """
 
     name: ClassVar[str] = "vse_pp"

@@ -35,7 +35,8 @@ def deep_canonical(
 
     Args:
         spec: of the data.
-        image_tower, text_tower: from features to [batch, D] of unit norm.
+        image_tower, text_tower: from features to [batch, D], not normalised: unit norm would bind the
+            outputs of an item to each other before they are correlated.
 
     Returns:
         A model as `two_tower` makes it, with {image_representation, text_representation [batch, D]},

@@ -21,6 +21,7 @@ def mlp_tower(
     power: float = 1.0,
     network: Sequence[keras.Layer] = (),
     last_activation: str = "linear",
+    unit_norm: bool = True,
 ) -> keras.Model:
     """Hidden ReLU layers with dropout after each, a last layer of `embedding_dim` units, unit norm.
 
@@ -33,16 +34,18 @@ def mlp_tower(
         embedding_dim: D.
         dropout: share of hidden units dropped, in [0, 1).
         last_activation: of the last layer, before normalisation.
+        unit_norm: whether rows are normalised, or left as the last layer gives them.
 
     Returns:
-        A model from [batch, *features.shape] to [batch, D], rows of unit norm.
+        A model from [batch, *features.shape] to [batch, D], rows of unit norm where asked for.
     """
     inputs, x = tower_front(
         name, features, input_dropout=input_dropout, power=power, network=network
     )
     x = hidden_layers(x, hidden, dropout, prefix=name)
     x = keras.layers.Dense(embedding_dim, activation=last_activation, name=f"{name}_projection")(x)
-    x = keras.layers.UnitNormalization(name=f"{name}_normalization")(x)
+    if unit_norm:
+        x = keras.layers.UnitNormalization(name=f"{name}_normalization")(x)
     return keras.Model(inputs, x, name=name)
 
 

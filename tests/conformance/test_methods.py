@@ -39,6 +39,7 @@ MORE_OUTPUTS = {
     "siglip": {keys.LOGIT_SCALE: 1, keys.LOGIT_BIAS: 1},
     "deep_cca": {keys.IMAGE_REPRESENTATION: 8, keys.TEXT_REPRESENTATION: 8},
     "devise": {keys.IMAGE_PROJECTION: 8, keys.TEXT_PROJECTION: 8},
+    "devise_star": {keys.IMAGE_PROJECTION: 8, keys.TEXT_PROJECTION: 8},
     "dscmr": {keys.IMAGE_PROJECTION: 8, keys.TEXT_PROJECTION: 8},
     "modality_weights": {keys.FUSED_LOGITS: 4, keys.MODALITY_WEIGHTS: 2, keys.BLOCK_NORMS: 2},
 }
@@ -46,9 +47,12 @@ MORE_OUTPUTS = {
 PROBED = {"adamine", "clip", "deep_cca", "siglip", "triplet", "vse_pp"}
 # Weights that are not learnt, by method: probes, label vectors of DeViSE and huse_plus, projections in
 # closed form.
-CONSTANTS = {**dict.fromkeys(PROBED, 4), "cca": 4, "deep_cca": 8, "devise": 1, "huse_plus": 2}
+CONSTANTS = {
+    **dict.fromkeys(PROBED, 4),
+    **{"cca": 4, "deep_cca": 8, "devise": 1, "devise_star": 1, "huse_plus": 2},
+}
 # Methods without a cross-entropy refuse to adjust its logits.
-NO_CROSS_ENTROPY = {"devise", "dscmr", "fashion_bert", *PROBED}
+NO_CROSS_ENTROPY = {"devise", "devise_star", "dscmr", "fashion_bert", *PROBED}
 # Layers of a fusion head: they learn from complete items only.
 HEAD = "fusion_"
 # Sizes of embeddings that --embedding_dim does not set: canonical variates, class probabilities.

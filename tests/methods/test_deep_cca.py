@@ -16,9 +16,6 @@ METHOD = DeepCca(
     embedding_dim=2,
     image_layers=(32,),
     text_layers=(32,),
-    dropout=0.0,
-    input_dropout=0.0,
-    image_power=1.0,
     regularization=1e-2,
 )
 
@@ -90,6 +87,16 @@ def test_only_the_towers_are_trained(trained):
     model, _ = trained
     towers = {v.path for name in TOWERS for v in model.get_layer(name).trainable_variables}
     assert {v.path for v in model.trainable_variables} == towers
+
+
+def test_what_correlates_is_not_normalised(trained):
+    """Unit norm would take a degree of freedom from each item before it is correlated."""
+    model, items = trained
+    outputs = model({key: items[key] for key in (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)})
+    for name in (keys.IMAGE, keys.TEXT):
+        assert np.linalg.norm(outputs[f"{name}_representation"], axis=1).std() > 0.1
+        norms = np.linalg.norm(outputs[f"{name}_embedding"], axis=1)
+        np.testing.assert_allclose(norms, 1, atol=1e-5)
 
 
 def test_too_few_pairs_are_refused(rng):

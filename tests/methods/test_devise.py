@@ -24,7 +24,7 @@ SPEC = DataSpec(
     class_shares=np.array([0.5, 0.25, 0.25, 0]),
     class_embeddings=VECTORS,
 )
-METHOD = Devise(input_dropout=0.0, image_power=1.0)
+METHOD = Devise()
 
 
 def make_batch(rng, method=METHOD, count=16):
@@ -147,7 +147,7 @@ def test_the_order_is_drawn_for_each_batch_and_from_its_generator_alone(rng):
         assert keys.NEGATIVE_ORDER not in method.build_objective(SPEC).targets
 
 
-@pytest.mark.parametrize("method", [METHOD, Devise(loss="l2", input_dropout=0.0, image_power=1.0)])
+@pytest.mark.parametrize("method", [METHOD, Devise(loss="l2")])
 def test_the_image_half_learns_what_it_would_learn_alone(rng, method):
     """DeViSE for images only is this method: texts, or their lack, do not touch the image's map.
 

@@ -13,7 +13,7 @@ from huse_tf.methods.dscmr import Dscmr
 from huse_tf.models.two_tower import modality_model
 
 SPEC = DataSpec(FeatureSpec((6,)), FeatureSpec((5,)), 3, np.zeros((3, 3), np.float32))
-SMALL = {"embedding_dim": 4, "image_layers": (8,), "text_layers": (8,), "image_power": 1.0}
+SMALL = {"embedding_dim": 4, "image_layers": (8,), "text_layers": (8,)}
 
 
 def build(**settings):

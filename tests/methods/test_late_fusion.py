@@ -12,7 +12,7 @@ MULTI = DataSpec(SPEC.image, SPEC.text, 3, SPEC.class_distances, multi_label=Tru
 
 
 def run(spec, rng, scale=1.0):
-    model = LateFusion(image_power=1.0).build_model(spec)
+    model = LateFusion().build_model(spec)
     features = {
         keys.IMAGE_FEATURES: rng.normal(size=(4, 6)).astype(np.float32) * scale,
         keys.TEXT_FEATURES: rng.normal(size=(4, 5)).astype(np.float32) * scale,

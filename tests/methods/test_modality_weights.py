@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.errors import UserError
+from huse_tf.heads.sub_networks import fused_model
+from huse_tf.losses.block_norms import BlockPenalty
 from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.modality_weights import ModalityWeights
 
@@ -65,6 +67,31 @@ def test_the_penalty_has_its_weight():
     weights = ModalityWeights(fusion_penalty=0.3).build_objective(spec()).weights
     assert weights["block_penalty"] == 0.3
     assert weights["fused_classification"] == 1
+
+
+def test_the_same_fusion_has_the_same_penalty_from_python(rng):
+    """Whatever the size of the features that the blocks take in: one Lambda means one thing.
+
+    The sub-networks of the other are the towers, whose embeddings both heads see at length 1 in the end.
+    """
+    model = ModalityWeights(**SMALL).build_model(spec())
+    towers = {name: model.get_layer(f"{name}_tower") for name in (keys.IMAGE, keys.TEXT)}
+    length = 8**0.5  # Before its first step the normalisation over the batch divides by this.
+    scaled = {
+        name: keras.Model(each.input, each.output * length) for name, each in towers.items()
+    }
+    other = fused_model(scaled, 3)
+    for place in (0, 1):
+        kernel = model.get_layer(f"fusion_block_{place}").kernel
+        other.get_layer(f"fusion_block_{place}").kernel.assign(kernel * length)
+    items = features(rng)
+    mine, theirs = (
+        model(items),
+        other({name: items[f"{name}_features"] for name in (keys.IMAGE, keys.TEXT)}),
+    )
+    np.testing.assert_allclose(mine[keys.FUSED_LOGITS], theirs[keys.FUSED_LOGITS], atol=1e-4)
+    penalties = [float(BlockPenalty(1.0)(outputs, {})) for outputs in (mine, theirs)]
+    assert penalties[0] == pytest.approx(penalties[1], rel=1e-4)
 
 
 @pytest.mark.parametrize("setting", ["fusion_p", "fusion_penalty"])
