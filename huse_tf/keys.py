@@ -42,9 +42,7 @@ TEXT_REPRESENTATION = "text_representation"  # [batch, D] float32, likewise; lin
 # Further outputs of models that fuse M modalities themselves.
 FUSED_LOGITS = "fused_logits"  # [batch, K] float32, from all modalities at once
 MODALITY_WEIGHTS = "modality_weights"  # [batch, M] float32 >= 0, contributions (image, then texts)
-BLOCK_NORMS = (
-    "block_norms"  # [batch, M] float32 > 0, for features of length 1, give the contributions; all rows equal
-)
+BLOCK_NORMS = "block_norms"  # [batch, M] float32 > 0, for features of length 1, give the contributions; all rows equal
 
 # Outputs of a pair scorer.
 MATCH_LOGITS = "match_logits"  # [batch] float32, whether image, text and its query are of one item

@@ -41,7 +41,8 @@ def train_fused(
         labels: [n] class ids.
         num_classes: K.
         fusion, p: as for `heads.sub_networks.fused_model`.
-        penalty: Lambda, weight of R_p, for "mnl".
+        penalty: Lambda, weight of R_p, for "mnl": on the scale of --fusion_penalty, for 2 classes; more
+            classes have larger blocks, and bear less.
         learning_rate, epochs, batch_size: of training; what is over at an epoch's end is left out.
         seed: of the order. The head's first weights come from Keras's own generator
             (`keras.utils.set_random_seed`).

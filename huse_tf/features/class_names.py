@@ -41,7 +41,8 @@ def class_name_encoder(
         if empty:
             raise UserError(
                 f"--class_encoder={config.class_encoder} knows no word of the class names "
-                f"{', '.join(empty)}. Expected another one, or --class_graph=tree."
+                f"{', '.join(empty)}. Expected another one (minilm reads any word; skip_gram:paths learns the "
+                "names of all levels), or --class_graph=tree."
             )
         return vectors
 

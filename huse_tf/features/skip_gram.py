@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from huse_tf.data.taxonomy import ClassPath
 from huse_tf.errors import UserError
 from huse_tf.features import words
-from huse_tf.features.class_graph import Encode
+from huse_tf.features.class_graph import Encode, unique_names
 
 WINDOW = 20  # words to either side (paper, section 3.1)
 # The paper passes once over 5.4 billion words; a catalogue has few, so it is passed over again.
@@ -20,25 +21,32 @@ _WORDS_IN_ALL, _MOST_PASSES = 5_000_000, 20
 # names would learn little but that they are rare.
 _CLASS_SHARE = 0.2
 
+_SPEC = re.compile(r"skip_gram(:(?P<dim>0*[1-9][0-9]*))?(?P<paths>:paths)?")
+
 Term = tuple[str, ...]
 
 
 def skip_gram(spec: str, texts: Iterable[str], paths: Sequence[ClassPath]) -> Encode:
     """A function from names to [names, dim] float32, the mean of the vectors of a name's terms.
 
-    The lexicon holds single words, and the names of all levels of the class tree as one term each,
-    however many words they have. The corpus are the texts, and a sentence for each class: the terms
-    of its path from the top, each with its words behind it, again and again, so that a class whose
-    name no text mentions still lies near its words, its parents and its sisters.
+    The lexicon holds single words, and the names of the classes as one term each, however many words
+    they have. The corpus are the texts, and a sentence for each class, again and again: its name, each
+    of its words, and nothing else. So a class whose name no text mentions has a vector too, and one of
+    several words lies near those words; what lies above or beside it in the class tree is told by texts
+    only. A name that shares no word with them is zeros.
+
+    With `paths` a class's sentence is its whole path from the top, and the lexicon holds the names of all
+    levels: a class then lies near its parents and sisters because it was told so. Whatever is judged by
+    that same tree afterwards (hierarchical precision) was told the answer.
 
     Args:
-        spec: `skip_gram:DIM`, 200 by default.
+        spec: `skip_gram[:DIM][:paths]`, DIM 200 by default.
         texts: of the training items; iterated over again and again.
         paths: of all classes.
 
     Raises:
-        UserError: the package gensim is not installed, or the class names hold
-            fewer than two different words.
+        UserError: the package gensim is not installed, the spec has another form, or the class names
+            hold fewer than two different words.
     """
     try:
         from gensim.models import Word2Vec
@@ -47,20 +55,22 @@ def skip_gram(spec: str, texts: Iterable[str], paths: Sequence[ClassPath]) -> En
             "--class_encoder=skip_gram needs the package gensim. "
             "Run: pip install 'huse_tf[skip_gram]'."
         ) from error
-    dim = words.count_argument(spec, default=200)
-    levels = sorted({name for path in paths for name in path})
-    spelled = dict(zip(levels, map(tuple, words.split(levels)), strict=True))
+    dim, whole_paths = _parse(spec)
+    told = [*paths] if whole_paths else [(name,) for name in sorted(unique_names(paths))]
+    names = sorted({name for sentence in told for name in sentence})
+    spelled = dict(zip(names, map(tuple, words.split(names)), strict=True))
     lexicon = {term for term in spelled.values() if term}
     sentences = _Sentences(texts, lexicon)
     of_classes = [
-        [_key(part) for name in path for part in _with_words(spelled[name])] for path in paths
+        [_key(part) for name in sentence for part in _with_words(spelled[name])]
+        for sentence in told
     ]
     count, class_count = (sum(map(len, each)) for each in (sentences, of_classes))
     # With fewer words gensim's tree has no branch, and its training never ends.
     if len({word for sentence in of_classes for word in sentence}) < 2:
         raise UserError(
             "--class_encoder=skip_gram tells words of class names from each other. Expected at least "
-            f"two different ones. Received: {', '.join(levels)}."
+            f"two different ones. Received: {', '.join(names)}."
         )
     repeats = math.ceil(_CLASS_SHARE / (1 - _CLASS_SHARE) * count / class_count) or 1
     count += repeats * class_count
@@ -86,6 +96,18 @@ def skip_gram(spec: str, texts: Iterable[str], paths: Sequence[ClassPath]) -> En
         return vectors
 
     return encode
+
+
+def _parse(spec: str) -> tuple[int, bool]:
+    """The size of the vectors, and whether the class tree is told."""
+    found = _SPEC.fullmatch(spec)
+    if not found:
+        raise UserError(
+            "skip_gram takes the size of its vectors, a positive number, and whether it is told the class "
+            "tree. Expected skip_gram, skip_gram:200, skip_gram:paths or skip_gram:200:paths. "
+            f"Received: {spec!r}."
+        )
+    return int(found["dim"] or 200), bool(found["paths"])
 
 
 @dataclasses.dataclass(frozen=True)

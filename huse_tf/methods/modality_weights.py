@@ -39,7 +39,10 @@ class ModalityWeights(Huse):
         minimum=1,
     )
     fusion_penalty: float = setting(
-        1e-2, "Lambda of mnl, weight of the penalty that modalities compete under.", minimum=0
+        2e-5,
+        "Lambda of mnl, weight of the penalty that modalities compete under; the penalty grows with the "
+        "number of classes, so few of them bear more.",
+        minimum=0,
     )
 
     def build_model(self, spec: DataSpec) -> keras.Model:

@@ -45,6 +45,13 @@ def vectors():
     return lambda *names: encode(list(names))
 
 
+@pytest.fixture(scope="module")
+def told():
+    """By the class tree too."""
+    encode = skip_gram("skip_gram:40:paths", TEXTS, PATHS)
+    return lambda *names: encode(list(names))
+
+
 def test_names_of_several_words_are_one_term_where_they_stand_in_a_row():
     lexicon = {("floor", "lamp"), ("floor", "lamp", "shade"), ("lamp",), ("arm", "chair")}
     text = [
@@ -82,18 +89,36 @@ def test_names_of_several_words_are_one_term_where_they_stand_in_a_row():
 
 
 def test_every_class_has_a_vector_of_the_size_asked_for(vectors):
-    found = vectors(*(path[-1] for path in PATHS), "Furniture", "wall mounted SCONCE")
-    assert found.shape == (6, 40)
+    found = vectors(*(path[-1] for path in PATHS), "wall mounted SCONCE")
+    assert found.shape == (5, 40)
     assert found.dtype == np.float32
     assert np.linalg.norm(found, axis=1).min() > 1e-3
-    np.testing.assert_array_equal(found[5], found[3])
+    np.testing.assert_array_equal(found[4], found[3])
     assert np.linalg.matrix_rank(found[:4]) == 4
     assert skip_gram("skip_gram", TEXTS, PATHS)(["Sofa"]).shape == (1, 200)
+    assert skip_gram("skip_gram:paths", TEXTS, PATHS)(["Furniture"]).shape == (1, 200)
 
 
-def test_a_class_without_a_text_lies_near_its_sister(vectors):
+def test_the_class_tree_is_not_told(vectors):
+    """The same names in any tree have the same vectors, and its upper levels have none."""
+    other = [("Seats", "Arm chair"), ("Light", "Sofa"), ("Seats", "Floor lamp")]
+    other = skip_gram("skip_gram:40", TEXTS, [*other, ("Furniture", "Wall-mounted sconce")])
+    leaves = [path[-1] for path in PATHS]
+    np.testing.assert_array_equal(other(leaves), vectors(*leaves))
+    assert not vectors("Furniture", "Seats", "Lamps").any()
+
+
+def test_a_leaf_that_needs_its_parent_to_be_told_apart_is_told_with_it():
+    paths = [("Garden", "Other"), ("Kitchen", "Other"), ("Kitchen", "Sofa")]
+    one, two, three = skip_gram("skip_gram:8", TEXTS, paths)(
+        ["Garden Other", "Kitchen Other", "Sofa"]
+    )
+    assert min(np.abs(one - two).max(), np.abs(three).max()) > 1e-3
+
+
+def test_with_paths_a_class_without_a_text_lies_near_its_sister(told):
     """Arm chair and sconce are in no text; their parents' and sisters' names carry them."""
-    arm_chair, sofa, lamp, sconce = vectors(*(path[-1] for path in PATHS))
+    arm_chair, sofa, lamp, sconce = told(*(path[-1] for path in PATHS))
     assert cosine(arm_chair, sofa) > cosine(arm_chair, lamp) + 0.1
     assert cosine(sconce, lamp) > cosine(sconce, sofa) + 0.1
 
@@ -106,8 +131,8 @@ def test_texts_teach_what_a_word_means(vectors):
 
 def test_a_name_of_several_terms_is_their_mean(vectors):
     """As where a leaf's name needs its parent's to be told apart; unknown words do not count."""
-    both, seats, sofa = vectors("Seats Sofa unheard-of", "Seats", "Sofa")
-    np.testing.assert_allclose(both, (seats + sofa) / 2, atol=1e-6)
+    both, leather, sofa = vectors("Leather Sofa unheard-of", "leather", "Sofa")
+    np.testing.assert_allclose(both, (leather + sofa) / 2, atol=1e-6)
     assert not vectors("unheard-of").any()
 
 
@@ -186,6 +211,12 @@ def test_random_vectors_are_a_function_of_the_name():
     assert abs(cosine(*one)) < 0.3
     assert encode(["Sofa", "Lamp"]).dtype == np.float32
     assert random_vectors("random", [], [])(["Sofa"]).shape == (1, 500)
+
+
+@pytest.mark.parametrize("spec", ["skip_gram:tree", "skip_gram:paths:20", "skip_gram:0:paths"])
+def test_skip_gram_says_what_it_takes(spec):
+    with pytest.raises(UserError, match=rf"skip_gram:200:paths.*{spec}"):
+        skip_gram(spec, TEXTS, PATHS)
 
 
 @pytest.mark.parametrize("spec", ["random:0", "random:many", "skip_gram:-1"])

@@ -77,9 +77,7 @@ def test_the_same_fusion_has_the_same_penalty_from_python(rng):
     model = ModalityWeights(**SMALL).build_model(spec())
     towers = {name: model.get_layer(f"{name}_tower") for name in (keys.IMAGE, keys.TEXT)}
     length = 8**0.5  # Before its first step the normalisation over the batch divides by this.
-    scaled = {
-        name: keras.Model(each.input, each.output * length) for name, each in towers.items()
-    }
+    scaled = {name: keras.Model(each.input, each.output * length) for name, each in towers.items()}
     other = fused_model(scaled, 3)
     for place in (0, 1):
         kernel = model.get_layer(f"fusion_block_{place}").kernel
