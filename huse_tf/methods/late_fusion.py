@@ -1,6 +1,6 @@
 """Late fusion of two linear classifiers, one on the image's features and one on the text's.
 
-Its image half is the softmax baseline of DeViSE.
+Its image half is the softmax baseline of DeViSE. Features come as they are, at one scale.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from huse_tf.errors import UserError
 from huse_tf.features.encoders import make_image_encoder
 from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.devise import Devise
+from huse_tf.methods.devise_star import DeviseStar
 from huse_tf.training.trainer import Trainer
 from huse_tf.training.warm_start import copy_weights
 
@@ -96,6 +97,11 @@ def test_features_of_zeros_have_some_direction():
     for key, value in model(zeros).items():
         if key.endswith("embedding"):
             np.testing.assert_allclose(np.linalg.norm(value, axis=1), 1, atol=1e-5)
+
+
+def test_the_first_stage_is_the_paper_s_sgd():
+    assert Devise.preset["optimizer"] == "sgd"
+    assert "optimizer" not in DeviseStar.preset, "the HUSE paper's baselines share HUSE's training"
 
 
 def test_training_turns_projections_to_their_names(rng):
