@@ -1,21 +1,148 @@
-"""Settings of one section that must suit those of another, looked at before anything is read."""
+"""All that settings tell of themselves, looked at before anything is read: what they name must be there, and
+one must suit the other. What only the built model tells, `rehearsal` finds out next.
+
+Nothing here imports TensorFlow, so a wrong flag does not wait for it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 
-from huse_tf.config import Config, DataConfig, TrainingConfig
+from huse_tf import keys
+from huse_tf.config import Config, DataConfig, ExportConfig, FeatureConfig, TrainingConfig
+from huse_tf.data.sources import locate
 from huse_tf.errors import UserError
+from huse_tf.features.class_graph import files_of, parse_class_graph
+from huse_tf.features.encoder_specs import (
+    check_class_encoder,
+    check_image_encoder,
+    check_text_encoder,
+    is_precomputed,
+)
 from huse_tf.methods.base import SEPARATOR
+from huse_tf.serving.versions import refuse_existing
 from huse_tf.training.class_balance import weights_need_one_class
+from huse_tf.training.optimizer_settings import check_optimizer
 
 
-def check_training(config: Config) -> None:
-    """Raises UserError where a model cannot be trained under these settings."""
+def check_training(config: Config, given: bool = False) -> None:
+    """Raises UserError where a model cannot be trained under these settings.
+
+    Args:
+        config: all settings.
+        given: whether the rows of the catalogue come from Python.
+    """
+    _check_data(config.data, given)
     _check_sides(config.data)
     check_texts(config)
-    if config.training.class_balance == "weights" and config.data.multi_label:
+    _check_encoders(config)
+    training = config.training
+    check_optimizer(training)
+    if training.class_balance == "weights" and config.data.multi_label:
         raise weights_need_one_class()
+    if training.field_dropout and is_precomputed(config.features.text_encoder):
+        raise UserError(
+            "--field_dropout encodes texts anew while training. Expected an encoder that can. "
+            f"Received: --text_encoder={config.features.text_encoder}."
+        )
+    if not training.monitor:
+        raise UserError("--monitor names no metric. Expected at least one, or leave it out.")
+    if training.start_from and not pathlib.Path(training.start_from).is_dir():
+        raise UserError(f"--start_from: no run lies in {training.start_from!r}.")
+    check_export(config.export, run_dir_of(config))
+
+
+def check_preparing(config: Config, given: bool = False) -> None:
+    """Raises UserError where a catalogue cannot be prepared; arguments as of `check_training`."""
+    _check_data(config.data, given)
+    check_text_encoder(config.features.text_encoder)  # it counts tokens
+
+
+def check_measuring(config: Config, run: Config, split: str, other_catalogue: bool) -> None:
+    """Raises UserError where a trained run cannot be measured under these settings.
+
+    Args:
+        config: the run's settings, perhaps with others for the catalogue and evaluation.
+        run: the run's own.
+        split: which side is to be measured.
+        other_catalogue: whether it is another catalogue, all of which is then measured.
+    """
+    check_same_texts(config, run)
+    _check_data(config.data, given=not other_catalogue)
+    if other_catalogue and split != keys.TEST:
+        raise UserError(
+            "All of another catalogue is measured, and --split tells sides of the run's own. Expected one of "
+            f"--catalogue and --split. Received: --split={split}."
+        )
+    held_out = config.data.unseen_classes or config.data.unseen_class_fraction
+    if split == keys.UNSEEN and config.data.split_by != "column" and not held_out:
+        raise UserError(
+            "There are no unseen items to measure: the run held out no classes. Expected a run that was "
+            "trained with --unseen_classes or --unseen_class_fraction. Received: --split=unseen."
+        )
+    _check_encoders(config)
+
+
+def check_export(config: ExportConfig, run_dir: pathlib.Path) -> None:
+    """Raises UserError where the run in `run_dir` could not be exported under this name and version."""
+    name = config.export_name
+    if name and (pathlib.PurePath(name).name != name or name == ".."):
+        raise UserError(
+            "--export_name is the name of one folder in --export_dir. Expected one like home_goods. "
+            f"Received: {name!r}."
+        )
+    if config.export_version:
+        refuse_existing(export_home(config, run_dir) / str(config.export_version))
+
+
+def export_home(config: ExportConfig, run_dir: pathlib.Path) -> pathlib.Path:
+    """The folder of the versions of an exported run."""
+    return pathlib.Path(config.export_dir) / (config.export_name or run_dir.resolve().name)
+
+
+def run_dir_of(config: Config) -> pathlib.Path:
+    """The run's folder, which need not exist."""
+    return pathlib.Path(config.training.run_dir or pathlib.Path("runs") / config.data.name)
+
+
+def check_run_encoders(config: FeatureConfig) -> None:
+    """Raises UserError where an encoder of pictures or texts is unknown, or what it needs is not there."""
+    check_image_encoder(config.image_encoder)
+    check_text_encoder(config.text_encoder)
+
+
+def uses_class_names(config: Config) -> bool:
+    """Whether --class_encoder is asked for anything."""
+    kinds = {part.kind for part in parse_class_graph(config.features.class_graph)}
+    return bool(kinds & {"name", "path"}) or config.method.needs_class_embeddings
+
+
+def _check_encoders(config: Config) -> None:
+    check_run_encoders(config.features)
+    for file in files_of(config.features.class_graph):
+        if not file.is_file():
+            raise UserError(f"No class graph lies at {str(file)!r}. Change --class_graph.")
+    check_class_encoder(config.features.class_encoder, uses_class_names(config))
+
+
+def _check_data(config: DataConfig, given: bool) -> None:
+    """That the files lie there; a catalogue elsewhere is asked for when it is read."""
+    if not given and "://" not in config.catalogue:
+        place = locate(config)
+        for file in place.files:
+            if not pathlib.Path(file).exists():
+                raise UserError(
+                    f"No catalogue lies at {file!r}. Expected --catalogue=FILE, a folder or a URL."
+                )
+    if config.taxonomy and not pathlib.Path(config.taxonomy).exists():
+        raise UserError(
+            f"No class tree lies at {config.taxonomy!r}. Expected a file or WordNet's folder. "
+            "Change --taxonomy."
+        )
+    root = config.image_root
+    if root and "://" not in root and not pathlib.Path(root).expanduser().is_dir():
+        raise UserError(f"--image_root is no folder. Received: {root!r}.")
 
 
 def check_same_texts(config: Config, run: Config) -> None:

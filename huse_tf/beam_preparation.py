@@ -13,6 +13,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from huse_tf.agreement import check_preparing
 from huse_tf.config import Config
 from huse_tf.data import shard_index, shards
 from huse_tf.data.catalogue import catalogue_of, open_catalogue, with_picture
@@ -56,6 +57,7 @@ def prepare(config: Config, folder: pathlib.Path, num_shards: int, options: Sequ
         raise UserError(
             "--beam needs the package apache-beam. Run: pip install 'huse_tf[beam]'."
         ) from error
+    check_preparing(config)
     with locked(folder, "--output"):
         if (folder / shard_index.INDEX).exists():
             raise UserError(f"{str(folder)!r} is prepared already. Give another --output.")

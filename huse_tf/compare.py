@@ -38,6 +38,10 @@ def main(values: flags.FlagValues) -> None:
             f"--seeds are whole numbers from 0, each once. Received: {','.join(values.seeds)!r}."
         )
     methods = config_flags.variants_from_flags(values.methods, values)
+    from huse_tf.agreement import check_training
+
+    for settings in methods.values():
+        check_training(settings)
     import_tensorflow()  # only now: neither --help nor a wrong flag waits for it
     from huse_tf import comparison
 

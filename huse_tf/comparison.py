@@ -35,6 +35,7 @@ from huse_tf.evaluation.comparison_table import (
     tables,
 )
 from huse_tf.evaluation.per_query import QueryFigures
+from huse_tf.features.run_encoders import RunEncoders
 from huse_tf.models.two_tower import modality_model
 from huse_tf.run_folder import METRICS, run_folder, versions
 
@@ -80,8 +81,7 @@ def compare(
     """
     methods = {name: with_monitor(config) for name, config in methods.items()}
     _check_folders(methods)
-    for config in methods.values():  # before hours of training, not after
-        check_training(config)
+    _check_runs(methods.values())
     readings = _Readings()
     jobs = [(name, seed) for seed in seeds for name in methods]
     outcomes: list[Outcome] = []
@@ -144,6 +144,17 @@ def _check_folders(names: Iterable[str]) -> None:
                 f"The runs of {other!r} and {name!r} would lie in one folder, {_slug(name)!r}. Expected "
                 "--methods that differ by more than signs. Compare them by two --output folders."
             )
+
+
+def _check_runs(configs: Iterable[Config]) -> None:
+    """Refuses settings of any run before hours of training, not after."""
+    for config in configs:
+        check_training(config)
+    encoders: dict[tuple[str, str], RunEncoders] = {}
+    for config in configs:
+        names = config.features.image_encoder, config.features.text_encoder
+        made = encoders.setdefault(names, RunEncoders(config.features))
+        workflow.rehearse_run(config, made)
 
 
 class _Readings:

@@ -38,7 +38,7 @@ from huse_tf.data.records import Source
 from huse_tf.data.splits import SIDES, train_only_labels
 from huse_tf.data.taxonomy import Taxonomy, path_name
 from huse_tf.errors import UserError
-from huse_tf.features.class_graph import class_distances, class_embeddings, parse_class_graph
+from huse_tf.features.class_graph import class_distances, class_embeddings
 from huse_tf.features.class_names import class_name_encoder
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.precomputed import Precomputed
@@ -136,6 +136,7 @@ def prepare(
     folder: pathlib.Path,
     source: Source | None = None,
     reading: Reading | None = None,
+    encoders: RunEncoders | None = None,
 ) -> Dataset:
     """The data of a run: read, checked, split and encoded.
 
@@ -144,13 +145,13 @@ def prepare(
         folder: the run's; receives `rejected.csv`, `items.csv` and what fixes the meaning of labels.
         source: the rows, if they come from Python.
         reading: the catalogue and its picture features, if they were read already.
+        encoders: those of the settings, if they were made already.
 
     Raises:
         UserError: the catalogue cannot be used, too many rows are rejected, or it is no longer the
             one that the run in `folder` began with.
     """
-    parse_class_graph(config.features.class_graph)  # before hours of reading, not after
-    encoders = RunEncoders(config.features)
+    encoders = encoders or RunEncoders(config.features)
     catalogue, image = reading or _readable(config, encoders, source)
     _report_rejected(catalogue, config, folder / "rejected.csv")
     assembly = assemble(catalogue.table, config.data)

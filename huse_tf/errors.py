@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_MOST_LISTED, _NEAREST = 50, 5  # names of which all are listed; names that stand for more
+
 
 class UserError(ValueError):
     """What was given cannot be used. The message says what was wrong, what was expected, what to do."""
@@ -13,8 +15,9 @@ class UserError(ValueError):
 def unknown_name(what: str, received: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not one of `known`, with the nearest of them as a suggestion."""
     known = sorted(known)
-    close = difflib.get_close_matches(received, known, n=1)
+    close = difflib.get_close_matches(received, known, n=_NEAREST)
     hint = f" Did you mean {close[0]!r}?" if close else ""
-    return UserError(
-        f"Unknown {what}. Expected one of: {', '.join(known)}. Received: {received!r}.{hint}"
-    )
+    names = ", ".join(known)
+    if len(known) > _MOST_LISTED:
+        names = f"{len(known)} names, such as {', '.join(close or known[:_NEAREST])}"
+    return UserError(f"Unknown {what}. Expected one of: {names}. Received: {received!r}.{hint}")

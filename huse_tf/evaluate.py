@@ -24,7 +24,12 @@ flags.DEFINE_string("output", "", "Folder of the figures and the report. Default
 
 def main(values: flags.FlagValues) -> None:
     folder = pathlib.Path(values.run_dir)
-    settings = config_flags.from_flags(base=config.load(folder), values=values)
+    run = config.load(folder)
+    settings = config_flags.from_flags(base=run, values=values)
+    other_catalogue = bool(values["catalogue"].present)
+    from huse_tf.agreement import check_measuring
+
+    check_measuring(settings, run, values.split, other_catalogue)
     import_tensorflow()
     from huse_tf import workflow
 
@@ -32,7 +37,7 @@ def main(values: flags.FlagValues) -> None:
         folder,
         settings,
         split=values.split,
-        other_catalogue=bool(values["catalogue"].present),
+        other_catalogue=other_catalogue,
         output=pathlib.Path(values.output or folder),
     )
     print(result.summary())

@@ -19,7 +19,12 @@ flags.DEFINE_string(
 
 def main(values: flags.FlagValues) -> None:
     folder = pathlib.Path(values.run_dir)
-    settings = config_flags.from_flags(base=config.load(folder), values=values)
+    run = config.load(folder)
+    settings = config_flags.from_flags(base=run, values=values)
+    from huse_tf.agreement import check_export, check_run_encoders
+
+    check_export(settings.export, folder)
+    check_run_encoders(run.features)
     import_tensorflow()
     from huse_tf import workflow
 

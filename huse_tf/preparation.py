@@ -16,6 +16,7 @@ import numpy as np
 from absl import logging
 
 from huse_tf import files
+from huse_tf.agreement import check_preparing
 from huse_tf.config import Config, flag_lines
 from huse_tf.data import prepared
 from huse_tf.data.assembly import Assembly, assemble
@@ -52,6 +53,7 @@ def look(
         UserError: the catalogue as a whole cannot be used, or cannot be split as asked for; the folder is
             prepared already, or another process works in it.
     """
+    check_preparing(config, given=source is not None)
     with locked(folder, "--output"):
         if (folder / INDEX).exists():
             raise UserError(
@@ -96,6 +98,7 @@ def prepare(config: Config, folder: pathlib.Path, num_shards: int) -> None:
     Raises:
         UserError: as `look`, but for the finished folder; or that holds another catalogue's shards.
     """
+    check_preparing(config)
     with locked(folder, "--output"):
         catalogue = read_catalogue(config.data, spool_dir(config.features))
         if (folder / INDEX).exists():

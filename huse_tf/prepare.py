@@ -26,6 +26,9 @@ flags.DEFINE_multi_string(
 def main(values: flags.FlagValues) -> None:
     settings = config_flags.from_flags(values=values)
     folder = pathlib.Path(values.output or pathlib.Path("prepared") / settings.data.name)
+    from huse_tf.agreement import check_preparing
+
+    check_preparing(settings)
     import_tensorflow()
     from huse_tf import preparation
 

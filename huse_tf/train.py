@@ -13,6 +13,9 @@ from huse_tf.quiet import import_tensorflow
 
 def main(values: flags.FlagValues) -> None:
     settings = config_flags.from_flags(values=values)
+    from huse_tf.agreement import check_training
+
+    check_training(settings)
     import_tensorflow()  # only now: neither --help nor a wrong flag waits for it
     from huse_tf import workflow
 

@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -16,7 +16,14 @@ from absl import logging
 from huse_tf import config as configs
 from huse_tf import dataset as datasets
 from huse_tf import files, keys
-from huse_tf.agreement import check_same_texts, check_training, with_monitor
+from huse_tf.agreement import (
+    check_export,
+    check_measuring,
+    check_run_encoders,
+    check_training,
+    export_home,
+    with_monitor,
+)
 from huse_tf.config import Config, ExportConfig
 from huse_tf.data.chosen import Chosen
 from huse_tf.data.pipeline import Change
@@ -30,6 +37,7 @@ from huse_tf.evaluation.report import write_report
 from huse_tf.evaluation.summary import summary_table
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.run_encoders import RunEncoders
+from huse_tf.rehearsal import Measurable, rehearse
 from huse_tf.reporting import make_report
 from huse_tf.run_folder import METRICS, MODEL, run_folder, trained_model, versions
 from huse_tf.serving.export import export_model
@@ -93,14 +101,18 @@ def train_model(
 
     Args:
         config, source: as for `train_run`.
-        reading: the catalogue, if it was read already (`dataset.read`).
+        reading: the catalogue, if it was read already (`dataset.read`), and the run rehearsed
+            (`rehearse_run`).
     """
     # Equal seeds give equal weights only with ops that add up in a fixed order.
     tf.config.experimental.enable_op_determinism()
     config = with_monitor(config)
-    check_training(config)
+    check_training(config, given=source is not None or reading is not None)
     folder = run_folder(config)
-    dataset = datasets.prepare(config, folder, source, reading)
+    encoders = RunEncoders(config.features)
+    if reading is None:
+        rehearse_run(config, encoders)
+    dataset = datasets.prepare(config, folder, source, reading, encoders)
     for side in (keys.VALIDATION, keys.TEST):
         if side not in dataset.sides:
             raise UserError(
@@ -140,6 +152,15 @@ def train_model(
     return folder, dataset, model
 
 
+def rehearse_run(config: Config, encoders: RunEncoders) -> None:
+    """Raises UserError where a run would be refused for its settings (`rehearsal`)."""
+
+    def measured(model: keras.Model, data: Measurable) -> Mapping[str, float]:
+        return measure_side(model, data, config, keys.VALIDATION, quick=True)[0]
+
+    rehearse(config, encoders, measured)
+
+
 def _check_pairs(config: Config, trained: Mapping[str, Any]) -> None:
     if not config.method.needs_pairs:
         return
@@ -170,28 +191,18 @@ def _text_changes(config: Config, dataset: datasets.Dataset, folder: pathlib.Pat
     changes: list[Change] = []
     training = config.training
     if training.field_dropout:
-        encoder = RunEncoders.of_run(config.features, folder).text
-        if not isinstance(encoder, Encoder):
-            raise UserError(
-                "--field_dropout encodes texts anew while training. Expected an encoder that can. "
-                f"Received: --text_encoder={config.features.text_encoder}."
-            )
+        encoder = cast(Encoder, RunEncoders.of_run(config.features, folder).text)
         fields = Chosen(dataset.table["text_fields"], dataset.chosen(keys.TRAIN))
         separator = config.data.text_separator
         changes.append(FieldDropout(training.field_dropout, list(fields), encoder, separator))
     if training.token_dropout:
-        if dataset.spec.text.vocabulary_size is None or dataset.spec.text.pieces is not None:
-            raise UserError(
-                "--token_dropout leaves out words of texts that are trained on as words. Expected "
-                f"--text_encoder=word_cnn. Received: {config.features.text_encoder!r}."
-            )
         changes.append(TokenDropout(training.token_dropout))
     return changes
 
 
 def measure_side(
     model: keras.Model,
-    dataset: datasets.Dataset,
+    dataset: Measurable,
     config: Config,
     side: str,
     fusion_weight: float | None = None,
@@ -209,7 +220,7 @@ def measure_side(
 
 def measure_queries(
     model: keras.Model,
-    dataset: datasets.Dataset,
+    dataset: Measurable,
     config: Config,
     side: str,
     fusion_weight: float | None,
@@ -223,7 +234,7 @@ def measure_queries(
 
 
 def _measure_pairs(
-    model: keras.Model, dataset: datasets.Dataset, config: Config, side: str, quick: bool = False
+    model: keras.Model, dataset: Measurable, config: Config, side: str, quick: bool = False
 ) -> PairFigures:
     """Of a pair scorer; of products and queries, if its texts begin with these."""
     items, features = dataset.side(side)
@@ -234,7 +245,7 @@ def _measure_pairs(
 
 def _answers(
     model: keras.Model,
-    dataset: datasets.Dataset,
+    dataset: Measurable,
     config: Config,
     side: str,
     fusion_weight: float | None,
@@ -247,7 +258,7 @@ def _answers(
     return predictions, *known
 
 
-def _seen_classes(dataset: datasets.Dataset, side: str) -> np.ndarray | None:
+def _seen_classes(dataset: Measurable, side: str) -> np.ndarray | None:
     """[K] bool, whether training met the class, on the side of those that it did not."""
     shares = dataset.spec.class_shares
     return None if side != keys.UNSEEN or shares is None else shares > 0
@@ -277,8 +288,8 @@ def evaluate_run(
         raise UserError(
             "The figures of another catalogue would replace the run's own. Expected --output=FOLDER."
         )
+    check_measuring(config, configs.load(folder), split, other_catalogue)
     model = trained_model(folder)
-    check_same_texts(config, configs.load(folder))
     if other_catalogue:
         dataset = datasets.prepare_other(config, folder, output)
     else:
@@ -301,11 +312,13 @@ def export_run(
         The folder of the version.
     """
     folder = pathlib.Path(folder)
-    model = trained_model(folder)
     run = configs.load(folder)
+    check_export(config, folder)
+    check_run_encoders(run.features)
+    model = trained_model(folder)
     encoders = RunEncoders.of_run(run.features, folder)
     metrics = files.read_json(folder / METRICS)
-    home = pathlib.Path(config.export_dir) / (config.export_name or folder.resolve().name)
+    home = export_home(config, folder)
     model_sha256 = files.sha256_file(folder / MODEL)
     newest = home / str(next_version(home) - 1)
     if not again and not config.export_version and _holds(newest, model_sha256):

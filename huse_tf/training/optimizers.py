@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from huse_tf.config import TrainingConfig
-from huse_tf.errors import UserError, unknown_name
+from huse_tf.errors import unknown_name
+from huse_tf.training.optimizer_settings import WITH, check_optimizer, check_warmup
 
 OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
@@ -18,12 +18,6 @@ OPTIMIZERS = {
     "sgd": keras.optimizers.SGD,
     "adagrad": keras.optimizers.Adagrad,
     "lamb": keras.optimizers.Lamb,
-}
-# Settings that only some optimizers have.
-WITH = {
-    "momentum": ("rmsprop", "sgd"),
-    "beta_1": ("adam", "adamw", "lamb"),
-    "beta_2": ("adam", "adamw", "lamb"),
 }
 
 
@@ -41,28 +35,16 @@ def make_optimizer(config: TrainingConfig, total_steps: int) -> keras.Optimizer:
     if name not in OPTIMIZERS:
         raise unknown_name("optimizer", name, OPTIMIZERS)
     settings: dict[str, Any] = {"learning_rate": _learning_rate(config, total_steps)}
-    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    check_optimizer(config)
     asked = {"momentum": config.momentum, "beta_1": config.beta_1, "beta_2": config.beta_2}
-    for setting, value in asked.items():
-        optimizers = WITH[setting]
-        if name in optimizers:
-            settings[setting] = value
-        elif value != defaults[setting]:
-            raise UserError(
-                f"--{setting} belongs to {' and '.join(optimizers)}; {name} has none. Received: "
-                f"--{setting}={value}. Leave it at {defaults[setting]} or choose another --optimizer."
-            )
+    settings |= {setting: value for setting, value in asked.items() if name in WITH[setting]}
     if config.weight_decay:
         settings["weight_decay"] = config.weight_decay
     return OPTIMIZERS[name](**settings)
 
 
 def _learning_rate(config: TrainingConfig, total_steps: int) -> float | WarmUpAndDecay:
-    if config.warmup_steps >= total_steps:
-        raise UserError(
-            f"--warmup_steps must be fewer than the steps of the run, {total_steps}. "
-            f"Received: {config.warmup_steps}."
-        )
+    check_warmup(config, total_steps)
     if not config.warmup_steps and config.decay == "none":
         return config.learning_rate
     last = total_steps if config.decay == "linear" else None

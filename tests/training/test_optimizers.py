@@ -7,7 +7,8 @@ import pytest
 
 from huse_tf.config import TrainingConfig
 from huse_tf.errors import UserError
-from huse_tf.training.optimizers import OPTIMIZERS, WITH, make_optimizer
+from huse_tf.training.optimizer_settings import WITH
+from huse_tf.training.optimizers import OPTIMIZERS, make_optimizer
 
 NAMES = typing.get_args(typing.get_type_hints(TrainingConfig)["optimizer"])
 OTHER = {"momentum": 0.5, "beta_1": 0.5, "beta_2": 0.5}

@@ -1,0 +1,38 @@
+"""Which settings go with which optimizer; read without TensorFlow, before anything else is."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from huse_tf.config import TrainingConfig
+from huse_tf.errors import UserError
+
+# Settings that only some optimizers have.
+WITH = {
+    "momentum": ("rmsprop", "sgd"),
+    "beta_1": ("adam", "adamw", "lamb"),
+    "beta_2": ("adam", "adamw", "lamb"),
+}
+
+
+def check_optimizer(config: TrainingConfig) -> None:
+    """Raises UserError for a setting that the optimizer cannot honour; it is refused, not ignored."""
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    for setting, optimizers in WITH.items():
+        value = getattr(config, setting)
+        if config.optimizer not in optimizers and value != defaults[setting]:
+            raise UserError(
+                f"--{setting} belongs to {' and '.join(optimizers)}; {config.optimizer} has none. Received: "
+                f"--{setting}={value}. Leave it at {defaults[setting]} or choose another --optimizer."
+            )
+    if config.max_steps:
+        check_warmup(config, config.max_steps)
+
+
+def check_warmup(config: TrainingConfig, total_steps: int) -> None:
+    """Raises UserError where the warm-up would not end before training does, after `total_steps`."""
+    if config.warmup_steps >= total_steps:
+        raise UserError(
+            f"--warmup_steps must be fewer than the steps of the run, {total_steps}. "
+            f"Received: {config.warmup_steps}."
+        )
