@@ -11,6 +11,7 @@ from absl import app, flags
 
 from huse_tf import config_flags
 from huse_tf.errors import UserError
+from huse_tf.flag_help import method_to_show
 from huse_tf.quiet import quiet_logs
 
 # What is wrong with a disk or a folder, and not with us; nothing that was written before is lost.
@@ -37,7 +38,8 @@ def run(command: Callable[[flags.FlagValues], None], *sections: str, method: boo
         sections: names of settings sections (config.SECTIONS) whose fields are flags.
         method: whether the methods' fields are flags too.
     """
-    config_flags.define_flags(*sections, method=method)
+    shown = method_to_show(sys.argv[1:]) if method else None
+    config_flags.define_flags(*sections, method=method, shown=shown)
 
     def main(arguments: list[str]) -> None:
         quiet_logs()

@@ -15,6 +15,7 @@ from absl import flags
 
 from huse_tf.config import SECTIONS, Config
 from huse_tf.errors import UserError, unknown_name
+from huse_tf.flag_help import method_help, section_default, section_help
 from huse_tf.methods import METHODS
 from huse_tf.methods.base import Method
 
@@ -23,33 +24,49 @@ _OF_THE_RUN = ("seed", "run_dir")  # a comparison gives each of its runs its own
 flags.disclaim_key_flags()  # flags belong to the command that asks for them, for its --help
 
 
-def define_flags(*sections: str, method: bool = False) -> None:
-    """Defines the flags of the named sections, and those of all methods if `method`."""
+def define_flags(*sections: str, method: bool = False, shown: type[Method] | None = None) -> None:
+    """Defines flags; which of them were given says the command line, for defaults are there to be shown.
+
+    Args:
+        sections: names of sections (config.SECTIONS) whose fields are flags.
+        method: whether the fields of all methods are flags too.
+        shown: the only one of them, for its own --help (`flag_help.method_to_show`).
+    """
     for section in sections:
         for field in dataclasses.fields(SECTIONS[section]):
-            _define(SECTIONS[section], field, f"[{section}] {field.metadata['help']}")
+            help = f"[{section}] {field.metadata['help']}"
+            if method:
+                help = section_help(section, field, shown)
+            _define(SECTIONS[section], field, section_default(field, shown), help)
     if not method:
         return
-    flags.DEFINE_enum("method", "huse", sorted(METHODS), "The method, or a preset of one.")
-    for name, help in _method_fields().items():
-        owner = next(m for m in METHODS.values() if name in {f.name for f in dataclasses.fields(m)})
-        _define(owner, {f.name: f for f in dataclasses.fields(owner)}[name], help)
+    name = shown.name if shown else "huse"
+    flags.DEFINE_enum(
+        "method",
+        name,
+        sorted(METHODS),
+        "The method, or a preset of one. --method=NAME --help shows its settings and defaults only.",
+    )
+    for field, owner in _method_fields(shown).values():
+        if shown:
+            _define(owner, field, field.default, f"[{name}] {field.metadata['help']}")
+        else:
+            _define(owner, field, None, method_help(field.name))
 
 
-def _method_fields() -> dict[str, str]:
-    """Each method field's help, with the methods that have it."""
-    owners: dict[str, list[str]] = {}
-    helps: dict[str, str] = {}
-    for method in METHODS.values():
-        for field in dataclasses.fields(method):
-            owners.setdefault(field.name, []).append(method.name)
-            helps[field.name] = field.metadata["help"]
-    return {name: f"[{', '.join(owners[name])}] {helps[name]}" for name in helps}
+def _method_fields(
+    method: type[Method] | None = None,
+) -> dict[str, tuple[dataclasses.Field, type[Method]]]:
+    """Each field of the method, or of all methods, by name, with the first one that has it."""
+    found: dict[str, tuple[dataclasses.Field, type[Method]]] = {}
+    for owner in [method] if method else METHODS.values():
+        for field in dataclasses.fields(owner):
+            found.setdefault(field.name, (field, owner))
+    return found
 
 
-def _define(kind: type, field: dataclasses.Field, help: str) -> None:
+def _define(kind: type, field: dataclasses.Field, default: Any, help: str) -> None:
     hint = typing.get_type_hints(kind)[field.name]
-    default: Any = field.default
     define: dict[type, Callable[..., Any]] = {
         bool: flags.DEFINE_bool,
         int: flags.DEFINE_integer,
@@ -59,7 +76,8 @@ def _define(kind: type, field: dataclasses.Field, help: str) -> None:
     if typing.get_origin(hint) is Literal:
         flags.DEFINE_enum(field.name, default, list(typing.get_args(hint)), help)
     elif typing.get_origin(hint) is tuple:
-        flags.DEFINE_list(field.name, [str(value) for value in default], help)
+        words = None if default is None else [str(value) for value in default]
+        flags.DEFINE_list(field.name, words, help)
     else:
         define[hint](field.name, default, help)
 

@@ -1,0 +1,83 @@
+"""What `--help` says of defaults: those of the method that is asked for, or of every method.
+
+One flag can be a setting of several methods, with another meaning and another default in each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from absl import flags
+
+from huse_tf.methods import METHODS
+from huse_tf.methods.base import Method
+
+_HELP = {"help", "helpshort", "helpfull", "helpxml", "?"}
+
+
+def method_to_show(arguments: Sequence[str]) -> type[Method] | None:
+    """The method that these arguments ask for help on, by --method or a --flagfile that names one.
+
+    None where they ask for no help, or name no method.
+    """
+    asked = {each.lstrip("-").partition("=")[0] for each in arguments if each.startswith("-")}
+    if not asked & _HELP:
+        return None
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)  # a value can stand apart from its flag
+    flags.DEFINE_string("method", "", "", flag_values=values)
+    try:
+        values(["", *arguments], known_only=True)
+    except flags.Error:
+        return None  # whoever parses them next says what is wrong
+    return METHODS.get(str(values["method"].value))
+
+
+def section_default(field: dataclasses.Field, method: type[Method] | None) -> Any:
+    """The default of a field of a section, under the method's preset."""
+    return (method.preset if method else {}).get(field.name, field.default)
+
+
+def section_help(section: str, field: dataclasses.Field, method: type[Method] | None) -> str:
+    """The help of a field of a section; without a method with what presets say of it."""
+    text = f"[{section}] {field.metadata['help']}"
+    presets = {each.name: each.preset for each in METHODS.values() if field.name in each.preset}
+    if method is not None or not presets:
+        return text
+    values = {name: preset[field.name] for name, preset in presets.items()}
+    return f"{text} Presets: {_by_value(values)}."
+
+
+def method_help(name: str) -> str:
+    """The help of a field of methods: each meaning that it has, with the methods and their defaults."""
+    meanings: dict[str, dict[str, Any]] = {}
+    for method in METHODS.values():
+        for field in dataclasses.fields(method):
+            if field.name == name:
+                meanings.setdefault(field.metadata["help"], {})[method.name] = field.default
+    return "\n".join(
+        f"[{', '.join(values)}] {text} Default: {_told(values)}."
+        for text, values in meanings.items()
+    )
+
+
+def _told(values: dict[str, Any]) -> str:
+    different = {_text(value) for value in values.values()}
+    return different.pop() if len(different) == 1 else _by_value(values)
+
+
+def _by_value(values: dict[str, Any]) -> str:
+    """Methods by their value: "huse, huse_p 0.7; triplet 0.2"."""
+    names: dict[str, list[str]] = {}
+    for name, value in values.items():
+        names.setdefault(_text(value), []).append(name)
+    return "; ".join(f"{', '.join(each)} {value}" for value, each in names.items())
+
+
+def _text(value: Any) -> str:
+    """A value as its flag has it."""
+    if isinstance(value, tuple):
+        value = ",".join(map(str, value))
+    return (str(value).lower() if isinstance(value, bool) else str(value)) or "''"
