@@ -34,6 +34,8 @@ from huse_tf.evaluation.comparison_table import (
     as_markdown,
     tables,
 )
+from huse_tf.evaluation.frozen_features import NEIGHBOURS
+from huse_tf.evaluation.frozen_rows import ROW, frozen_rows
 from huse_tf.evaluation.per_query import QueryFigures
 from huse_tf.features.run_encoders import RunEncoders
 from huse_tf.models.two_tower import modality_model
@@ -269,10 +271,11 @@ def _write(
     side: str,
 ) -> None:
     seeds = list(dict.fromkeys(outcome.seed for outcome in outcomes))
-    note = protocol(seeds, side)
+    frozen = frozen_rows(outcomes, {name: _reads(config) for name, config in methods.items()})
+    note = protocol(seeds, side, bool(frozen))
     table = table_path(folder, side)
     head = f"Written by `{command}`.\n{note}"
-    found = tables(outcomes)  # once: each draws thousands of resamples
+    found = tables([*outcomes, *frozen])  # once: each draws thousands of resamples
     files.write_text(table, f"{head}\n\n{as_markdown(found)}")
     files.write_text(table.with_suffix(".csv"), as_csv(found))
     files.write_text(
@@ -290,14 +293,24 @@ def _write(
     )
 
 
-def protocol(seeds: Iterable[int], side: str = keys.TEST) -> str:
-    """How the tables came about, and how to read them."""
+def _reads(config: Config) -> str:
+    """What a method's frozen features depend on beside the seed, which splits the items."""
+    features = {name: getattr(config.features, name) for name in ("image_encoder", "text_encoder")}
+    return json.dumps([dataclasses.asdict(config.data), features], sort_keys=True)
+
+
+def protocol(seeds: Iterable[int], side: str = keys.TEST, frozen: bool = False) -> str:
+    """How the tables came about, and how to read them; `frozen`: with the rows of frozen features."""
     named = ", ".join(map(str, seeds))
+    rows = (
+        f" {ROW.capitalize()}: the cosine of the encoders' features as the methods are given them, of unit "
+        f"norm, nothing learnt; accuracy by the vote of the {NEIGHBOURS} nearest training items."
+    )
     return (
         f"{side.capitalize()} items of the splits with seeds {named}; mean ± standard deviation over "
         "them. Bold is the best mean of a column; ≈ is not significantly behind it: "
         f"p ≥ {LEVEL} by a paired bootstrap over the queries of all seeds, products drawn whole, not "
         "corrected for the number of comparisons. Each method's epoch and fusion weight were chosen on "
         "the validation side. By class, what is to be found is another product of the query's class: "
-        "the query's own product is no candidate."
+        "the query's own product is no candidate." + (rows if frozen else "")
     )

@@ -30,10 +30,12 @@ from huse_tf.data.pipeline import Change
 from huse_tf.data.records import Source
 from huse_tf.data.taxonomy import Taxonomy
 from huse_tf.errors import UserError
+from huse_tf.evaluation.frozen_features import frozen_retrieval, nearest_neighbours
 from huse_tf.evaluation.measure import final_fusion_weight, measure, predict
 from huse_tf.evaluation.pairs import PairFigures, measure_pair_scorer, scores_pairs
 from huse_tf.evaluation.per_query import QueryFigures, of_products, per_query
 from huse_tf.evaluation.report import write_report
+from huse_tf.evaluation.retrieval_tasks import FROZEN
 from huse_tf.evaluation.summary import summary_table
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.run_encoders import RunEncoders
@@ -225,12 +227,25 @@ def measure_queries(
     side: str,
     fusion_weight: float | None,
 ) -> tuple[dict[str, float], dict[str, QueryFigures]]:
-    """The figures of one side as of `measure_side`, and those of its single queries."""
+    """The figures of one side as of `measure_side`, and those of its single queries.
+
+    Those of the frozen features are among them, under `frozen_features`: retrieval, and the accuracy of
+    the nearest training items where training met the classes.
+    """
     if scores_pairs(model):
         pairs = _measure_pairs(model, dataset, config, side)
         return dict(pairs.metrics), of_products(pairs.queries, dataset.side(side)[0])
     answers = _answers(model, dataset, config, side, fusion_weight)
-    return measure(*answers)[0], per_query(*answers)
+    figures, queries = measure(*answers)[0], per_query(*answers)
+    items, features = dataset.side(side)
+    frozen, asked = frozen_retrieval(features, items, dataset.taxonomy, config.evaluation)
+    if side != keys.UNSEEN:
+        neighbours = nearest_neighbours(dataset.features_of(keys.TRAIN), features)
+        frozen |= {path: float(hits.mean()) for path, (_, hits) in neighbours.items()}
+        asked |= of_products(neighbours, items)
+    figures |= {f"{FROZEN}/{path}": value for path, value in frozen.items()}
+    queries |= {f"{FROZEN}/{path}": value for path, value in asked.items()}
+    return figures, queries
 
 
 def _measure_pairs(
@@ -391,6 +406,9 @@ def _evaluate(
         answers = _answers(model, dataset, config, split, weight)
         predictions = answers[0]
         figures, undefined = measure(*answers)
+        features = dataset.side(split)[1]
+        frozen, _ = frozen_retrieval(features, items, dataset.taxonomy, config.evaluation)
+        figures |= {f"{FROZEN}/{path}": value for path, value in frozen.items()}
     kept = (
         before
         if output.resolve() == folder.resolve()

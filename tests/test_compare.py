@@ -60,6 +60,10 @@ def test_trains_each_once_and_tells_all(tmp_path, methods, monkeypatch):
     table = (folder / "comparison.md").read_text(encoding="utf-8")
     assert "the command" in table
     assert "AUC" in table and "not tested" not in table
+    assert "| frozen features |" in table
+    for path in ("text_to_text/class/recall_at_1", "classification/fused/accuracy"):
+        frozen, own = (outcomes[0].queries[each] for each in (f"frozen_features/{path}", path))
+        assert frozen.products.tolist() == own.products.tolist()
     page = (folder / "comparison.html").read_text(encoding="utf-8")
     assert "huse:embedding_dim=16" in page
     assert page.count("<svg") >= 3

@@ -20,7 +20,7 @@ from huse_tf.evaluation.measure import (
     pairs_of,
     true_classes,
 )
-from huse_tf.evaluation.retrieval import hierarchical_precisions, query_ranks
+from huse_tf.evaluation.retrieval import Gallery, hierarchical_precisions, query_ranks
 from huse_tf.evaluation.retrieval_tasks import hierarchical_rules, rules, tasks
 from huse_tf.evaluation.zero_shot import zero_shot_values
 
@@ -63,7 +63,8 @@ def per_query(
         _classes(predictions, items, taxonomy, config, fusion_weight, seen, names_unseen)
     )
     by_items |= pairs_of(predictions, items, config).queries
-    return of_products(by_items, items) | _retrieval(predictions, items, taxonomy, config)
+    sides = galleries(predictions, items)
+    return of_products(by_items, items) | retrieval_queries(*sides, items, taxonomy, config)
 
 
 def of_products(
@@ -74,13 +75,24 @@ def of_products(
     return {path: QueryFigures(products[rows], values) for path, (rows, values) in by_items.items()}
 
 
-def _retrieval(
-    predictions: Predictions, items: pd.DataFrame, taxonomy: Taxonomy, config: EvaluationConfig
+def retrieval_queries(
+    image: Gallery,
+    text: Gallery,
+    items: pd.DataFrame,
+    taxonomy: Taxonomy,
+    config: EvaluationConfig,
 ) -> dict[str, QueryFigures]:
+    """The figures of single queries of the retrieval tasks (`all_retrieval_metrics`).
+
+    Args:
+        image, text: galleries whose `items` are places in the table.
+        items: column product_id.
+        taxonomy, config: as for `measure`.
+    """
     products = items["product_id"].to_numpy(str)
     figures: dict[str, QueryFigures] = {}
     chunk, with_own = config.query_chunk, config.with_own_product
-    for task, queries, candidates, same in tasks(*galleries(predictions, items)):
+    for task, queries, candidates, same in tasks(image, text):
         if not len(queries) or not len(candidates):
             continue
         asked = products[queries.items]

@@ -25,7 +25,7 @@ from huse_tf.evaluation.confusion import (
     taken_as,
 )
 from huse_tf.evaluation.embedding_map import EmbeddingMap
-from huse_tf.evaluation.retrieval_tasks import WITH_OWN_PRODUCT
+from huse_tf.evaluation.retrieval_tasks import FROZEN, WITH_OWN_PRODUCT
 from huse_tf.pages.environment import environment
 
 TASKS = ("image_to_image", "image_to_text", "text_to_image", "text_to_text")
@@ -181,6 +181,7 @@ def write_report(path: pathlib.Path, report: Report) -> None:
         report=report,
         tasks=TASKS,
         relevances=_relevances(report),
+        retrieval_rows=_retrieval_rows(report),
         sources=_sources(report),
         patterns=_patterns(report),
         figures={
@@ -240,6 +241,19 @@ def _patterns(report: Report) -> list[tuple[str, str, str]]:
         for task in TASKS
         for pattern, name in names.items()
         if f"{task}/{pattern}/class/queries" in report.metrics
+    ]
+
+
+def _retrieval_rows(report: Report) -> list[tuple[str, str]]:
+    """(path, name) of each task, and behind it of that of the frozen features, where they were measured."""
+    return [
+        (path, name)
+        for task in TASKS
+        for path, name in (
+            (task, _task_name(task)),
+            (f"{FROZEN}/{task}", f"{_task_name(task)}, frozen features"),
+        )
+        if path == task or f"{path}/class/queries" in report.metrics
     ]
 
 

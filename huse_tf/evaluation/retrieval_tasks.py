@@ -17,6 +17,8 @@ from huse_tf.evaluation.retrieval import (
 
 # Begins the paths of what is measured with the query's own product among the candidates.
 WITH_OWN_PRODUCT = "with_own_product"
+# Begins the paths of figures of the frozen features (`frozen_features`).
+FROZEN = "frozen_features"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from huse_tf.evaluation.retrieval_tasks import FROZEN
+
 
 def summary_table(metrics: Mapping[str, float]) -> str:
     """Classification by modality and class retrieval by task, or for a pair scorer how it ranks.
@@ -34,15 +36,16 @@ def summary_table(metrics: Mapping[str, float]) -> str:
     for source in ("image", "text"):
         for target in ("image", "text"):
             task = f"{source}_to_{target}"
-            lines.append(
-                row(
-                    f"{source} to {target}",
-                    f"{task}/class/recall_at_1",
-                    f"{task}/class/recall_at_10",
-                    f"{task}/class/mean_average_precision",
-                    f"{task}/hierarchical_precision_at_5",
-                )
+            names = (
+                "class/recall_at_1",
+                "class/recall_at_10",
+                "class/mean_average_precision",
+                "hierarchical_precision_at_5",
             )
+            lines.append(row(f"{source} to {target}", *(f"{task}/{name}" for name in names)))
+            frozen = f"{FROZEN}/{task}"
+            if f"{frozen}/class/queries" in metrics:
+                lines.append(row("  frozen", *(f"{frozen}/{name}" for name in names)))
     if "zero_shot/all/candidates" in metrics:
         lines += _zero_shot(metrics, row)
     return "\n".join(lines)

@@ -331,6 +331,23 @@ def test_retrieval_is_shown_by_what_queries_have(tmp_path, report):
     assert "Image → text image only 0.123 0.500 – 7" in Page(written(tmp_path, some)).text
 
 
+def test_frozen_features_and_the_own_product_have_rows_and_tables_of_their_own(tmp_path, report):
+    more = {}
+    for path, value in (
+        ("frozen_features/image_to_image/class", 0.123),
+        ("image_to_image/with_own_product/class", 0.456),
+    ):
+        more |= {f"{path}/queries": 7.0, f"{path}/recall_at_1": value, f"{path}/recall_at_5": 0.5}
+    plain = Page(written(tmp_path, report)).text
+    assert "rozen features" not in plain and "own product among the candidates" not in plain
+    some = dataclasses.replace(report, metrics=report.metrics | more)
+    text = Page(written(tmp_path, some)).text
+    assert "Image → image, frozen features 0.123 0.500 – – 7 0" in text
+    flattering = text.partition("class, its own product among the candidates")[2]
+    assert "Image → image 0.456 0.500 – – 7 0" in flattering
+    assert "Text → text, frozen features" not in text
+
+
 def test_a_modality_that_no_item_has(tmp_path, report):
     """Its rows are left out of the classification, and are dashes in the retrieval tables."""
     nothing = np.full((24, 4), np.nan)

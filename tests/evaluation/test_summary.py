@@ -12,6 +12,12 @@ def test_missing_figures_are_dashes():
     assert ["text", "to", "image", "0.250", "-", "-", "-"] in table
 
 
+def test_frozen_features_stand_below_their_task():
+    path = "frozen_features/text_to_text/class"
+    table = lines({f"{path}/queries": 3.0, f"{path}/recall_at_1": 0.25})
+    assert table[-2:] == [["text", "to", "text", *"----"], ["frozen", "0.250", "-", "-", "-"]]
+
+
 def test_pairs_are_of_what_was_ranked():
     table = lines({"pairs/accuracy": 0.5, "pairs/image_to_text/rank_at_1": 0.25})
     assert table[0][4:8] == ["I>T", "@1", "I>T", "@5"]
