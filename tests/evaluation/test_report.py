@@ -338,6 +338,7 @@ def test_frozen_features_and_the_own_product_have_rows_and_tables_of_their_own(t
         ("image_to_image/with_own_product/class", 0.456),
     ):
         more |= {f"{path}/queries": 7.0, f"{path}/recall_at_1": value, f"{path}/recall_at_5": 0.5}
+    more["image_to_text/with_own_product/hierarchical_precision_at_2"] = 0.789
     plain = Page(written(tmp_path, report)).text
     assert "rozen features" not in plain and "own product among the candidates" not in plain
     some = dataclasses.replace(report, metrics=report.metrics | more)
@@ -345,6 +346,7 @@ def test_frozen_features_and_the_own_product_have_rows_and_tables_of_their_own(t
     assert "Image → image, frozen features 0.123 0.500 – – 7 0" in text
     flattering = text.partition("class, its own product among the candidates")[2]
     assert "Image → image 0.456 0.500 – – 7 0" in flattering
+    assert "Image → text, own product among the candidates 0.789" in text
     assert "Text → text, frozen features" not in text
 
 
