@@ -12,7 +12,7 @@ PACKAGE = pathlib.Path(__file__).parent.parent / "huse_tf"
 MAY_IMPORT = {
     "pages": {"pages"},
     "data": {"data"},
-    "features": {"features", "methods.base", "data.taxonomy", "data.chosen"},
+    "features": {"features", "methods.base", "data.taxonomy", "data.chosen", "data.text"},
     "towers": {"towers", "methods.base"},
     "models": {"models", "towers", "methods.base"},
     "heads": {"heads"},

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from huse_tf.errors import UserError
+from huse_tf.features.marks import cut_marks
 
 INPUTS = {"token_ids", "padding_mask", "segment_ids"}
 
@@ -102,13 +103,16 @@ def in_graph(
 
     Args:
         tokenizer: of word pieces.
-        lowercase: whether texts go into lower case before the tokenizer. Its own option folds case,
+        lowercase: whether texts, of which long runs of marks are cut, go into lower case before the tokenizer. Its own option folds case,
             which also makes "ss" of "ß" and "2" of "²"; BERT's original does not.
     """
-    return tf.function(
-        lambda texts: tokenizer(tf.strings.lower(texts, encoding="utf-8") if lowercase else texts),
-        input_signature=[tf.TensorSpec([None], tf.string)],
-    )
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def tokenize(texts: tf.Tensor) -> tf.RaggedTensor:
+        texts = cut_marks(texts)
+        return tokenizer(tf.strings.lower(texts, encoding="utf-8") if lowercase else texts)
+
+    return tokenize
 
 
 def _last_outputs(backbone: keras_hub.models.Backbone, layers: int) -> keras.KerasTensor:
