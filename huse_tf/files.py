@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
+import stat
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -36,6 +37,15 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_special(path: pathlib.Path | str) -> bool:
+    """Whether a pipe, a device or a socket lies there, of which reading may never end."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):  # nothing, or nothing that a path can name
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def write_text(path: pathlib.Path, text: str) -> None:

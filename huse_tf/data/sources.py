@@ -131,7 +131,7 @@ def locate(config: DataConfig) -> Location:
             folder = path
             while glob.has_magic(folder):
                 folder = posixpath.dirname(folder)
-            files = sorted(file for file in file_system.glob(path) if file_system.isfile(file))
+            files = sorted(file for file in file_system.glob(path) if not file_system.isdir(file))
         else:
             folder, files = posixpath.dirname(path), [path]
     except OSError as error:

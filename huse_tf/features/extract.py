@@ -24,6 +24,9 @@ from huse_tf.features.encoder import Encoder
 SHARD_SIZE = 1024
 WINDOW = 8192  # inputs that are in memory at once, to put those of like length together
 
+# Towers add up squares of features over dimensions and batches; 1e8 squares of this fit into 32 bits.
+MAX_FEATURE = 1e15
+
 _CHUNK = 2**16  # rows that are looked up at once
 _AT_ONCE = 2  # batches under way; decoding leaves cores idle that encoding can use
 
@@ -100,9 +103,13 @@ def extract(
 
 
 def not_finite(indices: Sequence[int] | np.ndarray, features: np.ndarray) -> dict[int, str]:
-    """Index -> reason, of the rows of [n, ...] features that hold NaN or infinity; `indices` are theirs."""
-    bad = ~np.isfinite(features).all(axis=tuple(range(1, features.ndim)))
-    reason = "its features hold numbers that are not finite"
+    """Index -> reason, of the rows of [n, ...] features that hold NaN, infinity or what becomes it.
+
+    `indices` are theirs.
+    """
+    # False for NaN.
+    bad = ~(np.abs(features) <= MAX_FEATURE).all(axis=tuple(range(1, features.ndim)))
+    reason = f"its features hold numbers that are not finite, or larger than {MAX_FEATURE:g}"
     return {int(index): reason for index in itertools.compress(indices, bad)}
 
 

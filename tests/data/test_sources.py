@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 import sys
 
 import fsspec
@@ -199,3 +200,25 @@ def test_remote_pictures_by_class(tmp_path):
         memory.pipe(f"/test_by_class/{name}", picture_bytes("PNG"))
     catalogue = read(DataConfig(catalogue="memory://test_by_class"), spool=tmp_path)
     assert catalogue.items["class_paths"].tolist() == [(("x",),), (("y",),)]
+
+
+@pytest.mark.parametrize("name", ["c.csv", "c.jsonl", "c.parquet", "c.tfrecord", "c.jsonl.gz"])
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    for catalogue in (tmp_path / name, tmp_path, f"{tmp_path}/c.*"):
+        with pytest.raises(UserError, match=r"is no file: reading a pipe or a device"):
+            records(catalogue)
+
+
+def test_a_device_is_refused():
+    for format in ("csv", "jsonl", "parquet", "shards"):
+        with pytest.raises(UserError, match=r"'/dev/zero' is no file"):
+            records("/dev/zero", catalogue_format=format)
+
+
+def test_a_line_without_end_is_refused(tmp_path, monkeypatch):
+    """Packed, 20 MB of it are 20 kB; longer ones would be skipped for hours."""
+    monkeypatch.setattr("huse_tf.data.readers.jsonl.MAX_LINE_BYTES", 1_000_000)
+    (tmp_path / "c.jsonl.gz").write_bytes(gzip.compress(b'{"name": "Chair"}\n' + bytes(20_000_000)))
+    with pytest.raises(UserError, match="line of more than 16000000 bytes, line 2"):
+        records(tmp_path / "c.jsonl.gz")

@@ -85,6 +85,8 @@ def test_vectors_of_ones_own(tmp_path, monkeypatch):
     np.save(tmp_path / "f.npy", vectors)
     made = encoders(tmp_path, image_encoder=f"precomputed:{tmp_path / 'f.npy'}")
     _, failed = made.encode(made.image, Column([""] * 4), Column(IDS), available, "Pictures")
-    assert failed == dict.fromkeys((0, 3), "its features hold numbers that are not finite")
+    assert failed == dict.fromkeys(
+        (0, 3), "its features hold numbers that are not finite, or larger than 1e+15"
+    )
     with pytest.raises(UserError, match=r"lacks 1 of 4 ids. Received: 'a'. It holds"):
         made.encode(made.image, Column([""] * 4), Column(IDS), np.ones(4, bool), "Pictures")

@@ -9,6 +9,9 @@ from typing import IO, Any
 
 from huse_tf.data.readers.opening import CatalogueFile
 from huse_tf.data.records import MAX_LINE_BYTES, Record
+from huse_tf.errors import UserError
+
+_MAX_PIECES = 16  # of MAX_LINE_BYTES, of a line that is a fault; a longer one is no line
 
 
 class JsonLinesSource:
@@ -37,7 +40,7 @@ class JsonLinesSource:
 
     def __iter__(self) -> Iterator[Record]:
         with self._file.open() as stream:
-            for number, line in _lines(stream):
+            for number, line in self._lines(stream):
                 try:
                     values = _parse(line)
                 except (ValueError, RecursionError) as error:
@@ -45,17 +48,22 @@ class JsonLinesSource:
                 else:
                     yield Record.of(self._file.name, number, values)
 
-
-def _lines(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Lines that are not blank, without their ends, with their numbers; of one that is too long, the beginning."""
-    number = 0
-    while line := stream.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        end = line
-        while not end.endswith(b"\n") and (end := stream.readline(MAX_LINE_BYTES)):
-            pass
-        if line.strip():
-            yield number, line.rstrip(b"\r\n")
+    def _lines(self, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+        """Lines that are not blank, without their ends, with their numbers; of one that is too long, the beginning."""
+        number = 0
+        while line := stream.readline(MAX_LINE_BYTES + 1):
+            number += 1
+            end, pieces = line, 1
+            while not end.endswith(b"\n") and (end := stream.readline(MAX_LINE_BYTES)):
+                pieces += 1
+                if pieces > _MAX_PIECES:
+                    raise UserError(
+                        f"The catalogue {self._file.location!r} has a line of more than "
+                        f"{_MAX_PIECES * MAX_LINE_BYTES} bytes, line {number}. Expected a text file with "
+                        "an object a line."
+                    )
+            if line.strip():
+                yield number, line.rstrip(b"\r\n")
 
 
 def _parse(line: bytes) -> dict[str, Any]:

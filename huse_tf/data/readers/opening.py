@@ -18,6 +18,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from huse_tf.errors import UserError
+from huse_tf.files import is_special
 
 COMPRESSIONS: dict[str, Callable[[Any], Any]] = {
     ".gz": gzip.open,
@@ -85,6 +86,11 @@ class CatalogueFile:
             raise self.unreadable(error) from error
 
     def _raw(self) -> IO[bytes]:
+        if self.is_local and is_special(self.path):
+            raise UserError(
+                f"The catalogue {self.location!r} is no file: reading a pipe or a device may never end, and "
+                "a catalogue is read more than once. Expected a file; write the stream into one first."
+            )
         try:
             return self.file_system.open(self.path, "rb")
         except OSError:
