@@ -2,12 +2,14 @@
 PYTHON ?= python3
 # Tests use at most this many processes; TensorFlow takes about a gigabyte in each.
 JOBS ?= 2
+# Of the changes that `mutate` tries; a change takes a second or a few.
+SHARE ?= 0.1
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow lint format clean
+.PHONY: help train test test-slow mutate lint format clean
 
 help:  ## show this list
 	@echo "Targets; the first that needs it installs into $(VENV). Another Python: make PYTHON=python3.12 test"
@@ -21,6 +23,10 @@ test: $(VENV)/installed  ## the default tests
 
 test-slow: $(VENV)/installed  ## the tests that take longer
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
+
+mutate: $(VENV)/installed  ## wrong changes of the source that no test finds, of a share of them: SHARE=0.1
+	$(BIN)/python benchmarks/mutation.py $(addprefix huse_tf/,losses heads evaluation training distribute.py) \
+		--skip plots.py report.py class_graph_page.py comparison_page.py embedding_map.py --share=$(SHARE)
 
 lint: $(VENV)/installed  ## style and types
 	$(BIN)/ruff check .

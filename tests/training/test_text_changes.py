@@ -1,9 +1,12 @@
 """What is left of texts while training, against what drop_fields and drop_tokens promise."""
 
+import itertools
+
 import numpy as np
 import tensorflow as tf
 
 from huse_tf import keys
+from huse_tf.training import text_changes
 from huse_tf.training.text_changes import FieldDropout, TokenDropout
 
 FIELDS = [("red lamp", "for tables"), ("blue chair", ""), ("", "a rug")]
@@ -46,6 +49,19 @@ def test_a_text_is_encoded_once():
     for seed in range(5):
         change(batch, np.array([0, 0, 0, 0]), np.random.default_rng(seed))
     assert sorted(asked) == [b"for tables", b"red lamp"]
+
+
+def test_only_so_many_texts_are_remembered(monkeypatch):
+    """One here: of two, the one that was learnt first is forgotten, and encoded again when it comes."""
+    monkeypatch.setattr(text_changes, "_REMEMBERED", 1)
+    encode = Lengths()
+    change = FieldDropout(1.0, [("ab", "cde")], encode)
+    for seed in range(12):
+        batch = {keys.TEXT_FEATURES: np.full((1, 1), -1, np.float32)}
+        change(batch, np.array([0]), np.random.default_rng(seed))
+        assert batch[keys.TEXT_FEATURES][0, 0] == len(encode.asked[-1])
+    assert encode.asked[:4] in ([b"ab", b"cde"] * 2, [b"cde", b"ab"] * 2)
+    assert all(one != other for one, other in itertools.pairwise(encode.asked))
 
 
 def test_what_is_left_keeps_its_place_between_separators():
