@@ -32,6 +32,7 @@ from huse_tf.data.class_cells import path_names
 from huse_tf.data.codes import codes_of, pick
 from huse_tf.data.disk import DiskTable
 from huse_tf.data.items import Item, Rejection
+from huse_tf.data.known import known_items
 from huse_tf.data.leaks import Leak
 from huse_tf.data.prepared import content_hash
 from huse_tf.data.records import Source
@@ -50,6 +51,8 @@ from huse_tf.training.class_balance import class_shares
 TAXONOMY = "taxonomy.json"
 CLASS_DISTANCES = "class_distances.npy"
 FINGERPRINT = "data.json"
+ITEMS = "items.csv"
+KNOWN_ITEMS = "known.csv"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,6 +69,8 @@ class Dataset:
         rejections: the entries that could not be used, with reasons, on disk.
         train_only: labels without held-out items.
         leaks: what the sides of the split share in spite of all.
+        known: of another catalogue: what items have in common with those that the run knows -> number
+            of such items; None for the run's own.
     """
 
     table: DiskTable[Item]
@@ -76,6 +81,7 @@ class Dataset:
     rejections: DiskTable[Rejection]
     train_only: list[int]
     leaks: list[Leak] = dataclasses.field(default_factory=list)
+    known: Mapping[str, int] | None = None
     # Validation asks for the same items in every epoch.
     _in_memory: dict[str, pd.DataFrame] = dataclasses.field(
         default_factory=dict, init=False, repr=False
@@ -178,7 +184,7 @@ def prepare(
     files.write_text(folder / TAXONOMY, taxonomy.to_json())
     with files.replacing(folder / CLASS_DISTANCES) as path:
         np.save(path, distances)
-    write_items(assembly, config, folder / "items.csv")
+    write_items(assembly, config, folder / ITEMS)
     files.write_json(folder / FINGERPRINT, fingerprint)
     return dataset
 
@@ -198,15 +204,22 @@ def _readable_cells(items: pd.DataFrame, config: Config) -> pd.DataFrame:
     return safe_for_spreadsheets(table.assign(**attributes))
 
 
-def prepare_other(config: Config, folder: pathlib.Path, output: pathlib.Path) -> Dataset:
-    """Another catalogue, for the model of the run in `folder`; all its items are test items.
+def prepare_other(
+    config: Config, folder: pathlib.Path, output: pathlib.Path, include_known: bool = False
+) -> Dataset:
+    """Another catalogue, for the model of the run in `folder`; its items are test items.
 
-    Rows of a class that the run's vocabulary does not have are rejected.
+    Rows of a class that the run's vocabulary does not have are rejected. Items that the run was trained
+    or tuned on are on the side keys.KNOWN.
 
     Args:
         config: the run's settings, with the other catalogue.
         folder: the run's.
-        output: receives `rejected.csv`.
+        output: receives `rejected.csv`, and `known.csv` if the run knows items.
+        include_known: whether these are test items too.
+
+    Raises:
+        UserError: the catalogue cannot be used, or the run knows all its items.
     """
     encoders = RunEncoders.of_run(config.features, folder)
     taxonomy = Taxonomy.from_json((folder / TAXONOMY).read_text(encoding="utf-8"))
@@ -221,9 +234,42 @@ def prepare_other(config: Config, folder: pathlib.Path, output: pathlib.Path) ->
     catalogue = catalogue.without(unseen, ",".join(config.data.class_columns))
     _report_rejected(catalogue, config, output / "rejected.csv")
     table = labelled(catalogue.table, taxonomy)
-    table = table.assign(split=np.full(len(table), keys.TEST, object))
+    reasons = known_items(table, folder / ITEMS)
+    counts = collections.Counter(reason for reason in reasons if reason)
+    sides = np.where((reasons == "") | include_known, keys.TEST, keys.KNOWN).astype(object)
+    table = table.assign(split=sides)
     distances = np.load(folder / CLASS_DISTANCES, allow_pickle=False)
-    return _dataset(catalogue, table, image, taxonomy, distances, encoders, config)
+    dataset = _dataset(catalogue, table, image, taxonomy, distances, encoders, config)
+    _tell_known(table, reasons, counts, output / KNOWN_ITEMS, include_known)
+    return dataclasses.replace(dataset, known=dict(counts.most_common()))
+
+
+def _tell_known(
+    table: DiskTable[Item],
+    reasons: np.ndarray,
+    counts: Mapping[str, int],
+    path: pathlib.Path,
+    include_known: bool,
+) -> None:
+    """Lists the items that the run knows, and refuses if nothing would be left."""
+    path.unlink(missing_ok=True)  # of an earlier measurement
+    if not counts:
+        return
+    names = ["file", "row", "item_id", "product_id", "image", "title", "reason"]
+    frames = table.assign(reason=reasons).frames()
+    write_csv(path, (safe_for_spreadsheets(f.loc[f["reason"] != "", names]) for f in frames))
+    told = ", ".join(f"{count} by {reason}" for reason, count in counts.items())
+    what = "measured all the same" if include_known else "left out"
+    logging.warning(
+        "The run was trained or tuned on %d of %d items (%s): %s, see %s.",
+        sum(counts.values()), len(table), told, what, path,
+    )  # fmt: skip
+    if sum(counts.values()) == len(table) and not include_known:
+        raise UserError(
+            f"The run was trained or tuned on all {len(table)} items of this catalogue ({told}), so none "
+            f"is left to measure. Expected new ones. Each with its reason: {path}. Figures of items that "
+            "it knows: --include_known."
+        )
 
 
 def _readable(

@@ -19,6 +19,11 @@ flags.DEFINE_string(
 flags.DEFINE_enum(
     "split", "test", ["validation", "test", "unseen"], "Which side of the run's own split."
 )
+flags.DEFINE_bool(
+    "include_known",
+    False,
+    "With --catalogue: measure items too that the run was trained or tuned on.",
+)
 flags.DEFINE_string("output", "", "Folder of the figures and the report. Default: the run's own.")
 
 
@@ -38,6 +43,7 @@ def main(values: flags.FlagValues) -> None:
         settings,
         split=values.split,
         other_catalogue=other_catalogue,
+        include_known=values.include_known,
         output=pathlib.Path(values.output or folder),
     )
     print(result.summary())

@@ -68,3 +68,4 @@ TRAIN = "train"
 VALIDATION = "validation"
 TEST = "test"
 UNSEEN = "unseen"  # items of classes held out from training wholly
+KNOWN = "known"  # items of another catalogue that the run was trained or tuned on; not measured

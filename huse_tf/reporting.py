@@ -124,15 +124,13 @@ def _counts(dataset: Dataset) -> dict[str, int]:
 def _protocol(config: Config, dataset: Dataset, side: str, monitor: Sequence[str]) -> list[str]:
     data = config.data
     sentences = []
-    if len(dataset.sides) > 1:
+    if dataset.known is not None:
+        sentences.append(told_known(dataset))
+    else:
         sentences.append(
             "Items were split by groups that share no product, no title and no picture, stratified "
             f"by class: {data.validation_fraction:.0%} for validation, {data.test_fraction:.0%} for "
             f"test, seed {data.split_seed}. These are the figures of the {side} side."
-        )
-    else:
-        sentences.append(
-            "All items of this catalogue were measured; none was trained on knowingly."
         )
     chosen = "the epoch whose model is measured"
     if config.method.embeds:
@@ -142,6 +140,38 @@ def _protocol(config: Config, dataset: Dataset, side: str, monitor: Sequence[str
         names = ", ".join(dataset.taxonomy.names[label] for label in dataset.train_only)
         sentences.append(f"Without held-out items, for want of separate products: {names}.")
     return sentences
+
+
+def told_known(dataset: Dataset) -> str:
+    """How many items of another catalogue were measured, and what the run knows of them."""
+    figures = known_figures(dataset)
+    items, known = figures["measured"] + figures["left_out"], figures["known"]
+    reasons = ", ".join(f"{count} by {reason}" for reason, count in figures["by"].items())
+    if not known:
+        return (
+            f"All {items} items of this catalogue were measured. None shares an id, a title or a picture "
+            "with the items that the run was trained or tuned on."
+        )
+    if figures["left_out"]:
+        return (
+            f"{figures['measured']} of {items} items of this catalogue were measured. Left out: {known} that "
+            f"the run was trained or tuned on ({reasons})."
+        )
+    return (
+        f"All {items} items of this catalogue were measured, among them {known} that the run was trained or "
+        f"tuned on ({reasons}). So the figures say less of new items."
+    )
+
+
+def known_figures(dataset: Dataset) -> dict[str, Any]:
+    """Of another catalogue: numbers of items that were measured, left out and known, and these by reason."""
+    measured = dataset.sides.get(keys.TEST, 0)
+    return {
+        "measured": measured,
+        "left_out": len(dataset.table) - measured,
+        "known": sum(dataset.known.values()) if dataset.known else 0,
+        "by": dict(dataset.known or {}),
+    }
 
 
 def _examples(

@@ -40,7 +40,7 @@ from huse_tf.evaluation.summary import summary_table
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.run_encoders import RunEncoders
 from huse_tf.rehearsal import Measurable, rehearse
-from huse_tf.reporting import make_report
+from huse_tf.reporting import known_figures, make_report, told_known
 from huse_tf.run_folder import METRICS, MODEL, run_folder, trained_model, versions
 from huse_tf.serving.export import export_model
 from huse_tf.serving.pair_scorer import export_pair_scorer
@@ -60,16 +60,20 @@ class Result:
         report: the HTML page.
         export: folder of the exported model, or None.
         seconds: how long it took.
+        note: what else is to be known of the figures.
     """
 
     metrics: Mapping[str, float]
     report: pathlib.Path
     export: pathlib.Path | None
     seconds: float
+    note: str = ""
 
     def summary(self) -> str:
         """A short table of results, then where things lie."""
         lines = [summary_table(self.metrics), "", f"Report  {self.report}"]
+        if self.note:
+            lines.insert(0, f"{self.note}\n")
         if self.export is not None:
             lines.append(f"Export  {self.export}")
         return "\n".join([*lines, f"Took    {self.seconds:.0f} s"])
@@ -285,6 +289,7 @@ def evaluate_run(
     *,
     split: str = keys.TEST,
     other_catalogue: bool = False,
+    include_known: bool = False,
     output: pathlib.Path | str | None = None,
 ) -> Result:
     """Measures the run in `folder`, and writes `metrics.json` and `report.html` into `output`.
@@ -293,7 +298,8 @@ def evaluate_run(
         folder: of a trained run.
         config: its settings, perhaps with other cut-offs or another catalogue.
         split: which side of the run's own split.
-        other_catalogue: whether `config` names another catalogue, all of which is to be measured.
+        other_catalogue: whether `config` names another catalogue, which is to be measured.
+        include_known: whether also those of its items that the run was trained or tuned on.
         output: where to write. Default: `folder`.
     """
     began = time.monotonic()
@@ -303,10 +309,15 @@ def evaluate_run(
         raise UserError(
             "The figures of another catalogue would replace the run's own. Expected --output=FOLDER."
         )
+    if include_known and not other_catalogue:
+        raise UserError(
+            "--include_known measures items of another catalogue that the run knows. Expected --catalogue "
+            "beside it. The items of its own are measured by --split."
+        )
     check_measuring(config, configs.load(folder), split, other_catalogue)
     model = trained_model(folder)
     if other_catalogue:
-        dataset = datasets.prepare_other(config, folder, output)
+        dataset = datasets.prepare_other(config, folder, output, include_known)
     else:
         dataset = datasets.prepare(config, folder)
     result = _evaluate(model, dataset, config, folder, output, split)
@@ -414,10 +425,12 @@ def _evaluate(
         if output.resolve() == folder.resolve()
         else {keys.VALIDATION: before[keys.VALIDATION]}
     )
-    files.write_json(output / METRICS, {**kept, split: figures, "undefined": undefined})
+    known = {} if dataset.known is None else {"known": known_figures(dataset)}
+    files.write_json(output / METRICS, {**kept, split: figures, "undefined": undefined, **known})
     history = read_history(folder / "history.jsonl")
     report = make_report(
         config, dataset, items, predictions, figures, undefined, history, versions()
     )
     write_report(output / "report.html", report)
-    return Result(figures, output / "report.html", None, time.monotonic() - began)
+    note = "" if dataset.known is None else told_known(dataset)
+    return Result(figures, output / "report.html", None, time.monotonic() - began, note)

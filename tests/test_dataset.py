@@ -254,7 +254,7 @@ def test_another_catalogue_gets_the_class_ids_of_the_run(tmp_path):
     table[1] |= {"classes": "home<beds"}
     config = other_catalogue(tmp_path, table)
     before = contents(tmp_path / "run")
-    data = prepare_other(config, tmp_path / "run", tmp_path / "out")
+    data = prepare_other(config, tmp_path / "run", tmp_path / "out", include_known=True)
 
     assert len(data.items) + len(data.rejected) == len(table) == 4
     assert data.rejected["image"].tolist() == [table[1]["image"]]
@@ -276,7 +276,8 @@ def test_another_catalogue_gets_the_class_ids_of_the_run(tmp_path):
 def test_another_catalogue_gets_the_vocabulary_of_the_run(tmp_path):
     """New words are unknown words; the columns are those that the model was trained on."""
     table = [{**row, "name": "chair unheard"} for row in rows(products=1, pictures=1)]
-    data = prepare_other(other_catalogue(tmp_path, table), tmp_path / "run", tmp_path / "out")
+    config = other_catalogue(tmp_path, table)
+    data = prepare_other(config, tmp_path / "run", tmp_path / "out", include_known=True)
     words = json.loads((tmp_path / "run/text_encoder.json").read_text())["words"]
     assert data.spec.text.shape == (len(words),)
     expected = np.zeros((3, len(words)))
@@ -288,6 +289,35 @@ def test_another_catalogue_without_any_known_class_is_refused(tmp_path):
     table = [{**row, "classes": "beds"} for row in rows(products=1)]
     config = other_catalogue(tmp_path, table)
     with pytest.raises(UserError, match="6 × class not in the model's vocabulary"):
+        prepare_other(config, tmp_path / "run", tmp_path / "out")
+
+
+def test_items_that_the_run_was_trained_on_are_not_measured(tmp_path):
+    """Those of its test side are new to it, and so is a product of which it has seen nothing."""
+    table = [*rows(), {**rows()[0], "product_id": "new", "name": "Stool", "description": ""}]
+    table[-1]["image"] = "images/new.png"
+    config = other_catalogue(tmp_path, table)
+    data = prepare_other(config, tmp_path / "run", tmp_path / "out")
+    run = pd.read_csv(tmp_path / "run/items.csv")
+    unknown = set(run.loc[run["split"] == keys.TEST, "product_id"])
+    measured = data.items[data.items["split"] == keys.TEST]
+    assert set(measured["product_id"]) == unknown | {"new"}
+    left_out = len(table) - len(measured)
+    assert data.sides == {keys.TEST: len(measured)} and sum(data.known.values()) == left_out
+    told = pd.read_csv(tmp_path / "out/known.csv")
+    assert len(told) == left_out and not set(told["product_id"]) & set(measured["product_id"])
+    everything = prepare_other(config, tmp_path / "run", tmp_path / "out", include_known=True)
+    assert everything.sides == {keys.TEST: len(table)} and everything.known == data.known
+
+
+def test_a_catalogue_that_the_run_knows_wholly_is_refused(tmp_path):
+    config = settings(tmp_path)
+    prepare(config, tmp_path / "run")
+    run = pd.read_csv(tmp_path / "run/items.csv")
+    trained = set(run.loc[run["split"] == keys.TRAIN, "product_id"])
+    table = [row for row in rows() if row["product_id"] in trained]
+    config = other_catalogue(tmp_path, table)
+    with pytest.raises(UserError, match=r"trained or tuned on all \d+ items .*--include_known"):
         prepare_other(config, tmp_path / "run", tmp_path / "out")
 
 

@@ -160,9 +160,31 @@ def test_the_protocol_tells_how_the_items_came_to_be_held_out():
     assert "figures of the test side" in split
     assert "Without held-out items, for want of separate products: lamps." in split
     assert "by classification/fused/accuracy" in split
-    whole = " ".join(report().protocol)
-    assert "All items of this catalogue were measured" in whole
-    assert "Without held-out" not in whole
+
+
+@pytest.mark.parametrize(
+    ("known", "left_out", "sentence"),
+    [
+        ({}, 0, "All 5 items of this catalogue were measured. None shares an id"),
+        (
+            {"title": 2, "picture": 1},
+            3,
+            "5 of 8 items of this catalogue were measured. Left out: 3",
+        ),
+        (
+            {"title": 2},
+            0,
+            "All 5 items of this catalogue were measured, among them 2 that the run was",
+        ),
+    ],
+)
+def test_the_protocol_of_another_catalogue_tells_what_the_run_knew(known, left_out, sentence):
+    items = pd.concat([make_items(), make_items(keys.KNOWN).iloc[:left_out]], ignore_index=True)
+    dataset = dataclasses.replace(make_dataset(items), known=known)
+    told = " ".join(report(dataset=dataset).protocol)
+    assert sentence in told and "Items were split" not in told
+    if known:
+        assert "2 by title" in told
 
 
 def test_settings_and_versions_are_those_given():

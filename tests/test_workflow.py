@@ -254,9 +254,19 @@ def test_another_catalogue_is_measured_into_its_own_folder(copied, tmp_path):
     config = dataclasses.replace(config, data=data)
     with pytest.raises(UserError, match="Expected --output=FOLDER"):
         workflow.evaluate_run(run, config, other_catalogue=True)
-    result = workflow.evaluate_run(run, config, other_catalogue=True, output=tmp_path / "out")
+    with pytest.raises(UserError, match="Expected --catalogue beside it"):
+        workflow.evaluate_run(run, config, include_known=True, output=tmp_path / "out")
+    result = workflow.evaluate_run(
+        run, config, other_catalogue=True, include_known=True, output=tmp_path / "out"
+    )
     figures = metrics_of(tmp_path / "out")
     assert figures["test"] == result.metrics
+    assert figures["known"]["measured"] == 16 and figures["known"]["left_out"] == 0
+    known = figures["known"]["known"]
+    assert 0 < known < 16
+    sentence = f"All 16 items of this catalogue were measured, among them {known} that the run"
+    assert result.summary().startswith(sentence)
+    assert sentence in (tmp_path / "out/report.html").read_text(encoding="utf-8")
     assert figures["test"]["image_to_text/class/queries"] == 16
     weight = "classification/fusion_weight"
     assert figures["test"][weight] == metrics_of(run)["validation"][weight]
@@ -264,7 +274,13 @@ def test_another_catalogue_is_measured_into_its_own_folder(copied, tmp_path):
         "metrics.json",
         "report.html",
         "rejected.csv",
+        "known.csv",
     }
+    result = workflow.evaluate_run(run, config, other_catalogue=True, output=tmp_path / "out")
+    figures = metrics_of(tmp_path / "out")
+    assert figures["known"]["measured"] == 16 - known
+    assert figures["known"]["left_out"] == figures["known"]["known"] == known
+    assert result.summary().startswith(f"{16 - known} of 16 items of this catalogue were measured.")
     assert {path: path.read_bytes() for path in before} == before
 
 

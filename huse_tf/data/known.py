@@ -1,0 +1,90 @@
+"""Items of another catalogue that a run knows already, by its table of items: no figure may rest on them.
+
+Known is a product of which one item has the id, the product, the title or the picture of an item that the
+run was trained or tuned on; pictures are compared by their bytes, and by how they look.
+"""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from huse_tf import keys
+from huse_tf.data.catalogue import safe_for_spreadsheets
+from huse_tf.data.codes import codes_of
+from huse_tf.data.disk import DiskTable
+from huse_tf.data.items import Item
+from huse_tf.data.text import fold
+from huse_tf.errors import UserError
+
+# Column of both tables -> what it tells, in the order in which a reason is looked for.
+_TRAITS = {
+    "image_digest": "picture",
+    "image_hash": "look of the picture",
+    "title": "title",
+    "product_id": "product id",
+    "item_id": "item id",
+}
+_OTHER_VIEW = "another item of the product"
+_CHUNK = 65536  # rows of the run's table that are read at once
+_SIDES = (keys.TRAIN, keys.VALIDATION)
+
+
+def known_items(table: DiskTable[Item], run_items: pathlib.Path) -> np.ndarray:
+    """[items] object: what an item has in common with one that the run knows; "" for a new one.
+
+    Args:
+        table: the items of the other catalogue.
+        run_items: `items.csv` of the run.
+
+    Raises:
+        UserError: the run's table is missing, or is none.
+    """
+    hashes = _run_hashes(run_items)
+    reasons = np.full(len(table), "", object)
+    for column, trait in reversed(_TRAITS.items()):
+        here = np.concatenate([_hashes(frame, column) for frame in table.frames()])
+        reasons[(here != 0) & np.isin(here, hashes[column])] = trait
+    products = codes_of(table["product_id"])
+    known = np.isin(products, products[reasons != ""])
+    reasons[known & (reasons == "")] = _OTHER_VIEW
+    return reasons
+
+
+def _run_hashes(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """Per column those of all items that the run was trained or tuned on."""
+    nothing = np.empty(0, np.uint64)
+    found = {column: [nothing] for column in _TRAITS}
+    for frame in _frames(path):
+        frame = frame[frame["split"].isin(_SIDES)]
+        for column, hashes in found.items():
+            hashes.append(np.unique(_hashes(frame, column)))
+    return {column: np.unique(np.concatenate(hashes)) for column, hashes in found.items()}
+
+
+def _frames(path: pathlib.Path) -> Iterator[pd.DataFrame]:
+    columns = [*_TRAITS, "split"]
+    try:
+        with pd.read_csv(
+            path, usecols=columns, dtype=str, keep_default_na=False, chunksize=_CHUNK
+        ) as frames:
+            yield from frames
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{str(path)!r} does not tell which items the run knows: {error}. Expected the table that "
+            "training wrote. Restore it, or measure all items with --include_known."
+        ) from error
+
+
+def _hashes(frame: pd.DataFrame, column: str) -> np.ndarray:
+    """[rows] uint64 of the cells in the form in which both tables have them; 0 for empty ones."""
+    cells: Iterable[str] = safe_for_spreadsheets(frame[[column]].astype(str))[column]
+    if column == "title":
+        cells = map(fold, cells)
+    texts = np.array(list(cells), object)
+    if not len(texts):
+        return np.empty(0, np.uint64)
+    return np.where(texts == "", np.uint64(0), pd.util.hash_array(texts, categorize=False))
