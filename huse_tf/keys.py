@@ -19,7 +19,9 @@ NEGATIVE_ORDER = "negative_order"  # [batch, K] float32 in [0, 1), random; lower
 
 # Drawn for each batch by pair scorers: who is paired with whom, and what is hidden.
 MATCH = "match"  # [batch] float32, 1 where all is of one item, 0 where the image or the query is another's
-HIDDEN_WORDS = "hidden_words"  # [batch, m] int32, the ids behind the [MASK]s in their order, then 0
+# [batch, m] int32, the ids that are to be guessed in their order, then 0; where they stand, TEXT_FEATURES
+# is negative: minus the id of what is to be seen there, mostly [MASK].
+HIDDEN_WORDS = "hidden_words"
 HIDDEN_PATCHES = "hidden_patches"  # [batch, h] int32, places of the patches that were set to zero
 PATCH_TARGETS = "patch_targets"  # [batch, h, dim] float32, what stood there
 
@@ -47,7 +49,7 @@ BLOCK_NORMS = "block_norms"  # [batch, M] float32 > 0, for features of length 1,
 # Outputs of a pair scorer.
 MATCH_LOGITS = "match_logits"  # [batch] float32, whether image, text and its query are of one item
 WORD_LOGITS = (
-    "word_logits"  # [batch, m, vocabulary] float32, what stands behind the first m [MASK]s
+    "word_logits"  # [batch, m, vocabulary] float32, the ids at the first m places to be guessed
 )
 PATCH_LOGITS = "patch_logits"  # [batch, patches, dim] float32, the features of each patch, guessed
 

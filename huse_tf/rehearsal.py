@@ -84,7 +84,7 @@ def rehearse(
     adjust = config.training.class_balance == "logits"
     config.method.build_objective(data.spec, adjust_logits=adjust)
     model = config.method.build_model(data.spec)
-    config.method.changes(data.spec)
+    config.method.changes(data.spec, data.features)
     monitored(measure(model, data), config.training.monitor)
 
 

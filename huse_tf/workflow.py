@@ -46,6 +46,7 @@ from huse_tf.serving.export import export_model
 from huse_tf.serving.pair_scorer import export_pair_scorer
 from huse_tf.serving.versions import next_version
 from huse_tf.training.loop import fit, read_history
+from huse_tf.training.mismatches import Mismatch, MismatchQueries
 from huse_tf.training.text_changes import FieldDropout, TokenDropout
 from huse_tf.training.trainer import Trainer
 from huse_tf.training.warm_start import copy_weights
@@ -137,17 +138,19 @@ def train_model(
     def validate(model: keras.Model) -> dict[str, float]:
         return measure_side(model, dataset, config, keys.VALIDATION, quick=True)[0]
 
-    changes = _text_changes(config, dataset, folder)
-    changes += config.method.changes(dataset.spec)
     method = config.method
+    trained = dataset.features_of(keys.TRAIN)
+    _check_pairs(config, trained)
+    changes = [*_text_changes(config, dataset, folder), *method.changes(dataset.spec, trained)]
+    for change in changes:
+        if isinstance(change, (Mismatch, MismatchQueries)):
+            logging.info(change.givers.told())
 
     def adapt(model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
         method.adapt(model, features)
         if config.training.start_from:
             _start_from(pathlib.Path(config.training.start_from), model, folder)
 
-    trained = dataset.features_of(keys.TRAIN)
-    _check_pairs(config, trained)
     model = fit(build, trained, validate, config.training, folder, changes, adapt, method.refit)
     weight = None
     if not scores_pairs(model):

@@ -25,10 +25,11 @@ MAY_IMPORT = {
         "losses",
         "training.objective",
         "training.adaptive_weights",
-        "training.pair_changes",
+        "training.masking",
+        "training.mismatches",
         "data.pipeline",
         "features.image_backbones",
-        "features.minilm",
+        "features.bert",
     },
     "training": {
         "training",

@@ -89,6 +89,7 @@ WRONG = [
     ("late_fusion", {"image_encoder": "pixels:32"}, "--image_backbone"),
     ("fashion_bert", {"text_encoder": "tfidf"}, "patches and word pieces"),
     ("fashion_bert", {"text_parts": 2}, r"--text_separator=\[SEP\]"),
+    ("fashion_bert", {"hidden_dim": 128, "heads": 4}, "=minilm needs --hidden_dim=384"),
 ]
 
 

@@ -5,7 +5,12 @@ A text without a second [SEP] is a query alone; a product is then its picture al
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+
 import numpy as np
+
+_CHUNK = 4096  # texts that are read at once
 
 
 def query_lengths(ids: np.ndarray, end: int) -> np.ndarray:
@@ -19,10 +24,31 @@ def query_lengths(ids: np.ndarray, end: int) -> np.ndarray:
 
 
 def query_numbers(ids: np.ndarray, end: int) -> np.ndarray:
-    """[n] int, equal for equal queries; arguments as of `query_lengths`."""
-    is_query = np.arange(ids.shape[1]) <= query_lengths(ids, end)[:, np.newaxis]
-    queries = np.where(is_query, ids, 0)
-    return np.unique(queries, axis=0, return_inverse=True)[1].reshape(-1)
+    """[n] int, equal for equal queries, -1 where there is none; arguments as of `query_lengths`."""
+
+    def queries(texts: np.ndarray) -> np.ndarray:
+        lengths = query_lengths(texts, end)[:, np.newaxis]
+        return np.where((np.arange(texts.shape[1]) <= lengths) & (lengths > 0), texts, 0)
+
+    return _numbers(ids, queries)
+
+
+def text_numbers(ids: np.ndarray) -> np.ndarray:
+    """[n] int, equal for equal texts [n, length], -1 where there is none."""
+    return _numbers(ids, lambda texts: texts)
+
+
+def _numbers(ids: np.ndarray, part: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """[n] int from 0 by what `part` leaves of texts, -1 for zeros; `ids` may lie on disk."""
+    numbers: dict[bytes, int] = {}
+    found = np.full(len(ids), -1)
+    for start in range(0, len(ids), _CHUNK):
+        texts = part(np.asarray(ids[start : start + _CHUNK]))
+        for place in np.flatnonzero(texts.any(axis=1)):
+            # The texts themselves could fill the memory.
+            digest = hashlib.blake2b(texts[place].tobytes(), digest_size=16).digest()
+            found[start + place] = numbers.setdefault(digest, len(numbers))
+    return found
 
 
 def with_queries(ids: np.ndarray, givers: np.ndarray, end: int) -> np.ndarray:

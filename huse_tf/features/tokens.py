@@ -8,14 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from huse_tf.errors import UserError
-from huse_tf.features import minilm
+from huse_tf.features.bert import load_tokenizer, word_pieces
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.text_backbone import in_graph
-from huse_tf.methods.base import SEPARATOR, FeatureSpec, WordPieces
+from huse_tf.methods.base import SEPARATOR, FeatureSpec
 
 DEFAULT_LENGTH = 64
-MAX_LENGTH = 512  # positions that the network was pretrained with
-CONTINUATION = "##"
+MAX_LENGTH = 512  # positions that a BERT is pretrained with
 
 
 class Tokens(Encoder):
@@ -28,7 +27,8 @@ class Tokens(Encoder):
     query and a title that do not belong together would be known by that.
 
     `tokens:minilm` reads 64 pieces of a text, the two special ones among them, and
-    `tokens:minilm:LENGTH` that many. The vocabulary is the one of MiniLM: BERT's, without case.
+    `tokens:minilm:LENGTH` that many. The vocabulary is the one of MiniLM: BERT's, without case. That of
+    another BERT is had by `tokens:keras_hub:PRESET:LENGTH`, a preset's name or the path of its folder.
     """
 
     takes_argument = True
@@ -37,36 +37,27 @@ class Tokens(Encoder):
 
     def __init__(self, spec: str) -> None:
         super().__init__(spec)
-        name, _, length = self.argument.partition(":")
-        length = length or str(DEFAULT_LENGTH)
-        if name != "minilm" or not (length.isdecimal() and 3 <= int(length) <= MAX_LENGTH):
+        source, self._length = _source_and_length(self.argument)
+        kind = source.partition(":")[0]
+        if kind not in ("minilm", "keras_hub") or not 3 <= self._length <= MAX_LENGTH:
             raise UserError(
-                f"The text encoder tokens takes minilm, and a length from 3 to {MAX_LENGTH}, such as "
-                f"tokens:minilm or tokens:minilm:{DEFAULT_LENGTH}. Received: {spec!r}."
+                "The text encoder tokens takes minilm or keras_hub:PRESET, and a length from 3 to "
+                f"{MAX_LENGTH}, such as tokens:minilm, tokens:minilm:{DEFAULT_LENGTH} or "
+                f"tokens:keras_hub:bert_base_en_uncased:448. Received: {spec!r}."
             )
-        self._length = int(length)
-        self._tokenizer = minilm.load_tokenizer()
-        self._tokenize = in_graph(self._tokenizer, lowercase=True)
+        self._tokenizer, lowercase, self._sha256 = load_tokenizer(source)
+        self._tokenize = in_graph(self._tokenizer, lowercase)
 
     @property
     def feature_spec(self) -> FeatureSpec:
-        tokenizer = self._tokenizer
-        continuations = (
-            id for id, piece in enumerate(tokenizer.get_vocabulary()) if piece[:2] == CONTINUATION
-        )
         return FeatureSpec(
             (self._length,),
-            vocabulary_size=tokenizer.vocabulary_size(),
-            pieces=WordPieces(
-                start=tokenizer.start_token_id,
-                end=tokenizer.end_token_id,
-                mask=tokenizer.mask_token_id,
-                continuations=frozenset(continuations),
-            ),
+            vocabulary_size=self._tokenizer.vocabulary_size(),
+            pieces=word_pieces(self._tokenizer),
         )
 
     def _identity(self) -> tuple[str, ...]:
-        return (minilm.VOCABULARY_SHA256, str(self._length), "tokens 2")
+        return (self._sha256, str(self._length), "tokens 2")
 
     def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
         parts = self._ended_parts(tf.constant(list(texts), tf.string))
@@ -94,6 +85,12 @@ class Tokens(Encoder):
         pieces = self._tokenize(parts.flat_values)
         ends = tf.fill([pieces.nrows(), 1], self._tokenizer.end_token_id)
         return parts.with_flat_values(tf.concat([pieces, ends], axis=1))
+
+
+def _source_and_length(argument: str) -> tuple[str, int]:
+    """Where the word pieces come from, and how many of a text are read: `SOURCE` or `SOURCE:LENGTH`."""
+    source, _, length = argument.rpartition(":")
+    return (source, int(length)) if length.isdecimal() else (argument, DEFAULT_LENGTH)
 
 
 def _cut(pieces: tf.RaggedTensor, limits: tf.Tensor) -> tf.RaggedTensor:

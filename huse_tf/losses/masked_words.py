@@ -1,4 +1,4 @@
-"""Masked language model: which word pieces are hidden (FashionBERT, 3.2 (1))."""
+"""Masked language model: which word pieces stood at the chosen places (FashionBERT, 3.2 (1))."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from huse_tf.losses.term import Tensors
 
 
 def masked_words(logits: tf.Tensor, pieces: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Weighted mean, over all hidden pieces, of -log P(piece).
+    """Weighted mean, over all chosen pieces, of -log P(piece).
 
     Args:
         logits: [batch, m, vocabulary] float32.
-        pieces: [batch, m] int32 ids of what is hidden; 0 where nothing is.
+        pieces: [batch, m] int32 ids of what is to be guessed; 0 where nothing is.
         weights: [batch] float32 >= 0 of the texts.
 
     Returns:
-        A scalar >= 0; 0 where nothing of weight is hidden.
+        A scalar >= 0; 0 where nothing of weight is chosen.
     """
     losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=pieces, logits=logits)
     counts = tf.cast(pieces > 0, tf.float32) * weights[:, tf.newaxis]

@@ -34,12 +34,14 @@ class WordPieces:
         start, end: ids that begin every text ([CLS]), and end every part of it ([SEP]).
         mask: id that stands for a hidden piece ([MASK]).
         continuations: ids of the pieces that go on with the word of the piece before ("##ing").
+        vocabulary: digest of all pieces in the order of their ids; "" where nobody compares them.
     """
 
     start: int
     end: int
     mask: int
     continuations: frozenset[int]
+    vocabulary: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,10 +164,15 @@ class Method(Settings, abc.ABC):
         Arguments as for `adapt`. What it sets is not trained, and no loss reads it.
         """
 
-    def changes(self, spec: DataSpec) -> Sequence[Change]:
+    def changes(self, spec: DataSpec, features: Mapping[str, Any]) -> Sequence[Change]:
         """What is drawn or changed in each training batch; keys that it adds reach the objective.
 
         They are functions of (batch, rows, generator), see `data.pipeline.Change`, so a resumed run
         draws the same.
+
+        Args:
+            spec: of the data.
+            features: the training items, as for `adapt`; changes may take from items that are in no
+                batch of theirs.
         """
         return ()

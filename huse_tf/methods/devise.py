@@ -128,7 +128,7 @@ class Devise(PictureFront):
                 "Leave it out, or change that."
             )
 
-    def changes(self, spec: DataSpec) -> Sequence[Change]:
+    def changes(self, spec: DataSpec, features: Mapping[str, Any]) -> Sequence[Change]:
         if self.loss == "l2" or self.negatives == "all":
             return ()
 

@@ -13,13 +13,13 @@ from huse_tf.settings import setting
 
 if TYPE_CHECKING:
     import keras
+    import keras_hub
 
     from huse_tf.data.pipeline import Change
+    from huse_tf.training.masking import HideWords
     from huse_tf.training.objective import Objective, Weighting
-    from huse_tf.training.pair_changes import HideWords
 
 TERMS = ("alignment", "masked_words", "masked_patches")
-MINILM_SIZES = {"hidden_dim": 384, "heads": 12}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +56,10 @@ class FashionBert(Method):
     heads: int = setting(
         12, "Heads of attention; they share the size of a token evenly.", minimum=1
     )
-    initial_weights: Literal["minilm", "random"] = setting(
+    initial_weights: str = setting(
         "minilm",
-        "What the transformer begins with: the first layers of MiniLM (it has 6; further ones begin "
-        "at random), or random numbers.",
+        "What the transformer begins with: the first layers of minilm (it has 6; further ones begin at "
+        "random), those of a BERT, keras_hub:PRESET (a preset's name or folder), or random numbers, random.",
     )
     dropout: float = setting(0.1, "Dropout within the transformer.", minimum=0, maximum=0.95)
     task_weights: Literal["uniform", "paper", "code", "code_stop_gradient"] = setting(
@@ -68,20 +68,25 @@ class FashionBert(Method):
         "the released code by squared softmax of the losses, with gradients through them or not.",
     )
     word_share: float = setting(
-        0.15, "Share of a text's word pieces that are hidden.", minimum=0.01, maximum=1
+        0.15,
+        "Share of a text's word pieces that are guessed: whole words, of ten eight hidden, one replaced, one kept.",
+        minimum=0.01,
+        maximum=1,
     )
     patch_share: float = setting(
         0.1, "Share of a picture's patches that are hidden.", minimum=0.01, maximum=1
     )
     mismatch_share: float = setting(
         0.5,
-        "Share of the pairs of a batch that get another product's image (of two text parts: query).",
+        "Share of the pairs of a batch that get another product's image (of two text parts: query), out of "
+        "all that is trained on.",
         minimum=0,
         maximum=1,
     )
     mismatches: Literal["same_class", "any"] = setting(
         "same_class",
-        "Whose image or query a mismatched pair gets: of the same class, where the batch has one, or any.",
+        "Whose image or query a mismatched pair gets: of the same class (where this has no other product, of "
+        "the nearest class by --class_graph that has one), or of any.",
     )
     text_parts: int = setting(
         1,
@@ -103,6 +108,7 @@ class FashionBert(Method):
             raise UserError(
                 f"--hidden_dim must be a multiple of --heads. Received: {self.hidden_dim} and {self.heads}."
             )
+        bert = self._initial_bert(spec)
         model = single_stream(
             spec,
             pieces,
@@ -111,22 +117,43 @@ class FashionBert(Method):
             heads=self.heads,
             dropout=self.dropout,
             hidden_words=self._hide_words(spec).most(spec.text.shape[0]),
+            intermediate_dim=4 * self.hidden_dim if bert is None else bert.intermediate_dim,
             has_query=self.scores_queries,
         )
-        if self.initial_weights == "minilm":
-            self._check_minilm()
-            from huse_tf.features.minilm import load_backbone
-
-            start_from(model, load_backbone())
+        if bert is not None:
+            start_from(model, bert)
         return model
 
-    def _check_minilm(self) -> None:
-        for name, size in MINILM_SIZES.items():
+    def _initial_bert(self, spec: DataSpec) -> keras_hub.models.BertBackbone | None:
+        """What the transformer begins with; refused where it is of other sizes or word pieces."""
+        if self.initial_weights == "random":
+            return None
+        from huse_tf.features.bert import load_bert, load_tokenizer, word_pieces
+
+        flag = f"--initial_weights={self.initial_weights}"
+        try:
+            bert = load_bert(self.initial_weights)
+            pieces = word_pieces(load_tokenizer(self.initial_weights)[0])
+        except UserError as error:
+            raise UserError(f"{flag}: {error}") from error
+        for name, size in (("hidden_dim", bert.hidden_dim), ("heads", bert.num_heads)):
             if getattr(self, name) != size:
                 raise UserError(
-                    f"--initial_weights=minilm needs --{name}={size}. Received: {getattr(self, name)}. "
-                    "Expected that, or --initial_weights=random."
+                    f"{flag} needs --{name}={size}. Received: {getattr(self, name)}. Expected that, or "
+                    "--initial_weights=random."
                 )
+        if (bert.vocabulary_size, pieces) != (spec.text.vocabulary_size, spec.text.pieces):
+            raise UserError(
+                f"{flag} knows {bert.vocabulary_size} word pieces, and the text encoder gives ids of "
+                f"{spec.text.vocabulary_size}, or in another order. Expected "
+                f"--text_encoder=tokens:{self.initial_weights}:LENGTH, or --initial_weights=random."
+            )
+        if spec.text.shape[0] > bert.max_sequence_length:
+            raise UserError(
+                f"{flag} reads {bert.max_sequence_length} word pieces of a text at most. Expected no "
+                f"larger LENGTH in --text_encoder. Received: {spec.text.shape[0]}."
+            )
+        return bert
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
         from huse_tf.losses.alignment import Alignment
@@ -162,10 +189,12 @@ class FashionBert(Method):
             return GradientWeights()
         return LossWeights(stop_gradient=self.task_weights == "code_stop_gradient")
 
-    def changes(self, spec: DataSpec) -> Sequence[Change]:
-        from huse_tf.training.pair_changes import HidePatches, Mismatch, MismatchQueries
+    def changes(self, spec: DataSpec, features: Mapping[str, Any]) -> Sequence[Change]:
+        from huse_tf.training.masking import HidePatches
+        from huse_tf.training.mismatches import Mismatch, MismatchQueries
 
-        drawn = self.mismatch_share, self.mismatches == "same_class"
+        distances = spec.class_distances if self.mismatches == "same_class" else None
+        drawn = self.mismatch_share, features, distances
         return (
             MismatchQueries(*drawn, _word_pieces(spec))
             if self.scores_queries
@@ -175,9 +204,12 @@ class FashionBert(Method):
         )
 
     def _hide_words(self, spec: DataSpec) -> HideWords:
-        from huse_tf.training.pair_changes import HideWords
+        from huse_tf.training.masking import HideWords
 
-        return HideWords(self.word_share, _word_pieces(spec))
+        pieces, size = _word_pieces(spec), spec.text.vocabulary_size
+        if size is None:
+            raise ValueError("Word pieces are of a vocabulary; expected its size.")
+        return HideWords(self.word_share, pieces, size)
 
 
 def _word_pieces(spec: DataSpec) -> WordPieces:
@@ -185,7 +217,7 @@ def _word_pieces(spec: DataSpec) -> WordPieces:
     if spec.text.pieces is None or len(spec.image.shape) != 2:
         raise UserError(
             "fashion_bert reads patches and word pieces. Expected --image_encoder=patches:8:NETWORK "
-            "and --text_encoder=tokens:minilm. Received: image features of shape "
+            "and --text_encoder=tokens:minilm or the like. Received: image features of shape "
             f"{spec.image.shape}, text features of shape {spec.text.shape}."
         )
     return spec.text.pieces

@@ -36,6 +36,7 @@ def single_stream(
     heads: int,
     dropout: float,
     hidden_words: int,
+    intermediate_dim: int | None = None,
     has_query: bool = False,
 ) -> keras.Model:
     """A pair scorer: how well a text and a picture go together, and what is hidden in either.
@@ -47,13 +48,14 @@ def single_stream(
         hidden_dim: size of a token in the stream, a multiple of `heads`.
         heads: of attention.
         dropout: everywhere where BERT has it.
-        hidden_words: the most [MASK]s in a text whose words are guessed (m).
+        hidden_words: the most pieces of a text that are guessed (m).
+        intermediate_dim: of a transformer layer, between its two dense ones; 4 `hidden_dim` by default.
         has_query: whether what a text has up to its first [SEP] is a segment of its own.
 
     Returns:
         A model from IMAGE_FEATURES and TEXT_FEATURES to MATCH_LOGITS, WORD_LOGITS and PATCH_LOGITS
-        (keys.py). A match is scored from the pooled [CLS], a word by the word embeddings themselves,
-        a patch by a linear map.
+        (keys.py). A match is scored from the pooled [CLS]; a word, where its id comes negative, by
+        BERT's head on the word embeddings themselves, with a bias for each; a patch by a linear map.
     """
     tokens, dim = spec.text.shape[0], spec.image.shape[1]
     # As BERT's 0.02 at its size of 768. A new one for each layer: used again, one repeats itself.
@@ -61,7 +63,8 @@ def single_stream(
         keras.initializers.TruncatedNormal, stddev=0.02 * (768 / hidden_dim) ** 0.5
     )
     inputs = feature_inputs(spec)
-    ids, features = inputs[keys.TEXT_FEATURES], inputs[keys.IMAGE_FEATURES]
+    signed, features = inputs[keys.TEXT_FEATURES], inputs[keys.IMAGE_FEATURES]
+    ids, guessed = ops.absolute(signed), ops.less(signed, 0)
     words = layers.ReversibleEmbedding(
         spec.text.vocabulary_size,
         hidden_dim,
@@ -86,9 +89,9 @@ def single_stream(
     is_there = ops.concatenate([ops.cast(ops.not_equal(ids, 0), "int32"), present], axis=1)
     for layer in range(depth):
         x = keras_hub.layers.TransformerEncoder(
-            intermediate_dim=4 * hidden_dim,
+            intermediate_dim=intermediate_dim or 4 * hidden_dim,
             num_heads=heads,
-            activation="gelu",
+            activation=_gelu(),
             dropout=dropout,
             layer_norm_epsilon=_EPSILON,
             kernel_initializer=normal(),
@@ -98,20 +101,19 @@ def single_stream(
         x[:, 0]
     )
     match = layers.Dense(1, kernel_initializer=normal(), name="match_head")(pooled)
-    is_hidden = ops.equal(ids, pieces.mask)
     outputs = {
         keys.MATCH_LOGITS: match[:, 0],
-        keys.WORD_LOGITS: _word_head(_first(x[:, :tokens], is_hidden, hidden_words), words, normal),
+        keys.WORD_LOGITS: _word_head(words, normal)(x[:, :tokens], _first(guessed, hidden_words)),
         keys.PATCH_LOGITS: _linear(dim, "patch_head", normal)(x[:, tokens:]),
     }
     return keras.Model(inputs, outputs, name="single_stream")
 
 
 def start_from(model: keras.Model, bert: keras_hub.models.BertBackbone) -> None:
-    """Gives a single stream the weights of a BERT of the same sizes.
+    """Gives a single stream the weights of a BERT of the same sizes and word pieces.
 
-    Of its positions as many as the texts have, and of its layers the first; patches and heads, and
-    layers that it lacks, keep their own.
+    Of its positions as many as the texts have, of its segments the first two, and of its layers the
+    first; patches and heads, and layers that it lacks, keep their own.
     """
     positions = model.get_layer("text_position")
     positions.set_weights(
@@ -119,12 +121,13 @@ def start_from(model: keras.Model, bert: keras_hub.models.BertBackbone) -> None:
     )
     same = {
         WORDS: "token_embedding",
-        SEGMENTS: "segment_embedding",
         "text_norm": "embeddings_layer_norm",
         POOLER: "pooled_dense",
     }
     for name, source in same.items():
         model.get_layer(name).set_weights(bert.get_layer(source).get_weights())
+    segments = bert.get_layer("segment_embedding").get_weights()[0]
+    model.get_layer(SEGMENTS).set_weights([segments[: IMAGE_SEGMENT + 1]])
     names = {layer.name for layer in model.layers}
     for layer in range(bert.num_layers):
         if LAYER.format(layer) in names:
@@ -165,19 +168,23 @@ def _placed(
     return layers.Dropout(dropout, name=f"{name}_dropout")(x)
 
 
-def _first(x: keras.KerasTensor, chosen: keras.KerasTensor, count: int) -> keras.KerasTensor:
-    """[batch, count, hidden]: the first chosen of [batch, tokens, hidden], then any others."""
+def _first(chosen: keras.KerasTensor, count: int) -> keras.KerasTensor:
+    """[batch, count]: the first chosen places of [batch, tokens], then any others."""
     # Of equals, top_k takes the first.
-    places = ops.top_k(ops.cast(chosen, "float32"), count)[1]
-    return ops.take_along_axis(x, places[:, :, None], axis=1)
+    return ops.top_k(ops.cast(chosen, "float32"), count)[1]
 
 
-def _word_head(
-    x: keras.KerasTensor, words: keras.Layer, normal: _Initializers
-) -> keras.KerasTensor:
-    """[batch, m, vocabulary], as BERT: a dense layer, then the product with the word embeddings."""
-    x = layers.Dense(x.shape[-1], activation="gelu", kernel_initializer=normal(), name="word_head")(
-        x
+def _word_head(words: keras.Layer, normal: _Initializers) -> keras.Layer:
+    """From [batch, tokens, hidden] and places [batch, m] to [batch, m, vocabulary]."""
+    return keras_hub.layers.MaskedLMHead(
+        token_embedding=words,
+        intermediate_activation=_gelu(),
+        layer_norm_epsilon=_EPSILON,
+        kernel_initializer=normal(),
+        name="word_head",
     )
-    x = layers.LayerNormalization(epsilon=_EPSILON, name="word_head_norm")(x)
-    return words(x, reverse=True)
+
+
+def _gelu() -> Callable[..., keras.KerasTensor]:
+    """BERT's own, by tanh, as keras_hub has it; Keras knows it by this name when it loads a model."""
+    return keras.saving.get_registered_object("keras_hub>gelu_approximate")

@@ -101,8 +101,9 @@ def make_method(name, **settings):
 
 def make_batch(spec, count=12, seed=0, name="huse", method=None):
     """A batch, with what the method draws for it."""
-    batch = make_items(spec, count, seed)
-    for change in (method or make_method(name)).changes(spec):
+    items = make_items(spec, count, seed)
+    batch = {key: value.copy() for key, value in items.items()}
+    for change in (method or make_method(name)).changes(spec, items):
         change(batch, np.arange(count), np.random.default_rng(seed))
     return batch
 

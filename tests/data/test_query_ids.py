@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from huse_tf.data import query_ids
 from huse_tf.data.query_ids import query_lengths, query_numbers, with_queries
 
 START, END = 1, 2
@@ -30,7 +31,15 @@ def test_equal_queries_have_equal_numbers():
     numbers = query_numbers(texts, END)
     assert numbers.shape == (7,)
     assert numbers[1] == numbers[4]
-    assert len({*numbers.tolist()}) == 6
+    assert numbers[2] == numbers[5] == -1, "there is none"
+    assert len({*numbers.tolist()}) == 5
+
+
+def test_equal_texts_have_equal_numbers(monkeypatch):
+    """Also of texts that are read in several chunks."""
+    monkeypatch.setattr(query_ids, "_CHUNK", 2)
+    numbers = query_ids.text_numbers(np.concatenate([TEXTS, TEXTS[[3, 0, 5]]]))
+    assert numbers.tolist() == [0, 1, 2, 3, 4, -1, 3, 0, -1]
 
 
 @pytest.mark.parametrize(

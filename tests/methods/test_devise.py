@@ -37,7 +37,7 @@ def make_batch(rng, method=METHOD, count=16):
         keys.LABEL: labels,
         **dict.fromkeys((keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK), np.ones(count, np.float32)),
     }
-    for change in method.changes(SPEC):
+    for change in method.changes(SPEC, {}):
         change(batch, np.arange(count), np.random.default_rng(1))
     return batch
 
@@ -146,10 +146,10 @@ def test_the_order_is_drawn_for_each_batch_and_from_its_generator_alone(rng):
     np.testing.assert_array_equal(order, again[keys.NEGATIVE_ORDER])
     assert len(np.unique(order)) == order.size
     other = dict(first)
-    METHOD.changes(SPEC)[0](other, np.arange(16), np.random.default_rng(2))
+    METHOD.changes(SPEC, {})[0](other, np.arange(16), np.random.default_rng(2))
     assert np.abs(other[keys.NEGATIVE_ORDER] - order).max() > 0.1
     for method in (Devise(negatives="all"), Devise(loss="l2")):
-        assert not method.changes(SPEC)
+        assert not method.changes(SPEC, {})
         assert keys.NEGATIVE_ORDER not in method.build_objective(SPEC).targets
 
 

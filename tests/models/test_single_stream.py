@@ -25,7 +25,8 @@ def model():
 
 def make_inputs():
     features = np.random.default_rng(1).normal(size=(2, 4, 6)).astype(np.float32)
-    ids = np.array([[1, 4, 5, 2, 0, 0, 0], [1, 4, 3, 5, 3, 3, 2]], np.int32)
+    # Guessed are: nothing; what stood at 2, 4 and 5, hidden, another piece and kept.
+    ids = np.array([[1, 4, 5, 2, 0, 0, 0], [1, 4, -3, 5, -6, -3, 2]], np.int32)
     return {keys.IMAGE_FEATURES: features, keys.TEXT_FEATURES: ids}
 
 
@@ -142,14 +143,61 @@ def test_padding_is_not_seen(model):
         np.testing.assert_allclose(longer(padded)[key], value, atol=1e-4)
 
 
-def test_words_are_guessed_where_the_masks_are(model):
-    """[MASK]s at 2, 4 and 5, two of them read, in their order: as found by hand from the stream."""
-    inputs = make_inputs()
+def gelu(x):
+    """BERT's own, google-research/bert modeling.py."""
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def test_words_are_guessed_by_the_head_of_bert():
+    """Of the places 2, 4 and 5 the first two, in float64 by google-research/bert's get_masked_lm_output:
+    dense, gelu, layer norm, the word embeddings, and a bias for each word."""
+    model, inputs = make_search_model(), make_inputs()
+    rng = np.random.default_rng(3)
+    for name in ("word_head", "words"):
+        layer = model.get_layer(name)
+        layer.set_weights([rng.normal(size=weight.shape) for weight in layer.get_weights()])
     stream = model.get_layer("transformer_1").output
-    hidden = keras.Model(model.input, stream)(inputs).numpy()[1, [2, 4]]
-    x = model.get_layer("word_head_norm")(model.get_layer("word_head")(hidden))
-    expected = x @ model.get_layer("words").get_weights()[0].T
+    x = keras.Model(model.input, stream)(inputs).numpy()[1, [2, 4]].astype(np.float64)
+    head = {weight.name: weight.numpy() for weight in model.get_layer("word_head").weights}
+    table = model.get_layer("words").get_weights()[0]
+    assert {name: value.shape for name, value in head.items()} == {
+        "kernel": (8, 8),
+        "bias": (8,),
+        "gamma": (8,),
+        "beta": (8,),
+        "output_bias": (11,),
+        "embeddings": (11, 8),
+    }
+    np.testing.assert_array_equal(head["embeddings"], table, "one table, not a copy")
+    x = gelu(x @ head["kernel"] + head["bias"])
+    x = (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True)
+    x = x * head["gamma"] + head["beta"]
+    expected = x @ table.T + head["output_bias"]
     np.testing.assert_allclose(model(inputs)[keys.WORD_LOGITS][1], expected, atol=1e-3)
+
+
+def test_the_sign_of_an_id_is_not_seen(model):
+    """It only says which words to guess: all else is as if it were not there."""
+    inputs = make_inputs()
+    unsigned = {**inputs, keys.TEXT_FEATURES: np.abs(inputs[keys.TEXT_FEATURES])}
+    for key in (keys.MATCH_LOGITS, keys.PATCH_LOGITS):
+        np.testing.assert_array_equal(model(inputs)[key], model(unsigned)[key])
+
+
+def test_it_is_saved_whole(model, tmp_path):
+    """The head reads the table of words, not a copy of its own, also once it is loaded."""
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    assert len(again.trainable_variables) == len(model.trainable_variables)
+    assert len({id(weight) for weight in again.weights}) == len(again.weights)
+    words = again.get_layer("words")
+    assert again.get_layer("word_head").token_embedding is words
+    inputs = make_inputs()
+    before = again(inputs)[keys.WORD_LOGITS]
+    for key, value in model(inputs).items():
+        np.testing.assert_allclose(again(inputs)[key], value, atol=1e-5)
+    words.set_weights([2 * weight for weight in words.get_weights()])
+    assert gap({0: before}, {0: again(inputs)[keys.WORD_LOGITS]}, 0) > 1e-3
 
 
 def test_dropout_is_for_training(model):
@@ -169,7 +217,7 @@ def test_it_starts_from_a_bert():
     start_from(model, bert)
     inputs = make_inputs()
     text = keras.Model(model.input, model.get_layer("text_norm").output)(inputs)
-    ids = inputs[keys.TEXT_FEATURES]
+    ids = np.abs(inputs[keys.TEXT_FEATURES])
     embedded = keras.Model(bert.input, bert.get_layer("embeddings_layer_norm").output)
     expected = embedded(
         {"token_ids": ids, "segment_ids": 0 * ids, "padding_mask": (ids > 0).astype("int32")}
