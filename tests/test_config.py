@@ -59,6 +59,22 @@ def test_flag_files_of_experiments_are_understood(parse, path):
         assert settings.data.text_separator == "[SEP]"
 
 
+def test_the_flag_file_of_fashion_bert_has_the_sizes_of_the_paper(parse):
+    """Gao et al. 2020, sections 3 and 4; what is not the paper's, the file says."""
+    settings = parse(f"--flagfile={EXPERIMENTS / 'fashion_bert_paper.flags'}")
+    method, training = settings.method, settings.training
+    assert (method.depth, method.hidden_dim, method.heads) == (12, 768, 12)
+    assert (method.word_share, method.patch_share, method.mismatch_share) == (0.15, 0.1, 0.5)
+    assert method.task_weights == "paper"
+    assert settings.features.image_encoder.startswith("patches:8:")
+    bert = method.initial_weights
+    assert bert == "keras_hub:bert_base_en_uncased"
+    assert settings.features.text_encoder == f"tokens:{bert}:448"
+    assert (training.optimizer, training.learning_rate, training.batch_size) == ("adam", 2e-5, 64)
+    assert (training.beta_1, training.beta_2, training.weight_decay) == (0.95, 0.999, 1e-4)
+    assert (training.warmup_steps, training.decay, training.epochs) == (5000, "linear", 10)
+
+
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_a_flagfile_gives_the_settings_back(parse, tmp_path, name):
     mine = {field.name for field in dataclasses.fields(METHODS[name])}

@@ -74,12 +74,15 @@ class EfficientNetLite0(Encoder):
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         return self.model(pictures.decode(inputs, (SIZE, SIZE)), training=False)
 
-    def network(self, size: int) -> keras.Model:
-        """The network for pictures [batch, size, size, 3], with weights of its own to train."""
+    def network(self, size: int, pooled: bool = True) -> keras.Model:
+        """The network for pictures [batch, size, size, 3], with weights of its own to train.
+
+        Without the pool to [batch, cells, cells, 1280].
+        """
         model = build_model(size)
         model.set_weights(self.model.get_weights())
         model.trainable = True
-        return model
+        return model if pooled else keras.Model(model.input, model.get_layer("features").input)
 
 
 def build_model(size: int = SIZE) -> keras.Model:

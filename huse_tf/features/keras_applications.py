@@ -74,18 +74,21 @@ class KerasApplication(Encoder):
         pixels = pictures.decode(inputs, (self._size, self._size))
         return self._model(self._preprocess(pixels), training=False)
 
-    def network(self, size: int) -> keras.Model:
+    def network(self, size: int, pooled: bool = True) -> keras.Model:
         """The network for pictures [batch, size, size, 3], with weights of its own to train.
 
-        Batch normalisations keep their statistics, as small batches would spoil them.
+        Without the pool to [batch, cells, cells, dim]. Batch normalisations keep their statistics, as
+        small batches would spoil them.
         """
-        model = _load(self._network, size, self._weights)
+        model = _load(self._network, size, self._weights, pooled)
         model.trainable = True  # before it is wrapped: Keras does not reach it from outside later
         pixels = keras.Input((size, size, 3), name="image")
         return keras.Model(pixels, model(self._preprocess(pixels), training=False))
 
 
-def _load(network: Callable[..., keras.Model], size: int, weights: str) -> keras.Model:
+def _load(
+    network: Callable[..., keras.Model], size: int, weights: str, pooled: bool = True
+) -> keras.Model:
     if weights not in ("imagenet", "random") and not pathlib.Path(weights).is_file():
         raise UserError(
             f"Unknown weights of {network.__name__}. Expected imagenet, random, or the path of a weights file. "
@@ -96,7 +99,7 @@ def _load(network: Callable[..., keras.Model], size: int, weights: str) -> keras
             include_top=False,
             weights=None if weights == "random" else weights,
             input_shape=(size, size, 3),
-            pooling="avg",
+            pooling="avg" if pooled else None,
         )
     # A download fails with a bare Exception, a file of another network with several kinds.
     except Exception as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import keras
 import tensorflow as tf
 
 from huse_tf.errors import UserError
@@ -25,9 +24,10 @@ class Patches(Encoder):
     """Encoded pictures -> [batch, grid * grid, dim] float32, the patches in reading order.
 
     `patches:GRID:ENCODER`, such as `patches:8:efficientnet_lite0`, cuts a picture in GRID x GRID
-    patches of 32 pixels and sends each through the network alone. With `@SIZE` at the end the
-    patches have SIZE pixels. With `@map` the network sees the whole picture, and the features of a
-    patch are its cell of the last map, before the pool: they know what is around the patch.
+    patches of 32 pixels and sends each through the network alone, to its average pool
+    (`patches:8:keras_applications:ResNet50`: 64 x 2048, as FashionBERT's released code). With `@SIZE`
+    at the end the patches have SIZE pixels. With `@map` the network sees the whole picture, and the
+    features of a patch are its cell of the last map, before the pool: they know what is around the patch.
     """
 
     takes_argument = True
@@ -47,7 +47,13 @@ class Patches(Encoder):
         network = make_image_encoder(match[2])
         self._source = network.fingerprint
         if self._is_map:
-            self._network = _without_pool(network.network(self._grid * CELL), spec)
+            self._network = network.network(self._grid * CELL, pooled=False)
+            if self._network.output.shape[1:3] != (self._grid, self._grid):
+                raise UserError(
+                    f"The last map of this network has {self._network.output.shape[1]} cells a side for "
+                    f"{self._grid * CELL} pixels, and not {self._grid}. Expected patches of their own, "
+                    f"without @map. Received: {spec!r}."
+                )
         else:
             self._network = network.network(self._size)
         self._network.trainable = False
@@ -74,14 +80,3 @@ def cut(pixels: tf.Tensor, grid: int) -> tf.Tensor:
     size = pixels.shape[1] // grid
     rows = tf.reshape(pixels, (-1, grid, size, grid, size, 3))
     return tf.reshape(tf.transpose(rows, (0, 1, 3, 2, 4, 5)), (-1, size, size, 3))
-
-
-def _without_pool(network: keras.Model, spec: str) -> keras.Model:
-    """[batch, side, side, 3] -> the network's last map [batch, grid, grid, dim]."""
-    pool = network.layers[-1]
-    if not isinstance(pool, keras.layers.GlobalAveragePooling2D):
-        raise UserError(
-            "Only efficientnet_lite0 has a map to cut. Expected patches of their own, without @map. "
-            f"Received: {spec!r}."
-        )
-    return keras.Model(network.input, pool.input)

@@ -20,6 +20,11 @@ def picture(seed=0, size=64):
     return pixels, file.getvalue()
 
 
+@pytest.fixture(scope="module")
+def resnet50():
+    return make_image_encoder("keras_applications:ResNet50@random")
+
+
 def test_patches_are_cut_in_reading_order():
     """Against slices; every pixel of a batch of two 6 x 6 pictures is another number."""
     pixels = np.arange(2 * 6 * 6 * 3, dtype=np.float32).reshape(2, 6, 6, 3)
@@ -72,6 +77,27 @@ def test_cells_of_the_map_average_to_the_pool():
 def test_other_patches_are_refused(spec):
     with pytest.raises(UserError, match=r"patches:8:efficientnet_lite0|takes no argument"):
         make_image_encoder(spec)
+
+
+def test_patches_of_resnet50_are_the_papers_size(resnet50):
+    """2048 a patch, each through the network alone to its average pool; and the map averages to the pool."""
+    pixels, file = picture(size=64)
+    encoder = make_image_encoder("patches:2:keras_applications:ResNet50@random")
+    features = encoder(tf.constant([file])).numpy()
+    assert features.shape == (1, 4, 2048) == (1, *encoder.feature_spec.shape)
+    corners = pixels.reshape(2, 32, 2, 32, 3).transpose(0, 2, 1, 3, 4).reshape(4, 32, 32, 3)
+    expected = resnet50.network(32)(corners.astype(np.float32))
+    np.testing.assert_allclose(features[0], expected, rtol=1e-3, atol=1e-3)
+    of_map = make_image_encoder("patches:2:keras_applications:ResNet50@random@map")
+    cells = of_map(tf.constant([file])).numpy()
+    assert cells.shape == (1, 4, 2048)
+    pooled = resnet50.network(64)(pixels[np.newaxis].astype(np.float32))
+    np.testing.assert_allclose(cells.mean(axis=1), pooled, rtol=1e-3, atol=1e-3)
+
+
+def test_a_map_of_another_grid_is_refused():
+    with pytest.raises(UserError, match="has 1 cells a side for 96 pixels, and not 3"):
+        make_image_encoder("patches:3:keras_applications:InceptionV3@random@map")
 
 
 TEXTS = ["Armchair, unbelievably red", "", "[MASK] sofa"]
