@@ -1,16 +1,26 @@
-"""What `python -m huse_tf.train`, `evaluate` and `export` share: flags, quiet logs, plain errors."""
+"""What `python -m huse_tf.train` and all other commands share: flags, quiet logs, plain errors.
+
+Exit statuses:
+    0   done
+    1   a fault of ours, with a traceback
+    2   what was given cannot be used: a setting, a catalogue, a damaged file
+    74  the disk is full or refuses; when that is mended, the same command goes on
+    75  stopped in order by Ctrl-C or SIGTERM; the same command goes on, nothing is lost
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from absl import app, flags
 
 from huse_tf import config_flags
-from huse_tf.errors import UserError
+from huse_tf.errors import Stopped, UserError
 from huse_tf.flag_help import method_to_show
 from huse_tf.quiet import quiet_logs
 
@@ -21,9 +31,14 @@ _OF_THE_DISK = {
     errno.EROFS,
     errno.ENOSPC,
     errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
     errno.EISDIR,
     errno.ENOTDIR,
 }
+
+_MEND = "Mend that, and the same command goes on."
+USER_ERROR, DISK_ERROR, STOPPED = 2, os.EX_IOERR, os.EX_TEMPFAIL
 
 flags.disclaim_key_flags()  # flags belong to the command that asks for them, for its --help
 
@@ -31,7 +46,7 @@ flags.disclaim_key_flags()  # flags belong to the command that asks for them, fo
 def run(command: Callable[[flags.FlagValues], None], *sections: str, method: bool = False) -> None:
     """Parses the flags of these sections of the settings and calls `command`.
 
-    What the user can mend is printed without a traceback, and ends with exit status 2.
+    What the user can mend is printed without a traceback. SIGTERM is the same as Ctrl-C.
 
     Args:
         command: the work; gets the parsed flags.
@@ -43,6 +58,7 @@ def run(command: Callable[[flags.FlagValues], None], *sections: str, method: boo
 
     def main(arguments: list[str]) -> None:
         quiet_logs()
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             _check_backend()
             if len(arguments) > 1:
@@ -50,25 +66,34 @@ def run(command: Callable[[flags.FlagValues], None], *sections: str, method: boo
                     f"Settings are given as --NAME=VALUE. Received: {' '.join(arguments[1:])!r}."
                 )
             command(flags.FLAGS)
+        except Stopped as stop:
+            _end(STOPPED, str(stop))
         except KeyboardInterrupt:
-            print(
-                "Interrupted. The same command goes on; what was encoded is kept.", file=sys.stderr
-            )
-            sys.exit(130)
+            _end(STOPPED, "Stopped. The same command goes on; what was encoded or saved is kept.")
         except UserError as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
-            sys.exit(2)
+            _end(USER_ERROR, f"{type(error).__name__}: {error}")
         except OSError as error:
             if error.errno not in _OF_THE_DISK:
                 raise
             where = f" ({error.filename})" if error.filename else ""
-            print(
-                f"{error.strerror}{where}. Mend that, and the same command goes on.",
-                file=sys.stderr,
-            )
-            sys.exit(2)
+            _end(DISK_ERROR, f"{error.strerror}{where}. {_MEND}")
 
-    app.run(main)
+    app.run(main, flags_parser=_parsed)
+
+
+def _parsed(arguments: list[str]) -> list[str]:
+    """What is left of the arguments when the flags are parsed; absl would exit with 1 in all cases."""
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        _end(USER_ERROR, f"UserError: {error} Expected a flag that --help tells of.")
+    except SystemExit:
+        sys.exit(0)  # --help has been printed
+
+
+def _end(status: int, sentence: str) -> NoReturn:
+    print(sentence, file=sys.stderr)
+    sys.exit(status)
 
 
 def _check_backend() -> None:

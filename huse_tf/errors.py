@@ -12,6 +12,10 @@ class UserError(ValueError):
     """What was given cannot be used. The message says what was wrong, what was expected, what to do."""
 
 
+class Stopped(Exception):
+    """The user asked for a stop, and it was an orderly one. The message says how to go on."""
+
+
 def unknown_name(what: str, received: str, known: Iterable[str]) -> UserError:
     """The error for a name that is not one of `known`, with the nearest of them as a suggestion."""
     known = sorted(known)

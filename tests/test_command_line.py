@@ -1,11 +1,15 @@
 import errno
 import os
+import re
+import signal
+import subprocess
+import sys
 
 import pytest
 from absl import app
 
 from huse_tf import command_line
-from huse_tf.errors import UserError
+from huse_tf.errors import Stopped, UserError
 
 
 @pytest.fixture
@@ -18,7 +22,7 @@ def outcome(monkeypatch, capsys):
 
         monkeypatch.setattr(command_line.config_flags, "define_flags", lambda *a, **k: None)
         monkeypatch.setattr(command_line, "quiet_logs", lambda: None)
-        monkeypatch.setattr(app, "run", lambda main: main(["program"]))
+        monkeypatch.setattr(app, "run", lambda main, **_: main(["program"]))
         with pytest.raises(SystemExit) as stop:
             command_line.run(command)
         return stop.value.code, capsys.readouterr().err
@@ -40,7 +44,7 @@ def test_what_the_user_can_mend_is_a_sentence(outcome):
     ],
 )
 def test_a_disk_that_refuses_is_a_sentence(outcome, error, expected):
-    assert outcome(OSError(error, os.strerror(error), "runs/x")) == (2, expected)
+    assert outcome(OSError(error, os.strerror(error), "runs/x")) == (74, expected)
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert outcome(full)[1].startswith("No space left on device. Mend")
 
@@ -50,7 +54,50 @@ def test_other_faults_of_files_are_ours(outcome):
         outcome(FileNotFoundError(errno.ENOENT, "missing", "x"))
 
 
-def test_an_interrupt_is_a_sentence_too(outcome):
-    status, text = outcome(KeyboardInterrupt())
-    assert status == 130
-    assert "goes on" in text
+@pytest.mark.parametrize(
+    "stop", [KeyboardInterrupt(), Stopped("Stopped after step 3. The same command goes on.")]
+)
+def test_a_stop_is_neither_an_error_nor_done(outcome, stop):
+    status, text = outcome(stop)
+    assert status == 75
+    assert re.fullmatch(r"Stopped.* The same command goes on.*\n", text)
+
+
+WAITS = """
+import sys, time
+from huse_tf import command_line
+
+def command(values):
+    print("ready", flush=True)
+    try:
+        time.sleep(60)
+    finally:
+        print("in order")
+
+command_line.run(command)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_sigterm_is_the_same_as_an_interrupt(number):
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAITS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert stdout == "in order\n"
+    assert re.fullmatch(r"Stopped\. The same command goes on.*\n", stderr)
+
+
+@pytest.mark.parametrize(
+    ("flag", "status"),
+    [("--nosuch=1", 2), ("--epochs=x", 2), ("--flagfile=/nope", 2), ("--help", 0)],
+)
+def test_what_flags_end_with(flag, status):
+    done = subprocess.run(
+        [sys.executable, "-m", "huse_tf.train", flag], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status
+    assert re.fullmatch(r"UserError: .*\n" if status else "", done.stderr)
