@@ -43,7 +43,18 @@ MAY_IMPORT = {
     "evaluation": {"evaluation", "data.query_ids", "data.taxonomy", "models.inference"},
     "serving": {"serving", "models", "features.encoder", "data.taxonomy"},
 }
-FREE = {"pages", "keys", "errors", "files", "locks", "config", "distribute", "settings"}
+FREE = {
+    "pages",
+    "keys",
+    "errors",
+    "files",
+    "locks",
+    "config",
+    "distribute",
+    "settings",
+    "seals",
+    "run_files",
+}
 
 
 def imports(path):

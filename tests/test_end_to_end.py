@@ -82,8 +82,10 @@ def test_an_interrupted_run_stops_in_order_and_goes_on_to_the_same_result(whole,
     wait_for_epochs(tmp_path / "run", process, 3)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert re.search(r"after step \d+ \(epoch \d+\).* The same command goes on from there", stderr)
+    assert process.returncode == 75
+    assert re.search(
+        r"Stopped after step \d+ \(epoch \d+\).* The same command goes on from there", stderr
+    )
     assert "Traceback" not in stderr
     assert not (tmp_path / "run/metrics.json").exists()
     refused = small_runs.run("evaluate", f"--run_dir={tmp_path / 'run'}", folder=tmp_path)

@@ -1,15 +1,30 @@
-"""Everything that a killed run needs to go on to the same result."""
+"""Everything that a killed run needs to go on to the same result.
+
+A checkpoint is a folder `step-N` with the digests of its files: whole or not there, and proved before it
+is read. Only folders of such names are read and removed, and none of them through a link.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import pathlib
+import re
+from typing import Any
 
 import keras
 import tensorflow as tf
+from absl import logging
 
+from huse_tf import files, seals
 from huse_tf.errors import UserError
+
+_NAME = re.compile(r"step-(\d+)", re.ASCII)
+_LEFTOVER = re.compile(
+    r"\.step-\d+-\w+", re.ASCII
+)  # of a killed process: see files.replacing_folder
+_STATE = "state"  # what the names of TensorFlow's files begin with
+_KEPT = 2
 
 
 @dataclasses.dataclass
@@ -46,40 +61,90 @@ class Progress(tf.train.experimental.PythonState):
             setattr(self, name, value)
 
 
+def saved_steps(folder: pathlib.Path) -> list[int]:
+    """The steps of the checkpoints in `folder`, the newest first, whether they are whole or not."""
+    return sorted((int(path.name[5:]) for path in _folders(folder, _NAME)), reverse=True)
+
+
+def _folders(folder: pathlib.Path, name: re.Pattern[str]) -> list[pathlib.Path]:
+    """Those in `folder` that are so named and no links."""
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    return [
+        path
+        for path in folder.iterdir()
+        if name.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    ]
+
+
 class Checkpoints:
-    """The two newest checkpoints of a trainer: weights, optimizer slots, dropout's seeds, progress."""
+    """The two newest checkpoints of a trainer: weights, optimizer slots, dropout's seeds, progress.
+
+    Raises:
+        UserError: the folder is a link; what is removed in it would be removed elsewhere.
+    """
 
     def __init__(self, folder: pathlib.Path, trainer: keras.Model, progress: Progress) -> None:
+        if folder.is_symlink():
+            raise UserError(
+                f"{str(folder)!r} is a link. Expected a folder, for old checkpoints are deleted in it. "
+                "Put it in the link's place, or give another --run_dir."
+            )
         # Slots are made with the first step otherwise, too late to be restored into.
         trainer.optimizer.build(trainer.trainable_variables)
         # What is a variable but no weight: the seeds of dropout, which TensorFlow does not track.
         weights = {id(variable) for variable in trainer.model.weights}
         seeds = [v.value for v in trainer.model.variables if id(v) not in weights]
-        checkpoint = tf.train.Checkpoint(
+        self._checkpoint: Any = tf.train.Checkpoint(
             model=trainer.model, optimizer=trainer.optimizer, seeds=seeds, progress=progress
         )
-        self._checkpoint = checkpoint
-        self._manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
-        self._progress = progress
+        self._folder, self._progress = folder, progress
 
     def restore(self) -> bool:
-        """Restores the newest checkpoint; False if there is none.
+        """Restores the newest whole checkpoint; False if there is none at all.
+
+        Damaged ones are warned of and removed, once an older one is restored.
 
         Raises:
-            UserError: it holds the variables of another model.
+            UserError: all are damaged; or one holds the variables of another model.
         """
-        newest = self._manager.latest_checkpoint
-        if newest is None:
-            return False
+        for path in _folders(self._folder, _LEFTOVER):
+            files.remove(path)
+        steps = saved_steps(self._folder)
+        damaged: list[pathlib.Path] = []
+        for step in steps:
+            path = self._folder / f"step-{step}"
+            try:
+                seals.check_sealed(path)
+            except seals.Damaged as error:
+                logging.warning("Checkpoint of step %d: %s", step, error)
+                damaged.append(path)
+                continue
+            self._restore(path)
+            for each in damaged:
+                files.remove(each)
+            return True
+        if steps:
+            run = str(self._folder.parent)
+            raise UserError(
+                f"No checkpoint in {str(self._folder)!r} is whole, so this run cannot go on. Put back a "
+                f"copy of them, or delete the folder {run!r} to train anew."
+            )
+        return False
+
+    def _restore(self, path: pathlib.Path) -> None:
         try:
-            self._checkpoint.restore(newest).assert_consumed()
+            self._checkpoint.read(str(path / _STATE)).assert_consumed()
         except (AssertionError, ValueError) as error:
             raise UserError(
-                f"The checkpoint {newest!r} is of another model than these settings make here: another "
+                f"The checkpoint {str(path)!r} is of another model than these settings make here: another "
                 "version of huse_tf wrote it. Go on with that version, or give another --run_dir to "
                 "train anew."
             ) from error
-        return True
 
     def save(self) -> None:
-        self._manager.save(checkpoint_number=self._progress.step)
+        with files.replacing_folder(self._folder / f"step-{self._progress.step}") as temporary:
+            self._checkpoint.write(str(temporary / _STATE))
+            seals.seal(temporary)
+        for step in saved_steps(self._folder)[_KEPT:]:
+            files.remove(self._folder / f"step-{step}")

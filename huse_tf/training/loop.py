@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from huse_tf import distribute, files, keys
+from huse_tf import distribute, keys, seals
 from huse_tf.config import TrainingConfig
 from huse_tf.data.pipeline import (
     Change,
@@ -27,7 +27,8 @@ from huse_tf.data.pipeline import (
     steps_per_epoch,
     training_batches,
 )
-from huse_tf.errors import UserError
+from huse_tf.errors import Stopped, UserError
+from huse_tf.run_files import CHECKPOINTS, HISTORY, MODEL, TIMING, reading
 from huse_tf.training.checkpoints import Checkpoints, Progress
 from huse_tf.training.class_balance import (
     balanced_weights,
@@ -42,10 +43,6 @@ from huse_tf.training.trainer import Trainer
 
 # Sets weights of a model that have a closed form, from the training items by key (keys.py).
 Solve = Callable[[keras.Model, Mapping[str, np.ndarray]], None]
-
-
-class Stopped(UserError):
-    """Training was asked to stop, and has saved where it stood."""
 
 
 def fit(
@@ -77,6 +74,7 @@ def fit(
 
     Raises:
         Stopped: after SIGINT or SIGTERM; the same call goes on from there.
+        UserError: what the run in `folder` needs to go on is damaged or gone.
     """
     keras.utils.set_random_seed(config.seed)
     strategy = distribute.make_strategy(config.strategy)
@@ -84,7 +82,8 @@ def fit(
         trainer = build()
     run = _Loop(trainer, strategy, features, validate, config, folder, changes, adapt, refit)
     run.go()
-    return keras.models.load_model(folder / "model.keras", compile=False)
+    with reading(folder / MODEL):
+        return keras.models.load_model(folder / MODEL, compile=False)
 
 
 class _Loop:
@@ -127,7 +126,7 @@ class _Loop:
         self.progress = Progress()
         with strategy.scope():
             trainer.compile(optimizer=make_optimizer(config, self.total_steps))
-            self.checkpoints = Checkpoints(folder / "checkpoints", trainer, self.progress)
+            self.checkpoints = Checkpoints(folder / CHECKPOINTS, trainer, self.progress)
         self.step = distribute.step_function(strategy, trainer.train_step)
         self.sums: dict[str, Any] = {}
         self.clock = 0.0  # when `progress.seconds` was last added to
@@ -136,9 +135,18 @@ class _Loop:
         progress = self.progress
         if self.checkpoints.restore():
             logging.info("Goes on at epoch %d, step %d.", progress.epoch + 1, progress.step)
+        elif (self.folder / TIMING).exists():  # it is written after every checkpoint
+            raise UserError(
+                f"The run in {str(self.folder)!r} has lost its checkpoints, so it cannot go on. Put back "
+                "a copy of them, or delete that folder to train anew."
+            )
         elif self.adapt is not None:
             self.adapt(self.trainer.model, self.features)
-        history = History(self.folder / "history.jsonl", last_epoch=progress.epoch)
+        validated = progress.best is not None
+        history = History(self.folder / HISTORY, last_epoch=progress.epoch if validated else 0)
+        if validated:
+            with reading(self.folder / MODEL):  # now, not when all epochs are done
+                pass
         if progress.finished:
             logging.info("This run is trained to its end; best epoch: %d.", progress.best_epoch)
             return
@@ -155,6 +163,8 @@ class _Loop:
                 if ended or progress.epoch % self.config.validate_every == 0:
                     self.validation(bar, history)
                     self.save()
+            if stop_requested():
+                raise self.stopped()
 
     def epoch(self, bar: ProgressBar, stop_requested: Callable[[], bool]) -> None:
         """The steps of this epoch that are still to do."""
@@ -183,17 +193,21 @@ class _Loop:
                 progress.sums = {name: float(value) for name, value in self.sums.items()}
                 self.save()
             if stop_requested():
-                raise Stopped(
-                    f"asked to stop after step {progress.step} (epoch {progress.epoch + 1}); everything is "
-                    f"saved in {str(self.folder)!r}. The same command goes on from there."
-                )
+                raise self.stopped()
+
+    def stopped(self) -> Stopped:
+        epoch = self.progress.epoch + (self.progress.step_in_epoch > 0)
+        return Stopped(
+            f"Stopped after step {self.progress.step} (epoch {epoch}); everything is saved in "
+            f"{str(self.folder)!r}. The same command goes on from there."
+        )
 
     def save(self) -> None:
         now = time.monotonic()
         self.progress.seconds += now - self.clock
         self.clock = now
         self.checkpoints.save()
-        files.write_json(self.folder / "timing.json", {"seconds": self.progress.seconds})
+        seals.write_json(self.folder / TIMING, {"seconds": self.progress.seconds})
 
     def mean_losses(self) -> dict[str, float]:
         steps = self.progress.steps_since_validation
@@ -224,7 +238,7 @@ class _Loop:
         merit = monitored(metrics, config.monitor)
         if progress.best is None or merit > progress.best:
             progress.best, progress.best_epoch = merit, progress.epoch
-            with files.replacing(self.folder / "model.keras") as path:
+            with seals.replacing(self.folder / MODEL) as path:
                 self.trainer.model.save(path)
         history.add({"epoch": progress.epoch, "step": progress.step, **losses, **metrics})
         for name, value in {**losses, **{f"validation/{k}": v for k, v in metrics.items()}}.items():
@@ -242,19 +256,21 @@ class History:
     Args:
         path: of the file.
         last_epoch: the last whole epoch that the checkpoint knows of; later lines, written before
-            a kill, are dropped, for their epochs are run again.
+            a kill, are dropped, for their epochs are run again. 0 before the first validation.
     """
 
     def __init__(self, path: pathlib.Path, last_epoch: int) -> None:
         self.path = path
-        rows = read_history(path) if path.exists() else []
+        rows = read_history(path) if last_epoch else []
         self.lines = [json.dumps(row) for row in rows if row["epoch"] <= last_epoch]
 
     def add(self, row: Mapping[str, float]) -> None:
         self.lines.append(json.dumps(row))
-        files.write_text(self.path, "\n".join(self.lines) + "\n")
+        seals.write_text(self.path, "\n".join(self.lines) + "\n")
 
 
 def read_history(path: pathlib.Path) -> list[dict[str, float]]:
-    """The rows of a `history.jsonl`."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    """The rows of a `history.jsonl`; a UserError if it is damaged or gone."""
+    with reading(path):
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [{"epoch": row["epoch"], **row} for row in rows]

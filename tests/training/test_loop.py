@@ -10,11 +10,11 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.config import TrainingConfig
-from huse_tf.errors import UserError
+from huse_tf.errors import Stopped, UserError
 from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.huse import Huse
 from huse_tf.training.class_balance import balanced_weights
-from huse_tf.training.loop import Stopped, fit, read_history
+from huse_tf.training.loop import fit, read_history
 from huse_tf.training.trainer import Trainer
 
 METHOD = Huse(embedding_dim=8, image_layers=(16,), text_layers=(16,), dropout=0.3)
