@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import tempfile
 from typing import Any
 
 import numpy as np
 
+from huse_tf.files import disk_faults
+
 MAX_BYTES_IN_MEMORY = 2**28
 
 
 def zeros(shape: tuple[int, ...], dtype: str, folder: pathlib.Path) -> np.ndarray:
     """An array of zeros; a large one lies in a file in `folder` that goes with the process."""
-    if int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize <= MAX_BYTES_IN_MEMORY:
+    size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if size <= MAX_BYTES_IN_MEMORY:
         return np.zeros(shape, dtype)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with disk_faults(folder), tempfile.TemporaryFile(dir=folder) as file:
+        # Now, for a disk that is full when a page is written kills the process.
+        os.posix_fallocate(file.fileno(), 0, size)
         return np.memmap(file, dtype, mode="w+", shape=shape)
 
 

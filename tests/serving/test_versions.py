@@ -1,9 +1,13 @@
+import pathlib
 import stat
+import subprocess
+import sys
+import threading
 
 import pytest
 
 from huse_tf.errors import UserError
-from huse_tf.serving.versions import new_version, next_version
+from huse_tf.serving.versions import alone_in, new_version, next_version
 
 
 def test_the_next_version_follows_the_highest(tmp_path):
@@ -59,3 +63,73 @@ def test_a_version_that_another_process_wrote_meanwhile_is_kept(tmp_path):
     with pytest.raises(UserError, match="exists already"), new_version(tmp_path / "1"):
         (tmp_path / "1").mkdir()  # even an empty one, which a rename would replace
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
+def listing(folder):
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
+
+
+def test_two_exports_at_once_get_different_versions(tmp_path):
+    results = []
+
+    def export():
+        with alone_in(tmp_path):
+            version = tmp_path / str(next_version(tmp_path))
+            with new_version(version) as temporary:
+                (temporary / "file").touch()
+                results.append(version.name)
+
+    threads = [threading.Thread(target=export) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert sorted(results) == listing(tmp_path) == ["1", "2", "3", "4"]
+    assert listing(tmp_path / "1") == ["file"]
+    assert not (tmp_path / "1/.lock").exists()
+
+
+KILLED = """
+import pathlib, sys, time
+from huse_tf.serving.versions import new_version
+
+with new_version(pathlib.Path(sys.argv[1]) / "1") as temporary:
+    (temporary / "file").write_text("half")
+    print("inside", flush=True)
+    time.sleep(100)
+"""
+
+
+def test_what_a_killed_export_left_goes_with_the_next_and_a_living_one_stays(tmp_path):
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    root = str(pathlib.Path(__file__).parents[2])
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, cwd=root, env={"PYTHONPATH": root})
+        for _ in range(2)
+    ]
+    try:
+        for process in processes:
+            assert process.stdout.readline() == b"inside\n"
+        assert len(listing(tmp_path)) == 2
+        processes[0].kill()
+        processes[0].wait()
+        (tmp_path / ".mine").mkdir()
+        with alone_in(tmp_path):
+            left = listing(tmp_path)
+            assert len(left) == 2, "one of a living process, and one that is not ours"
+            assert next_version(tmp_path) == 1
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    with alone_in(tmp_path):
+        assert listing(tmp_path) == [".mine"]
+
+
+def test_a_leftover_that_is_a_link_is_left_alone(tmp_path):
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim/file").touch()
+    (tmp_path / "name").mkdir()
+    (tmp_path / "name/.1-abc").symlink_to(tmp_path / "victim")
+    with alone_in(tmp_path / "name"):
+        assert listing(tmp_path / "victim") == ["file"]
