@@ -13,6 +13,7 @@ from absl import flags
 
 from huse_tf import command_line, config_flags
 from huse_tf.errors import UserError
+from huse_tf.locks import locked
 from huse_tf.quiet import import_tensorflow
 
 flags.DEFINE_list(
@@ -48,7 +49,8 @@ def main(values: flags.FlagValues) -> None:
     folder = pathlib.Path(values.output)
     command = shlex.join(["python", "-m", "huse_tf.compare", *sys.argv[1:]])
     seeds = [int(seed) for seed in values.seeds]
-    comparison.compare(methods, seeds, folder, command, side=values.split)
+    with locked(folder, "--output"):
+        comparison.compare(methods, seeds, folder, command, side=values.split)
     table = comparison.table_path(folder, values.split)
     print(table.read_text(encoding="utf-8"))
     print(f"Tables  {table}\nPage    {table.with_suffix('.html')}")

@@ -18,9 +18,10 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from huse_tf import dataset as datasets
-from huse_tf import files, keys, workflow
+from huse_tf import files, keys, seals, workflow
 from huse_tf.agreement import check_training, with_monitor
 from huse_tf.config import Config
 from huse_tf.dataset import Dataset
@@ -38,13 +39,16 @@ from huse_tf.evaluation.frozen_features import NEIGHBOURS
 from huse_tf.evaluation.frozen_rows import ROW, frozen_rows
 from huse_tf.evaluation.per_query import QueryFigures
 from huse_tf.features.run_encoders import RunEncoders
+from huse_tf.locks import locked
 from huse_tf.models.two_tower import modality_model
-from huse_tf.run_folder import METRICS, run_folder, versions
+from huse_tf.run_files import METRICS, TIMING, read_json
+from huse_tf.run_folder import run_dir, run_folder, versions
 
 # In the run's folder, by the side that was measured.
 FIGURES = "{side}_figures.json"
 QUERIES = "{side}_queries.npz"
 MEASURED = "{side}_measured.json"  # what the figures depend on beside the run: see `_measure_key`
+_MEND = "The comparison measures that run again."
 # Settings of the data that decide on the sides of the split, and on nothing before it.
 _SPLIT_SETTINGS = (
     "validation_fraction",
@@ -119,7 +123,7 @@ def finished(folder: pathlib.Path, names: Iterable[str], side: str = keys.TEST) 
         for path in sorted((folder / "runs").glob(pattern)):
             seed = int(path.parent.name.rpartition("-")[2])
             queries = _read_queries(path.with_name(QUERIES.format(side=side)))
-            outcomes.append(Outcome(name, seed, files.read_json(path), queries))
+            outcomes.append(Outcome(name, seed, seals.read_json(path, _MEND), queries))
     return outcomes
 
 
@@ -181,21 +185,39 @@ def _run(
     config: Config, readings: _Readings, side: str
 ) -> tuple[bool, dict[str, float], dict[str, QueryFigures]]:
     """(whether it had to be trained or measured, its figures, those of its queries)."""
-    folder = run_folder(config)
-    kept = folder / FIGURES.format(side=side), folder / QUERIES.format(side=side)
-    key, key_file = _measure_key(config), folder / MEASURED.format(side=side)
-    if kept[0].exists() and key_file.exists() and files.read_json(key_file) == key:
-        return False, files.read_json(kept[0]), _read_queries(kept[1])
-    keras.backend.clear_session()
-    folder, dataset, model = workflow.train_model(config, reading=readings(config))
-    figures, queries = _measured(model, dataset, config, folder, side)
-    with files.replacing(kept[1]) as path, path.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **_flat(queries))
-    files.write_json(kept[0], figures)
-    files.write_json(key_file, key)  # last, for it says that all is there
-    del model, dataset
-    gc.collect()
-    return True, figures, queries
+    with locked(run_dir(config), "--output"):
+        folder, key = run_folder(config), _measure_key(config)
+        kept = _kept(folder, side, key)
+        if kept is not None:
+            return False, *kept
+        keras.backend.clear_session()
+        folder, dataset, model = workflow.train_model(config, reading=readings(config))
+        figures, queries = _measured(model, dataset, config, folder, side)
+        with seals.replacing(folder / QUERIES.format(side=side)) as path, path.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **_flat(queries))
+        seals.write_json(folder / FIGURES.format(side=side), figures)
+        # Last, for it says that all is there.
+        seals.write_json(folder / MEASURED.format(side=side), key)
+        del model, dataset
+        gc.collect()
+        return True, figures, queries
+
+
+def _kept(
+    folder: pathlib.Path, side: str, key: Mapping[str, Any]
+) -> tuple[dict[str, float], dict[str, QueryFigures]] | None:
+    """The figures of a run that was measured as it would be now; None where it has to be measured."""
+    key_file = folder / MEASURED.format(side=side)
+    if not key_file.exists():
+        return None
+    try:
+        if seals.read_json(key_file, _MEND) != key:
+            return None
+        figures = seals.read_json(folder / FIGURES.format(side=side), _MEND)
+        return figures, _read_queries(folder / QUERIES.format(side=side))
+    except seals.Damaged as error:
+        logging.warning("%s", error)
+        return None
 
 
 def _measure_key(config: Config) -> dict[str, Any]:
@@ -214,7 +236,7 @@ def _measure_key(config: Config) -> dict[str, Any]:
 def _measured(
     model: keras.Model, dataset: Dataset, config: Config, folder: pathlib.Path, side: str
 ) -> tuple[dict[str, float], dict[str, QueryFigures]]:
-    weight = files.read_json(folder / METRICS)[keys.VALIDATION].get("classification/fusion_weight")
+    weight = read_json(folder / METRICS)[keys.VALIDATION].get("classification/fusion_weight")
     figures, queries = workflow.measure_queries(model, dataset, config, side, weight)
     # What is unseen stays so while settings are chosen.
     if side == keys.TEST and keys.UNSEEN in dataset.sides:
@@ -222,7 +244,7 @@ def _measured(
         figures |= {f"unseen/{path}": value for path, value in more.items()}
         queries |= {f"unseen/{path}": value for path, value in asked.items()}
     figures["cost/parameters"] = float(model.count_params())
-    figures["cost/training_seconds"] = files.read_json(folder / "timing.json")["seconds"]
+    figures["cost/training_seconds"] = read_json(folder / TIMING)["seconds"]
     if config.method.embeds:
         _, features = dataset.side(side)
         for modality in (keys.IMAGE, keys.TEXT):
@@ -255,7 +277,7 @@ def _flat(queries: Mapping[str, QueryFigures]) -> dict[str, np.ndarray]:
 
 
 def _read_queries(path: pathlib.Path) -> dict[str, QueryFigures]:
-    with np.load(path, allow_pickle=False) as arrays:
+    with seals.reading(path, _MEND), np.load(path, allow_pickle=False) as arrays:
         paths = [name.partition("|")[2] for name in arrays if name.startswith("values|")]
         return {
             each: QueryFigures(arrays[f"products|{each}"], arrays[f"values|{each}"])

@@ -11,10 +11,11 @@ import pathlib
 import typing
 from typing import Any, Literal
 
-from huse_tf import files, keys
+from huse_tf import keys, seals
 from huse_tf.errors import UserError, unknown_name
 from huse_tf.methods import METHODS
 from huse_tf.methods.base import Method
+from huse_tf.run_files import CONFIG, FLAGS, reading
 from huse_tf.settings import Settings, setting
 
 
@@ -377,16 +378,21 @@ def _build(kind: type, values: dict[str, Any]) -> Any:
 
 def save(config: Config, folder: pathlib.Path) -> None:
     """Writes `config.json` and `flags.txt` (usable as `--flagfile`) into a run folder."""
-    files.write_text(folder / "config.json", config.to_json())
-    files.write_text(folder / "flags.txt", config.to_flagfile())
+    seals.write_text(folder / CONFIG, config.to_json())
+    seals.write_text(folder / FLAGS, config.to_flagfile())
 
 
 def load(folder: pathlib.Path | str) -> Config:
-    """The settings of the run that lies in `folder`."""
-    path = pathlib.Path(folder) / "config.json"
+    """The settings of the run that lies in `folder`.
+
+    Raises:
+        UserError: there is none, or its settings are damaged.
+    """
+    path = pathlib.Path(folder) / CONFIG
     if not path.is_file():
         raise UserError(
             f"No run lies in {str(folder)!r}: it has no config.json. Expected the folder that "
             "`python -m huse_tf.train` named at its end."
         )
-    return Config.from_json(path.read_text(encoding="utf-8"))
+    with reading(path):
+        return Config.from_json(path.read_text(encoding="utf-8"))

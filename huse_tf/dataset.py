@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import io
 import pathlib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
@@ -16,7 +17,7 @@ import numpy as np
 import pandas as pd
 from absl import logging
 
-from huse_tf import files, keys
+from huse_tf import keys, seals
 from huse_tf.config import Config, FeatureConfig
 from huse_tf.data.assembly import Assembly, assemble, labelled
 from huse_tf.data.catalogue import (
@@ -44,14 +45,19 @@ from huse_tf.features.class_names import class_name_encoder
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.precomputed import Precomputed
 from huse_tf.features.rows import take
-from huse_tf.features.run_encoders import TEXT_ENCODER, RunEncoders
+from huse_tf.features.run_encoders import RunEncoders
 from huse_tf.methods.base import DataSpec
+from huse_tf.run_files import (
+    CLASS_DISTANCES,
+    FINGERPRINT,
+    ITEMS,
+    TAXONOMY,
+    TEXT_ENCODER,
+    read_json,
+    reading,
+)
 from huse_tf.training.class_balance import class_shares
 
-TAXONOMY = "taxonomy.json"
-CLASS_DISTANCES = "class_distances.npy"
-FINGERPRINT = "data.json"
-ITEMS = "items.csv"
 KNOWN_ITEMS = "known.csv"
 
 
@@ -180,12 +186,15 @@ def prepare(
         dataset = dataclasses.replace(dataset, spec=spec)
     dataset = dataclasses.replace(dataset, leaks=assembly.leaks)
     # Only now: settings that were refused have not begun a run.
-    files.write_json(folder / TEXT_ENCODER, state)
-    files.write_text(folder / TAXONOMY, taxonomy.to_json())
-    with files.replacing(folder / CLASS_DISTANCES) as path:
-        np.save(path, distances)
-    write_items(assembly, config, folder / ITEMS)
-    files.write_json(folder / FINGERPRINT, fingerprint)
+    seals.write_json(folder / TEXT_ENCODER, state)
+    seals.write_text(folder / TAXONOMY, taxonomy.to_json())
+    with seals.replacing(folder / CLASS_DISTANCES) as path:
+        content = io.BytesIO()  # numpy itself would not say why a disk refuses
+        np.save(content, distances)
+        path.write_bytes(content.getvalue())
+    with seals.replacing(folder / ITEMS) as path:
+        write_items(assembly, config, path)
+    seals.write_json(folder / FINGERPRINT, fingerprint)
     return dataset
 
 
@@ -222,7 +231,7 @@ def prepare_other(
         UserError: the catalogue cannot be used, or the run knows all its items.
     """
     encoders = RunEncoders.of_run(config.features, folder)
-    taxonomy = Taxonomy.from_json((folder / TAXONOMY).read_text(encoding="utf-8"))
+    taxonomy = run_taxonomy(folder)
     catalogue, image = _readable(config, encoders)
     unseen = {
         index: f"class not in the model's vocabulary: {path_name(path)!r}"
@@ -234,11 +243,13 @@ def prepare_other(
     catalogue = catalogue.without(unseen, ",".join(config.data.class_columns))
     _report_rejected(catalogue, config, output / "rejected.csv")
     table = labelled(catalogue.table, taxonomy)
-    reasons = known_items(table, folder / ITEMS)
+    with reading(folder / ITEMS):
+        reasons = known_items(table, folder / ITEMS)
     counts = collections.Counter(reason for reason in reasons if reason)
     sides = np.where((reasons == "") | include_known, keys.TEST, keys.KNOWN).astype(object)
     table = table.assign(split=sides)
-    distances = np.load(folder / CLASS_DISTANCES, allow_pickle=False)
+    with reading(folder / CLASS_DISTANCES):
+        distances = np.load(folder / CLASS_DISTANCES, allow_pickle=False)
     dataset = _dataset(catalogue, table, image, taxonomy, distances, encoders, config)
     _tell_known(table, reasons, counts, output / KNOWN_ITEMS, include_known)
     return dataclasses.replace(dataset, known=dict(counts.most_common()))
@@ -270,6 +281,12 @@ def _tell_known(
             f"is left to measure. Expected new ones. Each with its reason: {path}. Figures of items that "
             "it knows: --include_known."
         )
+
+
+def run_taxonomy(folder: pathlib.Path) -> Taxonomy:
+    """The classes of the run in `folder`."""
+    with reading(folder / TAXONOMY):
+        return Taxonomy.from_json((folder / TAXONOMY).read_text(encoding="utf-8"))
 
 
 def _readable(
@@ -328,7 +345,7 @@ def _sides(table: DiskTable[Item]) -> dict[str, int]:
 def _check_unchanged(now: Mapping[str, Any], folder: pathlib.Path) -> None:
     """Compares the data's fingerprint with that of a run begun before, if there is one."""
     path = folder / FINGERPRINT
-    before = files.read_json(path) if path.exists() else now
+    before = read_json(path) if path.exists() else now
     if before != now:
         raise UserError(
             f"The catalogue has changed since the run in {str(folder)!r} began: it had "

@@ -33,10 +33,11 @@ from huse_tf.data.shard_index import INDEX
 from huse_tf.data.shard_writer import write_shards
 from huse_tf.data.summary import summarize
 from huse_tf.data.summary_page import write_summary_page
-from huse_tf.dataset import TAXONOMY, spool_dir, write_items
+from huse_tf.dataset import spool_dir, write_items
 from huse_tf.errors import UserError
 from huse_tf.features.run_encoders import RunEncoders
 from huse_tf.locks import locked
+from huse_tf.run_files import TAXONOMY
 
 _BATCH = 4096  # texts whose tokens are counted at once
 SUMMARY_TEXT = "summary.txt"

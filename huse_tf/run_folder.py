@@ -8,30 +8,37 @@ import pathlib
 import platform
 
 import keras
-import tensorflow as tf
 
 import huse_tf
 from huse_tf import config as configs
 from huse_tf.config import Config
 from huse_tf.errors import UserError
-
-METRICS = "metrics.json"
-MODEL = "model.keras"
+from huse_tf.run_files import CHECKPOINTS, FLAGS, METRICS, MODEL, TIMING, reading
+from huse_tf.training.checkpoints import saved_steps
 
 # Settings that may differ when a run goes on: none of them changes the model.
 _FREE = {"run_dir", "cache_dir", "encoder_batch_size", "checkpoint_every_steps"}
 _UNBOUND = ("evaluation", "export")
 
 
+def run_dir(config: Config) -> pathlib.Path:
+    """Where the run lies, or will lie."""
+    return pathlib.Path(config.training.run_dir or pathlib.Path("runs") / config.data.name)
+
+
 def run_folder(config: Config) -> pathlib.Path:
     """The run's folder, which need not exist; refused if it holds a run with other settings.
 
     A run holds on to its settings from its first checkpoint on, and without checkpoints once it is
-    trained: before, nothing would be lost.
+    trained: before, nothing would be lost. While it is under way nobody else works in its folder:
+    whoever trains in it holds it first (`locks.locked`).
     """
-    folder = pathlib.Path(config.training.run_dir or pathlib.Path("runs") / config.data.name)
-    if tf.train.latest_checkpoint(str(folder / "checkpoints")) or (folder / METRICS).exists():
-        before, now = _binding(configs.load(folder)), _binding(config)
+    folder = run_dir(config)
+    begun = saved_steps(folder / CHECKPOINTS) or any(
+        (folder / name).exists() for name in (TIMING, METRICS)
+    )
+    if begun:
+        before, now = _binding(_kept_flags(folder)), _binding(config.to_flagfile())
         changed = [name for name in before | now if before.get(name) != now.get(name)]
         if changed:
             raise UserError(
@@ -44,10 +51,19 @@ def run_folder(config: Config) -> pathlib.Path:
     return folder
 
 
-def _binding(config: Config) -> dict[str, str]:
+def _kept_flags(folder: pathlib.Path) -> str:
+    """The run's settings as a flag file, from whichever of its two files is whole."""
+    try:
+        return configs.load(folder).to_flagfile()
+    except UserError:
+        with reading(folder / FLAGS):
+            return (folder / FLAGS).read_text(encoding="utf-8")
+
+
+def _binding(flagfile: str) -> dict[str, str]:
     """Flag -> line of the flag file, of all settings that a run's result depends on."""
-    sections = {f.name for part in _UNBOUND for f in dataclasses.fields(getattr(config, part))}
-    lines = {line.partition("=")[0]: line for line in config.to_flagfile().splitlines()}
+    sections = {f.name for part in _UNBOUND for f in dataclasses.fields(configs.SECTIONS[part])}
+    lines = {line.partition("=")[0]: line for line in flagfile.splitlines()}
     return {
         flag: line
         for flag, line in lines.items()
@@ -56,14 +72,19 @@ def _binding(config: Config) -> dict[str, str]:
 
 
 def trained_model(folder: pathlib.Path) -> keras.Model:
-    """The best model of the run in `folder`; refused if it is not trained to its end."""
-    for name in (MODEL, METRICS):
-        if not (folder / name).exists():
-            raise UserError(
-                f"The run in {str(folder)!r} is not trained to its end: it has no {name}. Train it "
-                f"first: python -m huse_tf.train --flagfile={folder / 'flags.txt'}"
-            )
-    return keras.models.load_model(folder / MODEL, compile=False)
+    """The best model of the run in `folder`; refused if it is not trained to its end, or damaged."""
+    if not is_trained(folder):
+        raise UserError(
+            f"The run in {str(folder)!r} is not trained to its end: it has no {METRICS}. Train it "
+            f"first: python -m huse_tf.train --flagfile={folder / FLAGS}"
+        )
+    with reading(folder / MODEL):
+        return keras.models.load_model(folder / MODEL, compile=False)
+
+
+def is_trained(folder: pathlib.Path) -> bool:
+    """Whether the run in `folder` is trained to its end; its checkpoints are then needed no more."""
+    return (folder / METRICS).exists()
 
 
 def versions() -> dict[str, str]:

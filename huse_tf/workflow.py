@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
 import time
@@ -15,7 +16,7 @@ from absl import logging
 
 from huse_tf import config as configs
 from huse_tf import dataset as datasets
-from huse_tf import files, keys
+from huse_tf import files, keys, seals
 from huse_tf.agreement import (
     check_export,
     check_measuring,
@@ -28,7 +29,6 @@ from huse_tf.config import Config, ExportConfig
 from huse_tf.data.chosen import Chosen
 from huse_tf.data.pipeline import Change
 from huse_tf.data.records import Source
-from huse_tf.data.taxonomy import Taxonomy
 from huse_tf.errors import UserError
 from huse_tf.evaluation.frozen_features import frozen_retrieval, nearest_neighbours
 from huse_tf.evaluation.measure import final_fusion_weight, measure, predict
@@ -39,12 +39,14 @@ from huse_tf.evaluation.retrieval_tasks import FROZEN
 from huse_tf.evaluation.summary import summary_table
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.run_encoders import RunEncoders
+from huse_tf.locks import locked
 from huse_tf.rehearsal import Measurable, rehearse
 from huse_tf.reporting import known_figures, make_report, told_known
-from huse_tf.run_folder import METRICS, MODEL, run_folder, trained_model, versions
+from huse_tf.run_files import CONFIG, FINGERPRINT, HISTORY, METRICS, MODEL, read_json
+from huse_tf.run_folder import is_trained, run_dir, run_folder, trained_model, versions
 from huse_tf.serving.export import export_model
 from huse_tf.serving.pair_scorer import export_pair_scorer
-from huse_tf.serving.versions import next_version
+from huse_tf.serving.versions import alone_in, next_version
 from huse_tf.training.loop import fit, read_history
 from huse_tf.training.mismatches import Mismatch, MismatchQueries
 from huse_tf.training.text_changes import FieldDropout, TokenDropout
@@ -95,9 +97,10 @@ def train_run(config: Config, source: Source | None = None) -> Result:
     """
     began = time.monotonic()
     config = with_monitor(config)
-    folder, dataset, model = train_model(config, source)
-    result = _evaluate(model, dataset, config, folder, folder, keys.TEST)
-    export = export_run(folder, config.export, again=False)
+    with locked(run_dir(config), "--run_dir"):
+        folder, dataset, model = train_model(config, source)
+        result = _evaluate(model, dataset, config, folder, folder, keys.TEST)
+        export = export_run(folder, config.export, again=False)
     return dataclasses.replace(result, export=export, seconds=time.monotonic() - began)
 
 
@@ -105,6 +108,8 @@ def train_model(
     config: Config, source: Source | None = None, reading: datasets.Reading | None = None
 ) -> tuple[pathlib.Path, datasets.Dataset, keras.Model]:
     """Prepares the data and trains; returns the run's folder, the data and the best model.
+
+    The caller holds the run's folder (`locks.locked`), so that no other process trains in it.
 
     Args:
         config, source: as for `train_run`.
@@ -151,13 +156,17 @@ def train_model(
         if config.training.start_from:
             _start_from(pathlib.Path(config.training.start_from), model, folder)
 
-    model = fit(build, trained, validate, config.training, folder, changes, adapt, method.refit)
+    if is_trained(folder):
+        logging.info("This run is trained to its end.")
+        model = trained_model(folder)
+    else:
+        model = fit(build, trained, validate, config.training, folder, changes, adapt, method.refit)
     weight = None
     if not scores_pairs(model):
         items, features = dataset.side(keys.VALIDATION)
         weight = final_fusion_weight(predict(model, features, dataset.spec.multi_label), items)
     figures, _ = measure_side(model, dataset, config, keys.VALIDATION, weight, quick=True)
-    files.write_json(folder / METRICS, {keys.VALIDATION: figures})
+    seals.write_json(folder / METRICS, {keys.VALIDATION: figures})
     return folder, dataset, model
 
 
@@ -184,7 +193,7 @@ def _check_pairs(config: Config, trained: Mapping[str, Any]) -> None:
 def _start_from(other: pathlib.Path, model: keras.Model, folder: pathlib.Path) -> None:
     """Copies weights of the run in `other`; refused if that knows other items, or parted them otherwise."""
     source = trained_model(other)
-    there, here = (files.read_json(each / datasets.FINGERPRINT) for each in (other, folder))
+    there, here = (read_json(each / FINGERPRINT) for each in (other, folder))
     if there != here:
         raise UserError(
             f"--start_from: the run in {str(other)!r} had other items or another split, so it may have "
@@ -229,7 +238,7 @@ def measure_side(
 
 def measure_queries(
     model: keras.Model,
-    dataset: Measurable,
+    dataset: datasets.Dataset,
     config: Config,
     side: str,
     fusion_weight: float | None,
@@ -319,11 +328,15 @@ def evaluate_run(
         )
     check_measuring(config, configs.load(folder), split, other_catalogue)
     model = trained_model(folder)
-    if other_catalogue:
-        dataset = datasets.prepare_other(config, folder, output, include_known)
-    else:
-        dataset = datasets.prepare(config, folder)
-    result = _evaluate(model, dataset, config, folder, output, split)
+    with contextlib.ExitStack() as held:
+        if other_catalogue or output.resolve() != folder.resolve():
+            held.enter_context(locked(output, "--output"))
+        if other_catalogue:
+            dataset = datasets.prepare_other(config, folder, output, include_known)
+        else:
+            held.enter_context(locked(folder, "--run_dir"))
+            dataset = datasets.prepare(config, folder)
+        result = _evaluate(model, dataset, config, folder, output, split)
     return dataclasses.replace(result, seconds=time.monotonic() - began)
 
 
@@ -346,38 +359,42 @@ def export_run(
     check_run_encoders(run.features)
     model = trained_model(folder)
     encoders = RunEncoders.of_run(run.features, folder)
-    metrics = files.read_json(folder / METRICS)
+    metrics = read_json(folder / METRICS)
     home = export_home(config, folder)
-    model_sha256 = files.sha256_file(folder / MODEL)
-    newest = home / str(next_version(home) - 1)
-    if not again and not config.export_version and _holds(newest, model_sha256):
-        return newest
-    version = home / str(config.export_version or next_version(home))
     image = encoders.image if isinstance(encoders.image, Encoder) else None
     text = encoders.text if isinstance(encoders.text, Encoder) else None
     card = {
-        "model_sha256": model_sha256,
-        "config": files.read_json(folder / "config.json"),
-        "data": files.read_json(folder / datasets.FINGERPRINT),
+        "model_sha256": files.sha256_file(folder / MODEL),
+        "config": read_json(folder / CONFIG),
+        "data": read_json(folder / FINGERPRINT),
         "metrics": metrics.get(keys.TEST, {}),
     }
-    if scores_pairs(model):
-        return export_pair_scorer(model, image, text, version, card)
-    return export_model(
-        model,
-        image,
-        text,
-        Taxonomy.from_json((folder / datasets.TAXONOMY).read_text(encoding="utf-8")),
-        metrics[keys.VALIDATION].get("classification/fusion_weight"),
-        version,
-        multi_label=run.data.multi_label,
-        card=card,
-    )
+    taxonomy = datasets.run_taxonomy(folder)
+    with alone_in(home):  # two exports at once get different versions
+        newest = home / str(next_version(home) - 1)
+        if not again and not config.export_version and _holds(newest, card["model_sha256"]):
+            return newest
+        version = home / str(config.export_version or next_version(home))
+        if scores_pairs(model):
+            return export_pair_scorer(model, image, text, version, card)
+        return export_model(
+            model,
+            image,
+            text,
+            taxonomy,
+            metrics[keys.VALIDATION].get("classification/fusion_weight"),
+            version,
+            multi_label=run.data.multi_label,
+            card=card,
+        )
 
 
-def _holds(version: pathlib.Path, model_sha256: str) -> bool:
+def _holds(version: pathlib.Path, model_sha256: Any) -> bool:
     card = version / "card.json"
-    return card.is_file() and files.read_json(card).get("model_sha256") == model_sha256
+    try:
+        return files.read_json(card).get("model_sha256") == model_sha256
+    except (OSError, ValueError, AttributeError):  # not there, or damaged
+        return False
 
 
 def _log_data(dataset: datasets.Dataset) -> None:
@@ -411,7 +428,7 @@ def _evaluate(
     items = dataset.side(split)[0]
     if items.empty:
         raise UserError(f"There are no {split} items to measure.")
-    before = files.read_json(folder / METRICS)
+    before = read_json(folder / METRICS)
     weight = before[keys.VALIDATION].get("classification/fusion_weight")
     predictions = None
     if scores_pairs(model):
@@ -429,8 +446,8 @@ def _evaluate(
         else {keys.VALIDATION: before[keys.VALIDATION]}
     )
     known = {} if dataset.known is None else {"known": known_figures(dataset)}
-    files.write_json(output / METRICS, {**kept, split: figures, "undefined": undefined, **known})
-    history = read_history(folder / "history.jsonl")
+    seals.write_json(output / METRICS, {**kept, split: figures, "undefined": undefined, **known})
+    history = read_history(folder / HISTORY)
     report = make_report(
         config, dataset, items, predictions, figures, undefined, history, versions()
     )

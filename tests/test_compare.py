@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from small_runs import change, rows, settings
 
-from huse_tf import comparison, files, keys, workflow
+from huse_tf import comparison, files, keys, seals, workflow
 from huse_tf import dataset as datasets
 from huse_tf.data.disk import DiskTable
 from huse_tf.errors import UserError
 from huse_tf.evaluation.comparison_table import Outcome
+from huse_tf.locks import locked
 from huse_tf.methods import METHODS
 
 
@@ -215,3 +216,34 @@ def test_settings_are_looked_at_before_the_first_run(tmp_path, methods):
     with pytest.raises(UserError, match="--text_separator"):
         comparison.compare({**methods, "wrong": wrong}, [0], tmp_path / "compared", say=silent)
     assert not (tmp_path / "compared").exists()
+
+
+def test_damaged_figures_are_measured_again(tmp_path, methods):
+    method, folder = {"huse": methods["huse"]}, tmp_path / "compared"
+    before = comparison.compare(method, [0], folder, say=silent)
+    run = folder / "runs/huse-seed-0"
+    trained = (run / "model.keras").stat().st_mtime_ns
+    for name in ("test_figures.json", "test_queries.npz", "test_measured.json"):
+        content = (run / name).read_bytes()
+        place = len(content) // 2
+        (run / name).write_bytes(
+            content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+        )
+        with pytest.raises(UserError, match=name):
+            for each in ("test_figures.json", "test_queries.npz", "test_measured.json"):
+                with seals.reading(run / each, ""):
+                    pass
+        again = comparison.compare(method, [0], folder, say=silent)
+        speeds = {path for path in again[0].figures if "_per_second" in path}
+        for path in again[0].figures.keys() - speeds:
+            assert again[0].figures[path] == before[0].figures[path], path
+    assert (run / "model.keras").stat().st_mtime_ns == trained
+
+
+def test_two_comparisons_do_not_work_on_one_run(tmp_path, methods):
+    folder = tmp_path / "compared"
+    with (
+        locked(folder / "runs/huse-seed-0", "--output"),
+        pytest.raises(UserError, match="Another process"),
+    ):
+        comparison.compare({"huse": methods["huse"]}, [0], folder, say=silent)

@@ -13,7 +13,7 @@ import tensorflow as tf
 from small_runs import CLASSES, change, flagfile, rows, settings
 
 from huse_tf import config as configs
-from huse_tf import files, keys, workflow
+from huse_tf import files, keys, seals, workflow
 from huse_tf.errors import UserError
 from huse_tf.run_folder import run_folder
 from huse_tf.training.loop import read_history
@@ -74,7 +74,7 @@ def test_a_run_folder_holds_what_the_architecture_says(trained):
         *("config.json", "flags.txt", "versions.json", "data.json", "items.csv", "rejected.csv"),
         *("taxonomy.json", "class_distances.npy", "text_encoder.json", "checkpoints"),
         *("history.jsonl", "timing.json", "tensorboard", "model.keras", "metrics.json"),
-        "report.html",
+        *("report.html", "digests.json", ".lock"),
     }
     assert {path.name for path in run.iterdir()} == expected
 
@@ -240,7 +240,7 @@ def test_the_fusion_weight_is_that_of_the_validation_side(copied, tmp_path):
     run, config = copied
     figures = metrics_of(run)
     figures["validation"]["classification/fusion_weight"] = 0.15
-    files.write_json(run / "metrics.json", figures)
+    seals.write_json(run / "metrics.json", figures)
     result = workflow.evaluate_run(run, config, output=tmp_path / "out")
     assert result.metrics["classification/fusion_weight"] == 0.15
 
@@ -275,6 +275,8 @@ def test_another_catalogue_is_measured_into_its_own_folder(copied, tmp_path):
         "report.html",
         "rejected.csv",
         "known.csv",
+        "digests.json",
+        ".lock",
     }
     result = workflow.evaluate_run(run, config, other_catalogue=True, output=tmp_path / "out")
     figures = metrics_of(tmp_path / "out")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pathlib
+import re
 
 import numpy as np
 from absl import logging
@@ -19,6 +20,7 @@ from huse_tf.files import replacing, sha256_file
 # A sha256. numpy strips zeros from the end of what it gives out of such an array, but compares as
 # if they were there: within arrays digests are told apart by all their bytes.
 DIGEST = np.dtype("S32")
+_SHARD = re.compile(r"[0-9a-f]{64}\.npy", re.ASCII)
 
 
 class FeatureCache:
@@ -45,7 +47,7 @@ class FeatureCache:
         self._order = np.empty(0, np.int64)  # the places, sorted by digest
         self._appended: list[np.ndarray] = []  # digests that stand in neither yet
         for path in sorted(folder.glob("*.npy")):
-            if not path.name.startswith("."):  # A temporary file of a process that still writes.
+            if _SHARD.fullmatch(path.name):  # not a temporary file, or something that is not ours
                 self._read(path)
 
     def find(self, digests: np.ndarray) -> np.ndarray:

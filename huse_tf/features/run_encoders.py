@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from huse_tf import files
 from huse_tf.config import FeatureConfig
 from huse_tf.data.chosen import Chosen
 from huse_tf.features.encoder import Encoder
@@ -18,8 +17,7 @@ from huse_tf.features.extract import extract, not_finite
 from huse_tf.features.lazy import LazyFeatures
 from huse_tf.features.precomputed import Precomputed
 from huse_tf.features.rows import zeros
-
-TEXT_ENCODER = "text_encoder.json"
+from huse_tf.run_files import TEXT_ENCODER, read_json
 
 _CHUNK = 4096  # rows that are copied at once
 
@@ -39,7 +37,7 @@ class RunEncoders:
     @classmethod
     def of_run(cls, config: FeatureConfig, folder: pathlib.Path) -> RunEncoders:
         """The encoders of the run that lies in `folder`."""
-        return cls(config, files.read_json(folder / TEXT_ENCODER))
+        return cls(config, read_json(folder / TEXT_ENCODER))
 
     @functools.cached_property
     def image(self) -> Encoder | Precomputed:

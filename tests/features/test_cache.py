@@ -153,3 +153,13 @@ def test_word_ids(tmp_path):
     into = np.zeros((1, 2), np.int32)
     reopened.copy(reopened.find(DIGESTS[:1]), into, np.array([0]))
     assert into.tolist() == [[7, 0]]
+
+
+def test_what_is_not_a_shard_is_neither_read_nor_removed(tmp_path):
+    """A run's settings name the folder, and may name one that holds other things."""
+    cache = open_cache(tmp_path)
+    cache.append(DIGESTS, FEATURES)
+    other = tmp_path / "encoder" / "holiday.npy"
+    other.write_bytes(b"precious")
+    np.testing.assert_array_equal(features_in(open_cache(tmp_path), DIGESTS), FEATURES)
+    assert other.read_bytes() == b"precious"
