@@ -5,6 +5,7 @@ What gets in, TensorFlow's decoder can read: JPEG, PNG, GIF, BMP and WebP.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -12,6 +13,8 @@ import os
 import pathlib
 import posixpath
 import stat
+import threading
+from collections.abc import Iterator
 
 import fsspec
 import PIL.Image
@@ -23,6 +26,11 @@ from huse_tf.errors import UserError
 
 # MPO is what Pillow calls a JPEG file with further pictures behind the first (many cameras).
 _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP")
+
+
+# Pictures are read by several threads; of those with more pixels one is in memory at a time.
+_LARGE_PIXELS = 10_000_000
+_one_large = threading.Lock()
 
 
 class BadPictureError(ValueError):
@@ -136,11 +144,20 @@ def read_picture(source: str | bytes, root: Root, limits: Limits, spool: Spool) 
         raise BadPictureError("picture file is empty")
     if len(data) > limits.max_bytes:
         raise _too_many_bytes(len(data), limits.max_bytes)
-    image = _decode(data, limits.max_pixels)
-    decodable = as_decodable(image, data)
+    with _room(_pixels(data, limits.max_pixels)):
+        image = _decode(data)
+        decodable = as_decodable(image, data)
+        look = perceptual_hash(image)
     local = isinstance(source, str) and root.file_system is None and decodable is data
     path = source if local and isinstance(source, str) else spool.keep(decodable)
-    return Picture(path, hashlib.sha256(decodable).hexdigest(), perceptual_hash(image))
+    return Picture(path, hashlib.sha256(decodable).hexdigest(), look)
+
+
+@contextlib.contextmanager
+def _room(pixels: int) -> Iterator[None]:
+    """Waits until there is room for so many."""
+    with _one_large if pixels > _LARGE_PIXELS else contextlib.nullcontext():
+        yield
 
 
 def as_decodable(image: PIL.Image.Image, data: bytes) -> bytes:
@@ -181,22 +198,36 @@ def _read_remote(file_system: AbstractFileSystem, path: str, max_bytes: int) -> 
         raise BadPictureError(f"picture cannot be read: {error}") from error
 
 
-def _decode(data: bytes, max_pixels: int) -> PIL.Image.Image:
+def _pixels(data: bytes, max_pixels: int) -> int:
+    """The number of pixels as the header tells it; refuses more than `max_pixels`."""
+    with _as_bad_picture(), PIL.Image.open(io.BytesIO(data)) as image:
+        if image.format not in _FORMATS:
+            raise BadPictureError(
+                f"picture format is not JPEG, PNG, GIF, BMP or WebP: {image.format}"
+            )
+        if image.width * image.height > max_pixels:
+            raise BadPictureError(
+                f"picture has too many pixels: {image.width} x {image.height}, "
+                f"more than {max_pixels}"
+            )
+        return image.width * image.height
+
+
+def _decode(data: bytes) -> PIL.Image.Image:
     """Decodes the whole picture, after its header has told that it is small enough."""
-    try:
+    with _as_bad_picture():
         with PIL.Image.open(io.BytesIO(data)) as image:
-            if image.format not in _FORMATS:
-                raise BadPictureError(
-                    f"picture format is not JPEG, PNG, GIF, BMP or WebP: {image.format}"
-                )
-            if image.width * image.height > max_pixels:
-                raise BadPictureError(
-                    f"picture has too many pixels: {image.width} x {image.height}, "
-                    f"more than {max_pixels}"
-                )
             image.verify()  # check sums and the end mark of a PNG, which load() lets pass
         decoded = PIL.Image.open(io.BytesIO(data))
         decoded.load()
+        return decoded
+
+
+@contextlib.contextmanager
+def _as_bad_picture() -> Iterator[None]:
+    """Whatever a decoder raises, as the reason why the picture cannot be used."""
+    try:
+        yield
     except BadPictureError:
         raise
     except PIL.UnidentifiedImageError as error:
@@ -205,4 +236,3 @@ def _decode(data: bytes, max_pixels: int) -> PIL.Image.Image:
         raise BadPictureError(f"picture has too many pixels: {error}") from error
     except Exception as error:  # of any kind: decoders meet hostile bytes here
         raise BadPictureError(f"picture is damaged: {error}") from error
-    return decoded
