@@ -297,6 +297,10 @@ class ExportConfig(Settings):
         "", "Name of the exported model. Default: the name of the run folder."
     )
     export_version: int = setting(0, "Version number; 0 takes the next free one.", minimum=0)
+    export_check: bool = setting(
+        True,
+        "Ask the model through TensorFlow's C++ loader, as TF Serving does, before it takes its place.",
+    )
 
 
 SECTIONS: dict[str, type] = {

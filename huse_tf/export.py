@@ -28,7 +28,7 @@ def main(values: flags.FlagValues) -> None:
     import_tensorflow()
     from huse_tf import workflow
 
-    print(f"Export  {workflow.export_run(folder, settings.export)}")
+    print("\n".join(workflow.export_lines(workflow.export_run(folder, settings.export))))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,8 @@ from huse_tf.rehearsal import Measurable, rehearse
 from huse_tf.reporting import known_figures, make_report, told_known
 from huse_tf.run_files import CONFIG, FINGERPRINT, HISTORY, METRICS, MODEL, read_json
 from huse_tf.run_folder import is_trained, run_dir, run_folder, trained_model, versions
+from huse_tf.serving.c_library import find_library
+from huse_tf.serving.check import sentence
 from huse_tf.serving.export import export_model
 from huse_tf.serving.pair_scorer import export_pair_scorer
 from huse_tf.serving.versions import alone_in, next_version
@@ -78,7 +80,7 @@ class Result:
         if self.note:
             lines.insert(0, f"{self.note}\n")
         if self.export is not None:
-            lines.append(f"Export  {self.export}")
+            lines += export_lines(self.export)
         return "\n".join([*lines, f"Took    {self.seconds:.0f} s"])
 
 
@@ -352,6 +354,9 @@ def export_run(
 
     Returns:
         The folder of the version.
+
+    Raises:
+        UserError: the run is not trained, the version exists, or it would not answer in a server.
     """
     folder = pathlib.Path(folder)
     run = configs.load(folder)
@@ -369,6 +374,7 @@ def export_run(
         "data": read_json(folder / FINGERPRINT),
         "metrics": metrics.get(keys.TEST, {}),
     }
+    checked = config.export_check and _can_check()
     taxonomy = datasets.run_taxonomy(folder)
     with alone_in(home):  # two exports at once get different versions
         newest = home / str(next_version(home) - 1)
@@ -376,7 +382,7 @@ def export_run(
             return newest
         version = home / str(config.export_version or next_version(home))
         if scores_pairs(model):
-            return export_pair_scorer(model, image, text, version, card)
+            return export_pair_scorer(model, image, text, version, card, checked)
         return export_model(
             model,
             image,
@@ -386,7 +392,24 @@ def export_run(
             version,
             multi_label=run.data.multi_label,
             card=card,
+            checked=checked,
         )
+
+
+def export_lines(version: pathlib.Path) -> list[str]:
+    """Where an exported model lies, and whether it answers as a server would have it answer."""
+    record = files.read_json(version / "card.json")["serving"].get("check")
+    return [f"Export  {version}", f"Served  {sentence(record)}"]
+
+
+def _can_check() -> bool:
+    """Whether this machine has what the check needs; elsewhere exports are written without."""
+    try:
+        find_library()
+    except UserError as error:
+        logging.warning("The export is not checked. %s", error)
+        return False
+    return True
 
 
 def _holds(version: pathlib.Path, model_sha256: Any) -> bool:

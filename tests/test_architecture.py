@@ -99,7 +99,9 @@ def test_replicas_are_known_to_one_file():
             assert "strategy.run" not in text, path
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "export", "prepare", "compare"])
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "export", "prepare", "compare", "check_export"]
+)
 def test_help_does_not_wait_for_tensorflow(command):
     script = (
         "import runpy, sys; sys.argv = ['x', '--help']\n"
@@ -112,4 +114,4 @@ def test_help_does_not_wait_for_tensorflow(command):
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "--run_dir" in done.stdout
+    assert ("--model" if command == "check_export" else "--run_dir") in done.stdout

@@ -54,9 +54,14 @@ def assert_equal_runs(one, other):
 def whole(tmp_path_factory):
     """(settings, run) of a training that nobody disturbed, long enough to be caught in the middle."""
     folder = tmp_path_factory.mktemp("whole")
-    config = change(settings(folder), epochs=60, patience=0, checkpoint_every_steps=2)
+    config = change(
+        settings(folder), epochs=60, patience=0, checkpoint_every_steps=2, export_check=True
+    )
     done = small_runs.run("train", flagfile(config, folder), folder=folder)
     assert done.returncode == 0, done.stderr
+    assert (
+        "\nServed  6 signatures answered by TensorFlow's C++ loader, equal to Pyth" in done.stdout
+    )
     return config, folder / "run"
 
 
@@ -115,9 +120,18 @@ def test_evaluate_and_export_as_commands(whole, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert figures_of(tmp_path / "c")["test"]["image_to_image/class/queries"] == 48
-    for version in ("1", "2"):
-        done = small_runs.run("export", run, f"--export_dir={tmp_path / 'e'}", folder=folder)
-        assert done.stdout == f"Export  {tmp_path / 'e' / 'run' / version}\n"
+    for version, check in (("1", "--export_check"), ("2", "--noexport_check")):
+        done = small_runs.run("export", run, check, f"--export_dir={tmp_path / 'e'}", folder=folder)
+        export, served = done.stdout.splitlines()
+        assert export == f"Export  {tmp_path / 'e' / 'run' / version}"
+        assert served.startswith(
+            "Served  6 signatures" if version == "1" else "Served  not checked"
+        )
+    done = small_runs.run("check_export", f"--model={tmp_path / 'e/run/2'}", folder=folder)
+    *signatures, served = done.stdout.splitlines()
+    assert len(signatures) == 6 and served.startswith(
+        "Served  6 signatures answered by TensorFlow's C++"
+    )
 
 
 def test_a_run_goes_on_with_its_own_flag_file(whole):
@@ -129,8 +143,12 @@ def test_a_run_goes_on_with_its_own_flag_file(whole):
 
 def finished(config, folder):
     """Trains in a process of its own; returns the run folder and the export."""
+    config = change(config, export_check=True)
     done = small_runs.run("train", flagfile(config, folder), folder=folder)
     assert done.returncode == 0, done.stderr
+    assert (
+        "\nServed  6 signatures answered by TensorFlow's C++ loader, equal to Pyth" in done.stdout
+    )
     assert re.findall("Traceback|InitializeLog|cudart", done.stderr) == []
     import tensorflow_text  # noqa: F401 (the ops of the text encoders)
 

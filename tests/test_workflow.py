@@ -60,7 +60,7 @@ def of_the_model(figures):
 def test_training_ends_well_and_says_so(trained):
     folder, _, done = trained
     assert done.returncode == 0, done.stderr
-    for line in ("accuracy", "macroF1", "fused", "image to text", "text to image"):
+    for line in ("accuracy", "macroF1", "fused", "image to text", "text to image", "Served  not"):
         assert line in done.stdout
     figures = metrics_of(folder / "run")["test"]
     assert f"{figures['classification/fused/accuracy']:8.3f}" in done.stdout

@@ -15,6 +15,8 @@ from huse_tf.data.taxonomy import Taxonomy, path_name
 from huse_tf.features.encoder import Encoder
 from huse_tf.files import write_json, write_text
 from huse_tf.models.two_tower import CLASSIFIER, embedding_model, fusion_model, modality_model
+from huse_tf.serving.check import check, record
+from huse_tf.serving.saving import save_signatures
 from huse_tf.serving.served_model import ConcreteFunction, ServedModel
 from huse_tf.serving.versions import new_version
 
@@ -28,6 +30,7 @@ def export_model(
     folder: pathlib.Path,
     card: dict[str, Any],
     multi_label: bool = False,
+    checked: bool = False,
 ) -> pathlib.Path:
     """Writes a version that TF Serving can serve; saved_models/README.md is its contract.
 
@@ -44,21 +47,24 @@ def export_model(
             contract beside it under "serving".
         multi_label: whether the model was trained on items with several classes each; every class
             then has a probability of its own.
+        checked: whether to ask the model through TensorFlow's C++ loader (`check`) before it takes
+            its place, and to say in the card what came of it.
 
     Returns:
         `folder`.
 
     Raises:
-        UserError: the version exists, or is no positive whole number.
+        UserError: the version exists, is no positive whole number, or would not answer in a server.
     """
     classes = [path_name(path) for path in taxonomy.classes]
     served = ServedModel(model, image_encoder, text_encoder, classes, fusion_weight, multi_label)
     with new_version(folder) as temporary:
         signatures = served.signatures()
-        _save_model(model, [image_encoder, text_encoder], classes, signatures, temporary)
+        _save_model([image_encoder, text_encoder], classes, signatures, temporary)
         _save_parts(model, multi_label, temporary)
         serving = {
             **contract(signatures, image_encoder, text_encoder),
+            "check": record(check(temporary)) if checked else None,
             "fusion_weight": fusion_weight,
             "num_classes": len(classes),
             "multi_label": multi_label,
@@ -85,22 +91,15 @@ def contract(
 
 
 def _save_model(
-    model: keras.Model,
     encoders: list[Encoder | None],
     classes: list[str],
     signatures: dict[str, ConcreteFunction],
     folder: pathlib.Path,
 ) -> None:
-    module = tf.Module()
-    # A SavedModel holds what its module tracks. The weights instead of the model, because a
-    # compiled one would bring its optimizer's variables along.
-    module.weights = [weight.value for weight in model.weights]
-    module.encoders = [encoder for encoder in encoders if encoder is not None]
     with tempfile.TemporaryDirectory() as assets:
         vocabulary = pathlib.Path(assets) / "classes.txt"
         write_text(vocabulary, "".join(f"{name}\n" for name in classes))
-        module.classes = tf.saved_model.Asset(str(vocabulary))
-        tf.saved_model.save(module, str(folder), signatures=signatures)
+        save_signatures(signatures, encoders, folder, [vocabulary])
 
 
 def _save_parts(model: keras.Model, multi_label: bool, folder: pathlib.Path) -> None:

@@ -12,7 +12,9 @@ from huse_tf import keys
 from huse_tf.errors import UserError
 from huse_tf.features.encoder import Encoder
 from huse_tf.files import write_json
+from huse_tf.serving.check import check, record
 from huse_tf.serving.export import contract
+from huse_tf.serving.saving import save_signatures
 from huse_tf.serving.versions import new_version
 
 
@@ -22,6 +24,7 @@ def export_pair_scorer(
     text_encoder: Encoder | None,
     folder: pathlib.Path,
     card: dict[str, Any],
+    checked: bool = False,
 ) -> pathlib.Path:
     """Writes a version with the signature `match`, also the default: from pictures and texts of equal
     number, pair by pair, to the probability that they belong together.
@@ -31,13 +34,13 @@ def export_pair_scorer(
         image_encoder: from [batch] encoded picture files to features.
         text_encoder: from [batch] UTF-8 texts to features.
         folder: NAME/VERSION, not there yet.
-        card: as for `export_model`.
+        card, checked: as for `export_model`.
 
     Returns:
         `folder`.
 
     Raises:
-        UserError: features were precomputed, or the version exists.
+        UserError: features were precomputed, the version exists, or would not answer in a server.
     """
     if image_encoder is None or text_encoder is None:
         raise UserError(
@@ -72,12 +75,12 @@ def export_pair_scorer(
 
     function = match.get_concrete_function()
     signatures = {"match": function, "serving_default": function}
-    module = tf.Module()
-    module.weights = [weight.value for weight in matcher.weights]
-    module.encoders = [image_encoder, text_encoder]
     with new_version(folder) as temporary:
-        tf.saved_model.save(module, str(temporary), signatures=signatures)
+        save_signatures(signatures, [image_encoder, text_encoder], temporary)
         matcher.save(temporary / "match.keras")
-        serving = contract(signatures, image_encoder, text_encoder)
+        serving = {
+            **contract(signatures, image_encoder, text_encoder),
+            "check": record(check(temporary)) if checked else None,
+        }
         write_json(temporary / "card.json", {**card, "serving": serving})
     return folder

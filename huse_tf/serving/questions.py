@@ -1,0 +1,86 @@
+"""What to ask an exported model: every signature, on small real inputs made from its own specs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import numpy as np
+import PIL.Image
+import tensorflow as tf
+from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, SignatureDef, TensorInfo
+
+from huse_tf import keys
+from huse_tf.serving.exchange import Arrays, Question
+from huse_tf.serving.restored import client_signatures
+
+# Also as two columns, or as query and title, where the model reads texts so.
+TEXTS = ("Red cotton shirt, size M", "oak chair [SEP] Sessel aus Eiche, größer als 1 m ☃")
+
+
+def questions(graph: MetaGraphDef) -> list[Question]:
+    """Several for each signature: two rows, one, none, and rows that lack something.
+
+    Those with whole rows must be answered; the others may be refused, as the model likes.
+    """
+    return [
+        question
+        for name, signature in client_signatures(graph).items()
+        for question in _of_signature(name, signature)
+    ]
+
+
+def _of_signature(name: str, signature: SignatureDef) -> list[Question]:
+    feeds = {key: info.name for key, info in sorted(signature.inputs.items())}
+    fetches = {key: info.name for key, info in sorted(signature.outputs.items())}
+    two = {key: _values(key, info) for key, info in sorted(signature.inputs.items())}
+
+    def question(about: str, inputs: Arrays, refusable: bool = True) -> Question:
+        return Question(name, about, inputs, feeds, fetches, refusable)
+
+    found = [
+        question("two rows", two, refusable=False),
+        question("one row", _rows(two, 1), refusable=False),
+        question("no rows", _rows(two, 0)),
+        question("a row without anything", {key: _without(two[key], 1) for key in two}),
+    ]
+    if len(two) > 1:
+        halves = {key: _without(array, row) for row, (key, array) in enumerate(two.items())}
+        uneven = {key: array[: 2 - row] for row, (key, array) in enumerate(two.items())}
+        found += [question("rows that lack one input", halves), question("uneven inputs", uneven)]
+    return found
+
+
+def _values(name: str, info: TensorInfo) -> np.ndarray:
+    """Two rows for an input of this name, shape and type; a free size beside the batch's is 1."""
+    shape = (2, *(max(1, dim.size) for dim in info.tensor_shape.dim[1:]))
+    kind = tf.as_dtype(info.dtype)
+    rng = np.random.default_rng(len(name))
+    if kind == tf.string:
+        values = _pictures(rng) if name == keys.IMAGE_BYTES else [text.encode() for text in TEXTS]
+        return np.array(values, object)
+    if kind.is_floating:
+        return rng.normal(size=shape).astype(kind.as_numpy_dtype)
+    return np.ones(shape, kind.as_numpy_dtype)
+
+
+def _pictures(rng: np.random.Generator) -> list[bytes]:
+    """A JPEG and a PNG of blurred noise, for networks see little in sharp one."""
+    files = []
+    for size, kind in (((96, 64), "JPEG"), ((40, 60), "PNG")):
+        noise = PIL.Image.fromarray(rng.integers(0, 256, (5, 4, 3), dtype=np.uint8))
+        file = io.BytesIO()
+        noise.resize(size, PIL.Image.Resampling.BICUBIC).save(file, kind)
+        files.append(file.getvalue())
+    return files
+
+
+def _rows(inputs: Mapping[str, np.ndarray], count: int) -> Arrays:
+    return {name: array[:count] for name, array in inputs.items()}
+
+
+def _without(array: np.ndarray, row: int) -> np.ndarray:
+    """With nothing in one row: an empty string, or zeros."""
+    changed = array.copy()
+    changed[row] = b"" if array.dtype == object else 0
+    return changed

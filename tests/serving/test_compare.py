@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from huse_tf.serving.compare import compare
+from huse_tf.serving.exchange import (
+    Answer,
+    Question,
+    read_answers,
+    read_questions,
+    write_answers,
+    write_questions,
+)
+
+ASKED = Question("classify", "two rows", {}, {}, {})
+
+
+def answer(scores, classes=None):
+    outputs = {"scores": np.array(scores, np.float32)}
+    if classes is not None:
+        outputs["classes"] = np.array([[name.encode() for name in row] for row in classes], object)
+    return Answer(outputs)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "difference", "problem"),
+    [
+        (answer([[1, 2]]), answer([[1, 2]]), 0, ""),
+        (answer([[0.5]]), answer([[0.5000005]]), 5e-7, ""),
+        (answer([[0.5]]), answer([[0.501]]), 1e-3, "scores differs by 1.0e-03"),
+        (answer([[np.nan]]), answer([[np.nan]]), 0, ""),
+        (answer([[np.nan]]), answer([[1]]), np.nan, "scores differs by nan"),
+        (answer([[1, 2]]), answer([[1], [2]]), 0, "scores is float32 (1, 2), not float32 (2, 1)"),
+        (answer([[2, 1]], [["a", "b"]]), answer([[2, 1]], [["a", "b"]]), 0, ""),
+        (answer([[2, 1]], [["b", "a"]]), answer([[2, 1]], [["a", "b"]]), 0, "classes differ"),
+        # Equal scores: places may change, and the last may be another that nobody saw.
+        (answer([[1, 1]], [["b", "a"]]), answer([[1, 1]], [["a", "b"]]), 0, ""),
+        (answer([[2, 1]], [["a", "c"]]), answer([[2, 1]], [["a", "b"]]), 0, ""),
+        (answer([[2, 1]], [["c", "a"]]), answer([[2, 1]], [["a", "b"]]), 0, "classes differ"),
+        (answer([[1, 1]], [["a", "a"]]), answer([[1, 1]], [["a", "b"]]), 0, "classes differ"),
+        (
+            Answer({}, 9, "not found"),
+            answer([[1]]),
+            0,
+            "error 9 (not found), where Python has an an",
+        ),
+        (Answer({}, 3, "this"), Answer({}, 3, "that"), 0, "refused, in Python too: this"),
+    ],
+)
+def test_answers_are_the_same_or_said_not_to_be(found, expected, difference, problem):
+    got, words = compare(ASKED, found, expected)
+    assert got == pytest.approx(difference, nan_ok=True, rel=0.2)
+    assert words.startswith(problem) if problem else not words
+
+
+def test_what_may_be_refused_must_be_refused_alike():
+    question = ASKED._replace(refusable=True)
+    assert compare(question, Answer({}, 3, "x"), Answer({}, 3, "y")) == (0.0, "")
+    assert "where Python has error 3" in compare(question, Answer({}, 9, "x"), Answer({}, 3, ""))[1]
+    assert "where Python has error 3" in compare(question, answer([[1]]), Answer({}, 3, ""))[1]
+
+
+def test_questions_and_answers_survive_the_way(tmp_path):
+    """Bytes with zeros at their end, no rows, NaN, and every float as it is."""
+    arrays = {
+        "bytes": np.array([b"\x00a\x00", b""], object),
+        "none": np.zeros((0, 3), np.float32),
+        "floats": np.array([[0.1, np.nan, 1e-38]], np.float32),
+        "ids": np.array([[1, 2]], np.int32),
+    }
+    write_questions(tmp_path / "q", [ASKED._replace(inputs={"bytes": arrays["bytes"]})])
+    write_answers(tmp_path / "a", [Answer(arrays), Answer({}, 3, "größe")])
+    assert read_questions(tmp_path / "q")[0].inputs["bytes"].tolist() == [b"\x00a\x00", b""]
+    found, refused = read_answers(tmp_path / "a")
+    assert refused == Answer({}, 3, "größe")
+    for name, array in arrays.items():
+        assert found.outputs[name].dtype == array.dtype
+        np.testing.assert_array_equal(found.outputs[name], array)

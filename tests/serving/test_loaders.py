@@ -1,0 +1,177 @@
+"""An export answers in the C++ loader that TF Serving uses, in a session, and in saved_model_cli."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from loaders import C_LOADER, PYTHON_LOADER, answers_of_all, assert_all_answer_alike
+from tiny_models import PATHS, WEIGHT, AverageColour, Encoder, build
+
+from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.errors import UserError
+from huse_tf.features.encoders import make_text_encoder
+from huse_tf.methods.base import FeatureSpec
+from huse_tf.serving import c_library, check, export
+from huse_tf.serving.export import export_model
+from huse_tf.serving.restored import read_graph, refuse_unrestored, unrestored
+
+
+class Deep(tf.Module):
+    """Encoded pictures -> [batch, 3], through a Keras model that no list of weights shows."""
+
+    spec = "deep"
+    fingerprint = "2" * 64
+    present = Encoder.present
+
+    def __init__(self):
+        super().__init__()
+        keras.utils.set_random_seed(1)
+        self.inner = tf.Module()
+        self.inner.network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+        self.colours = AverageColour()
+
+    def __call__(self, inputs):
+        return self.inner.network(self.colours(inputs))
+
+
+@pytest.fixture(scope="module")
+def text_encoder():
+    encoder = make_text_encoder("tfidf")  # with a hash table
+    encoder.fit(["red shirt", "blue cotton shoe", "oak chair"])
+    return encoder
+
+
+@pytest.fixture(scope="module")
+def model(text_encoder):
+    return build(len(PATHS), FeatureSpec(text_encoder.feature_spec.shape))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, model, text_encoder):
+    folder = tmp_path_factory.mktemp("saved_models") / "tiny" / "1"
+    return export_model(model, Deep(), text_encoder, Taxonomy(PATHS), WEIGHT, folder, {})
+
+
+@pytest.fixture(scope="module")
+def asked_and_answers(folder):
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        return answers_of_all(folder, monkeypatch, ["serving_default"])
+
+
+def test_every_signature_answers_alike_in_every_loader(asked_and_answers):
+    differences = assert_all_answer_alike("tiny", *asked_and_answers)
+    assert len(differences) == 6
+
+
+def test_what_is_asked_are_whole_rows_and_those_that_lack_something(asked_and_answers):
+    asked, answers = asked_and_answers
+    of = {(each.signature, each.about): answer for each, answer in zip(asked, answers[C_LOADER])}  # noqa: B905
+    assert len(of) == len(asked) == 4 * 4 + 2 * 6
+    for (name, about), answer in of.items():
+        rows = {len(array) for array in answer.outputs.values()}
+        if about in ("a row without anything", "uneven inputs"):
+            assert answer.code == tf.errors.INVALID_ARGUMENT, (name, about)
+        else:
+            assert rows == {{"one row": 1, "no rows": 0}.get(about, 2)}, (name, about)
+    assert (
+        "Every row needs its image_bytes or its text"
+        in of["classify", "a row without anything"].message
+    )
+    assert "must have equally many rows" in of["classify", "uneven inputs"].message
+    embeddings = of["serving_default", "rows that lack one input"].outputs
+    np.testing.assert_allclose(
+        np.linalg.norm(embeddings["image_embedding"], axis=1), [0, 1], atol=1e-6
+    )
+    np.testing.assert_allclose(
+        np.linalg.norm(embeddings["text_embedding"], axis=1), [1, 0], atol=1e-6
+    )
+
+
+def test_python_refuses_in_the_same_words(asked_and_answers):
+    asked, answers = asked_and_answers
+    refused = 0
+    for each, ours, theirs in zip(asked, answers[C_LOADER], answers[PYTHON_LOADER], strict=True):
+        assert ours.code == theirs.code, each
+        if ours.code:
+            words = ours.message.partition("assertion failed: ")[2].partition("]")[0]
+            assert words and words in theirs.message
+            refused += 1
+    assert refused == 6 + 2
+
+
+def test_a_keras_model_that_is_tracked_as_such_is_refused(tmp_path):
+    """The saver restores a copy of each of its variables, and the graph reads the others."""
+    encoder = Deep()
+    call = tf.function(encoder, input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
+    module = tf.Module()
+    module.encoder = encoder
+    tf.saved_model.save(module, tmp_path, signatures={"embed": call.get_concrete_function()})
+    assert len(unrestored(read_graph(tmp_path))) == 2
+    with pytest.raises(UserError, match=r"2 variables .* no entry .*: sequential.*/bias"):
+        refuse_unrestored(tmp_path)
+
+
+def export_of_features(folder, checked):
+    model = build(3)
+    return export_model(model, None, None, Taxonomy(PATHS[:3]), WEIGHT, folder, {}, checked=checked)
+
+
+def test_an_export_that_would_not_answer_does_not_take_its_place(tmp_path, monkeypatch):
+    def fails(folder):
+        assert (folder / "saved_model.pb").is_file()
+        raise UserError("It does not answer.")
+
+    monkeypatch.setattr(export, "check", fails)
+    with pytest.raises(UserError, match="does not answer"):
+        export_of_features(tmp_path / "1", checked=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_card_says_what_came_of_the_check(tmp_path, monkeypatch):
+    checked = [check.Checked("embed_text", 4, 1e-7), check.Checked("classify", 6, 2e-7)]
+    monkeypatch.setattr(export, "check", lambda folder: checked)
+    cards = []
+    for version, asked in (("1", True), ("2", False)):
+        card = export_of_features(tmp_path / version, asked) / "card.json"
+        cards.append(json.loads(card.read_text())["serving"]["check"])
+    assert cards[1] is None and "not checked" in check.sentence(cards[1])
+    assert cards[0] == {
+        "signatures": 2,
+        "requests": 10,
+        "largest_difference": 2e-7,
+        "tensorflow": tf.__version__,
+    }
+    assert check.sentence(cards[0]).startswith("2 signatures answered by TensorFlow's C++ loader")
+
+
+def test_the_check_counts_requests_and_tells_what_differs(folder, asked_and_answers, monkeypatch):
+    asked, answers = asked_and_answers
+    monkeypatch.setattr(check, "ask", lambda loader, folder, asked: answers[loader])
+    assert [(each.signature, each.requests) for each in check.check(folder)] == [
+        ("classify", 6),
+        ("classify_image", 4),
+        ("classify_text", 4),
+        ("embed_image", 4),
+        ("embed_text", 4),
+        ("serving_default", 6),
+    ]
+    spoiled = list(answers[C_LOADER])
+    place = next(i for i, each in enumerate(asked) if each.signature == "embed_text")
+    scores = {name: array * 1.01 for name, array in spoiled[place].outputs.items()}
+    spoiled[place] = spoiled[place]._replace(outputs=scores)
+    monkeypatch.setitem(answers, C_LOADER, spoiled)
+    with pytest.raises(UserError, match=r"in 1 of 28 requests:\n  embed_text, two rows: text_emb"):
+        check.check(folder)
+
+
+def test_a_loader_that_fails_is_told_with_its_last_words(tmp_path):
+    with pytest.raises(UserError, match=r"(?s)cannot load .*exit status 1.*SavedModel \.pb"):
+        check.ask(C_LOADER, tmp_path, [])
+
+
+def test_without_the_library_there_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(c_library, "_package", lambda name: tmp_path)
+    with pytest.raises(UserError, match=r"Expected libtensorflow_cc\.so\.2 in the package"):
+        check.check(tmp_path)

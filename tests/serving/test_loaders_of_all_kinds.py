@@ -1,0 +1,123 @@
+"""Every kind of export in every loader, with the real encoders; weights as if trained, by chance."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from loaders import answers_of_all, assert_all_answer_alike
+from tiny_models import WORDS
+
+from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.features.encoders import make_image_encoder, make_text_encoder
+from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.methods.fashion_bert import FashionBert
+from huse_tf.methods.huse import Huse
+from huse_tf.methods.modality_weights import ModalityWeights
+from huse_tf.serving.export import export_model
+from huse_tf.serving.pair_scorer import export_pair_scorer
+
+pytestmark = pytest.mark.slow
+
+CLASSES = (("a",), ("b", "c"), ("d",))
+SIZES = {"embedding_dim": 16, "image_layers": (32,), "text_layers": (32,)}
+HUSE = Huse(**SIZES, classifier_norm=1.0)
+PAIRS = FashionBert(depth=1, hidden_dim=8, heads=2, initial_weights="random")
+PATCHES = "patches:2:efficientnet_lite0@map"
+PRECOMPUTED = FeatureSpec((6,))
+# Kind -> method, image encoder, text encoder; None where clients send features.
+KINDS = {
+    "huse": (HUSE, "efficientnet_lite0", "minilm"),
+    "tfidf": (HUSE, None, "tfidf"),
+    "word_cnn": (HUSE, None, "word_cnn:8"),
+    "joined": (HUSE, None, "bert_last4:minilm+tfidf"),
+    "precomputed": (HUSE, None, None),
+    "multi_label": (HUSE, None, "tfidf"),
+    "pixels": (
+        Huse(**SIZES, classifier_norm=1.0, image_backbone="efficientnet_lite0"),
+        "pixels:32",
+        "tfidf",
+    ),
+    "saved_model": (HUSE, "saved_model:pictures", "saved_model:texts"),
+    "own_fusion": (ModalityWeights(**SIZES), "efficientnet_lite0", "tfidf"),
+    "fields": (ModalityWeights(**SIZES), None, "fields:2:minilm"),
+    "keras_applications": (HUSE, "keras_applications:MobileNetV2@random", "tfidf"),
+    "fashion_bert": (PAIRS, PATCHES, "tokens:minilm:8"),
+    "fashion_bert_queries": (
+        FashionBert(depth=1, hidden_dim=8, heads=2, initial_weights="random", text_parts=2),
+        PATCHES,
+        "tokens:minilm:12",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_answers_alike_in_every_loader(kind, tmp_path, monkeypatch):
+    method, image_name, text_name = KINDS[kind]
+    monkeypatch.chdir(tmp_path)
+    if kind == "saved_model":
+        save_encoders(tmp_path)
+    image = make_image_encoder(image_name) if image_name else None
+    text = make_text_encoder(text_name) if text_name else None
+    if text is not None:
+        text.fit(["red cotton shirt", "oak chair", "sessel aus eiche, größer", "red shoe"])
+    specs = [each.feature_spec if each else PRECOMPUTED for each in (image, text)]
+    spec = DataSpec(*specs, len(CLASSES), np.zeros((3, 3), np.float32), kind == "multi_label")
+    keras.utils.set_random_seed(1)
+    model = method.build_model(spec)
+    as_if_trained(model)
+    folder = tmp_path / "exported" / "1"
+    if isinstance(method, FashionBert):
+        export_pair_scorer(model, image, text, folder, {})
+    else:
+        weight = None if isinstance(method, ModalityWeights) else 0.3
+        multi_label = kind == "multi_label"
+        export_model(model, image, text, Taxonomy(CLASSES), weight, folder, {}, multi_label)
+    differences = assert_all_answer_alike(kind, *answers_of_all(folder, monkeypatch))
+    assert len(differences) == (2 if isinstance(method, FashionBert) else 6)
+
+
+def as_if_trained(model):
+    """Every weight a little off where it began, so that one that is not restored shows."""
+    rng = np.random.default_rng(2)
+    for weight in model.weights:
+        if weight.dtype == "float32":
+            weight.assign(weight.numpy() * 1.1 + rng.normal(0, 0.01, weight.shape))
+
+
+def save_encoders(folder):
+    """`pictures`, by a Keras model of its own, and `texts`, by a table filled from a file."""
+    keras.utils.set_random_seed(3)
+    pixels = keras.Input((8, 8, 3), name="pixels")
+    features = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(pixels))
+    keras.Model(pixels, features).export(
+        folder / "pictures", format="tf_saved_model", verbose=False
+    )
+
+    (folder / "words.txt").write_text("".join(f"{word}\n" for word in WORDS))
+    rows = tf.lookup.TextFileInitializer(
+        str(folder / "words.txt"),
+        tf.string,
+        tf.lookup.TextFileIndex.WHOLE_LINE,
+        tf.int64,
+        tf.lookup.TextFileIndex.LINE_NUMBER,
+    )
+    module = tf.Module()
+    module.table = tf.lookup.StaticHashTable(rows, len(WORDS))
+    module.vectors = tf.Variable(
+        np.random.default_rng(4).normal(size=(len(WORDS) + 1, 5)), dtype=tf.float32
+    )
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "texts")])
+    def encode(texts):
+        words = tf.strings.split(tf.strings.lower(texts))
+        return {
+            "default": tf.reduce_sum(
+                tf.ragged.map_flat_values(
+                    lambda each: tf.gather(module.vectors, module.table.lookup(each)), words
+                ),
+                axis=1,
+            )
+        }
+
+    tf.saved_model.save(module, folder / "texts", signatures=encode.get_concrete_function())
+    (folder / "words.txt").unlink()
