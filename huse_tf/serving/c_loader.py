@@ -5,6 +5,7 @@ python -m huse_tf.serving.c_loader FOLDER QUESTIONS.json ANSWERS.json
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from huse_tf.serving import exchange
@@ -13,7 +14,10 @@ from huse_tf.serving.exchange import Answer, Question
 
 
 def load(folder: str) -> Callable[[Question], Answer]:
-    session = Session(folder)
+    try:
+        session = Session(folder)
+    except OpError as error:
+        sys.exit(str(error))
 
     def ask(question: Question) -> Answer:
         feeds = {question.feeds[name]: array for name, array in question.inputs.items()}

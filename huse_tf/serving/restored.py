@@ -34,8 +34,18 @@ def refuse_unrestored(folder: pathlib.Path) -> None:
 
 
 def read_graph(folder: pathlib.Path) -> MetaGraphDef:
-    """The one graph of the SavedModel in `folder`, with its signatures and its saver."""
-    return SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs[0]
+    """The one graph of the SavedModel in `folder`, with its signatures and its saver.
+
+    Raises:
+        UserError: there is none.
+    """
+    path = folder / "saved_model.pb"
+    if not path.is_file():
+        raise UserError(
+            f"No exported model lies in {str(folder)!r}: it has no saved_model.pb. Expected the folder "
+            "of a version, such as saved_models/NAME/1."
+        )
+    return SavedModel.FromString(path.read_bytes()).meta_graphs[0]
 
 
 def client_signatures(graph: MetaGraphDef) -> dict[str, SignatureDef]:

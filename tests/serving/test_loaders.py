@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from loaders import C_LOADER, PYTHON_LOADER, answers_of_all, assert_all_answer_alike
+from loaders import CLI_LOADER, LOADERS, SESSION_LOADER, differences_by_signature
 from tiny_models import PATHS, WEIGHT, AverageColour, Encoder, build
 
 from huse_tf.data.taxonomy import Taxonomy
@@ -14,7 +14,9 @@ from huse_tf.errors import UserError
 from huse_tf.features.encoders import make_text_encoder
 from huse_tf.methods.base import FeatureSpec
 from huse_tf.serving import c_library, check, export
+from huse_tf.serving.check import C_LOADER, PYTHON_LOADER, ask
 from huse_tf.serving.export import export_model
+from huse_tf.serving.questions import questions
 from huse_tf.serving.restored import read_graph, refuse_unrestored, unrestored
 
 
@@ -56,13 +58,29 @@ def folder(tmp_path_factory, model, text_encoder):
 
 @pytest.fixture(scope="module")
 def asked_and_answers(folder):
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        return answers_of_all(folder, monkeypatch, ["serving_default"])
+    """(questions, {loader: answers}) of the two loaders of the check, in processes of their own."""
+    asked = questions(read_graph(folder))
+    return asked, {loader: ask(loader, folder, asked) for loader in (C_LOADER, PYTHON_LOADER)}
 
 
-def test_every_signature_answers_alike_in_every_loader(asked_and_answers):
-    differences = assert_all_answer_alike("tiny", *asked_and_answers)
+def test_the_c_loader_answers_as_python(asked_and_answers):
+    asked, answers = asked_and_answers
+    differences = differences_by_signature(asked, answers[C_LOADER], answers[PYTHON_LOADER])
     assert len(differences) == 6
+
+
+@pytest.mark.parametrize("loader", [SESSION_LOADER, CLI_LOADER])
+def test_a_session_and_the_command_line_tool_answer_as_python(
+    folder, asked_and_answers, loader, monkeypatch
+):
+    """In fresh processes; the tool loads the model anew for every question, so it gets one."""
+    asked, answers = asked_and_answers
+    expected = answers[PYTHON_LOADER]
+    monkeypatch.setenv("PYTHONPATH", LOADERS)
+    if loader == CLI_LOADER:
+        place = [(each.signature, each.about) for each in asked].index(("classify", "two rows"))
+        asked, expected = [asked[place]], [expected[place]]
+    differences_by_signature(asked, ask(loader, folder, asked), expected)
 
 
 def test_what_is_asked_are_whole_rows_and_those_that_lack_something(asked_and_answers):
@@ -169,6 +187,11 @@ def test_the_check_counts_requests_and_tells_what_differs(folder, asked_and_answ
 def test_a_loader_that_fails_is_told_with_its_last_words(tmp_path):
     with pytest.raises(UserError, match=r"(?s)cannot load .*exit status 1.*SavedModel \.pb"):
         check.ask(C_LOADER, tmp_path, [])
+
+
+def test_a_folder_without_a_model_is_told_so(tmp_path):
+    with pytest.raises(UserError, match=r"it has no saved_model\.pb.*such as saved_models/NAME/1"):
+        check.check(tmp_path)
 
 
 def test_without_the_library_there_is_a_sentence(tmp_path, monkeypatch):
