@@ -4,7 +4,7 @@ python benchmarks/mutation.py huse_tf/losses huse_tf/heads huse_tf/distribute.py
 
 Runs in a copy of what git knows. TensorFlow is imported once; each change has a process of its own, forked from
 there, that runs the tests which name the changed module (else those that name a module which imports it),
-those of its own test file first, and stops at the first that fails. Changes are drawn by the seed; those in
+those of its own test file first and alone, and stops at the first that fails. Changes are drawn by the seed; those in
 mutation_equivalents.txt change nothing that a test could see, and are counted apart. With --only, those whose
 names contain this text. Exits with 1 where a change survives. Tests marked slow are not run.
 """
@@ -103,16 +103,13 @@ def _outcomes(root: pathlib.Path, path: pathlib.Path, options: argparse.Namespac
     if not tests:
         print(f"{path}: no test names it", flush=True)
         return ["untested"] * count
-    code, seconds = _run(tests, timeout=1200, writes_bytecode=True)
-    if code:
-        sys.exit(f"{path}: {' '.join(tests)} fail without any change, with code {code}.")
-    pathlib.Path(py_compile.compile(str(path))).unlink()  # or the change might not be seen
-    print(f"{path}: {count} changes, {seconds:.1f} s of {' '.join(tests)}", flush=True)
+    stages = [_Stage(path, each) for each in split(path, tests)]
+    print(f"{path}: {count} changes, {' '.join(stages[0].tests)}", flush=True)
     equivalents = _equivalents(path)
     found = []
     for mutant in sorted(chosen, key=lambda mutant: mutant.line):
         outcome = "equivalent" if mutant.name in equivalents else None
-        found.append(outcome or _outcome(path, mutant, source, tests, 30 + 5 * seconds))
+        found.append(outcome or _outcome(path, mutant, source, stages))
         if found[-1] in ("survived", "timed out"):
             print(f"  {found[-1]}, line {mutant.line}: {mutant.name}", flush=True)
     told = collections.Counter(found).most_common()
@@ -120,15 +117,40 @@ def _outcomes(root: pathlib.Path, path: pathlib.Path, options: argparse.Namespac
     return found
 
 
-def _outcome(
-    path: pathlib.Path, mutant: Mutant, source: str, tests: list[str], timeout: float
-) -> str:
-    path.write_text(mutant.source, encoding="utf-8")
-    try:
-        code, _ = _run(tests, timeout)
-    finally:
-        path.write_text(source, encoding="utf-8")
-    return {0: "survived", None: "timed out"}.get(code, "killed")
+def split(path: pathlib.Path, tests: list[str]) -> list[list[str]]:
+    """Those of the module's own test files, and the others, which run where these find nothing."""
+    own = [test for test in tests if pathlib.Path(test).stem.startswith(f"test_{path.stem}")]
+    return [each for each in (own, [test for test in tests if test not in own]) if each]
+
+
+class _Stage:
+    """Test files that are run together; without a change they must pass."""
+
+    def __init__(self, path: pathlib.Path, tests: list[str]) -> None:
+        self.path, self.tests = path, tests
+
+    @functools.cached_property
+    def seconds(self) -> float:
+        """What they take without a change."""
+        code, seconds = _run(self.tests, timeout=1200, writes_bytecode=True)
+        if code:
+            sys.exit(f"{' '.join(self.tests)} fail without any change, with code {code}.")
+        # With the source's own bytecode a change of the same second might not be seen.
+        pathlib.Path(py_compile.compile(str(self.path))).unlink()
+        return seconds
+
+
+def _outcome(path: pathlib.Path, mutant: Mutant, source: str, stages: list[_Stage]) -> str:
+    for stage in stages:
+        seconds = stage.seconds
+        path.write_text(mutant.source, encoding="utf-8")
+        try:
+            code, _ = _run(stage.tests, 30 + 5 * seconds)
+        finally:
+            path.write_text(source, encoding="utf-8")
+        if code != 0:
+            return "timed out" if code is None else "killed"
+    return "survived"
 
 
 def _equivalents(path: pathlib.Path) -> set[str]:
@@ -149,8 +171,7 @@ def tests_of(root: pathlib.Path, path: pathlib.Path) -> list[str]:
         if len(wanted) > 1:
             found = [test for test in found if test.parent.name == room]
         if found:
-            own = f"test_{path.stem}"
-            found.sort(key=lambda test: (not test.stem.startswith(own), test.parent.name != room))
+            found.sort(key=lambda test: test.parent.name != room)
             return [str(test) for test in found[:_MOST_TESTS]]
         wanted |= {_module(root, s) for s, names in sources.items() if names & wanted}
     return []

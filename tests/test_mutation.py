@@ -64,8 +64,8 @@ def test_equal_changes_of_one_function_have_names_of_their_own(benchmarks):
 
 
 def test_tests_are_those_that_name_the_module_or_its_importers(benchmarks, tmp_path):
-    """Its own file first. Nobody's test names `tiny`; `loss` and `heads` import it, of one room each."""
-    from mutation import tests_of
+    """Its own are apart. Nobody's test names `tiny`; `loss` and `heads` import it, of one room each."""
+    from mutation import split, tests_of
 
     for name, text in {
         "huse_tf/losses/loss.py": "from huse_tf.losses import tiny",
@@ -83,7 +83,9 @@ def test_tests_are_those_that_name_the_module_or_its_importers(benchmarks, tmp_p
     def found(name):
         return tests_of(tmp_path, pathlib.Path(f"huse_tf/losses/{name}.py"))
 
-    assert found("loss") == ["tests/losses/test_loss.py", "tests/losses/test_a.py"]
+    assert found("loss") == ["tests/losses/test_a.py", "tests/losses/test_loss.py"]
+    stages = split(pathlib.Path("huse_tf/losses/loss.py"), found("loss"))
+    assert stages == [["tests/losses/test_loss.py"], ["tests/losses/test_a.py"]]
     assert found("tiny") == ["tests/losses/test_a.py", "tests/losses/test_loss.py"]
     assert found("alone") == []
 

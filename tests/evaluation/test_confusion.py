@@ -34,6 +34,13 @@ def test_most_confused_pairs_come_first_and_right_ones_never():
     assert most_confused(np.eye(3, dtype=int), limit=5) == []
 
 
+def test_of_pairs_confused_as_often_the_first_classes_come_first():
+    """All 20 × 19 pairs alike, more than a sort that is not stable leaves in place."""
+    found = most_confused(np.ones((20, 20), int), limit=45)
+    places = [(t, p) for t in range(20) for p in range(20) if t != p]
+    assert [(each.true, each.predicted) for each in found] == places[:45]
+
+
 def test_f1_by_class_by_hand():
     """F1 = 2 TP / (predicted + true): 2/(2+3), 2/(3+2), 2/(1+1), and 0 for the absent class 3."""
     f1 = f1_by_class(LABELS, {"fused": np.eye(4)[PREDICTED]})

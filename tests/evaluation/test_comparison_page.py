@@ -1,0 +1,48 @@
+"""What the page tells of differences, by hand."""
+
+import re
+
+import numpy as np
+import pytest
+
+from huse_tf.evaluation.comparison_page import write_comparison_page
+from huse_tf.evaluation.comparison_table import Outcome, tables
+from huse_tf.evaluation.per_query import QueryFigures
+
+PATH = "classification/fused/accuracy"
+
+
+def outcome(method, values):
+    queries = {PATH: QueryFigures(np.array(["a", "b"]), np.array(values))}
+    return Outcome(method, 0, {PATH: float(np.mean(values))}, queries)
+
+
+def page(path, outcomes):
+    write_comparison_page(
+        path,
+        outcomes,
+        tables(outcomes),
+        command="python -m huse_tf.compare",
+        note="",
+        settings={},
+        versions={},
+    )
+    return path.read_text(encoding="utf-8")
+
+
+def test_how_far_the_first_is_ahead(tmp_path):
+    """Of two products by 3 and by -1: 1 on the whole; both are the second in 1 of 4 resamples, so p =
+    1/2, which 2,000 resamples tell to .02."""
+    html = page(
+        tmp_path / "page.html", [outcome("first", [3.0, 0.0]), outcome("other", [0.0, 1.0])]
+    )
+    _, _, told = html.partition("How far first is ahead")
+    found = re.search(r"<td>([-+.\d]+)<br>.*?>([-+.\d]+) to ([-+.\d]+), p ([.\d]+)<", told)
+    *figures, p = map(float, found.groups())
+    assert figures == [1, -1, 3]
+    assert p == pytest.approx(0.5, abs=0.06)
+    assert "first</th>" in html and "1.500</strong>" in html and "0.500 ≈" in html
+
+
+def test_one_method_is_ahead_of_nobody(tmp_path):
+    assert "no other method" in page(tmp_path / "page.html", [outcome("first", [1.0, 0.0])])
