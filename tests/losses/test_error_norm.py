@@ -25,6 +25,15 @@ def test_literal_norms(normalization, weights, expected):
     assert float(value) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("scale", [1e-4, 0.05, 100.0])
+def test_norms_of_small_and_large_errors(scale):
+    """Twice the error is twice the norm, also of rows shorter than 1."""
+    errors = scale * tf.constant(ERRORS)
+    assert float(error_norm(errors, tf.ones(2))) == pytest.approx(scale * 9, rel=1e-5)
+    whole = float(error_norm(errors, tf.ones(2), "paper"))
+    assert whole == pytest.approx(scale * np.sqrt(194) / 2, rel=1e-5)
+
+
 @pytest.mark.parametrize("normalization", ["code", "paper"])
 def test_gradient_by_hand(normalization):
     """Of a length it is the unit vector: over n of each row (code), of the whole over n (paper)."""

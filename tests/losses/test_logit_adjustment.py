@@ -37,6 +37,17 @@ def test_classes_of_no_item_or_all_items_stay_finite(multi_label):
     assert np.isfinite(logit_offsets(np.array([0.0, 1.0]), multi_label)).all()
 
 
+def test_the_rarest_that_occurs_bounds_odds_by_hand():
+    """One in ten is the rarest: no class counts as rarer, and for sigmoids none as surer than 9 in 10."""
+    shares = np.array([0.0, 0.1, 1.0])
+    nine = np.log(9)
+    np.testing.assert_allclose(logit_offsets(shares, True), [-nine, -nine, nine], rtol=1e-6)
+    np.testing.assert_allclose(
+        logit_offsets(shares, False), [np.log(0.1), np.log(0.1), 0], rtol=1e-6
+    )
+    np.testing.assert_allclose(logit_offsets(np.array([0.0, 1.0]), True), [0, 0], atol=1e-7)
+
+
 def test_shares_must_be_known():
     with pytest.raises(ValueError, match="training items"):
         logit_offsets(None, False)
