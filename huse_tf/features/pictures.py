@@ -8,12 +8,20 @@ bilinear with antialiasing; the aspect ratio is not kept. EXIF orientation is no
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
+
+from huse_tf.features.gif import first_frame
 
 # Part of the fingerprint of every image encoder: to be raised whenever pixels change.
 VERSION = "pictures 1"
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000
+# (pixels of a picture, pictures of up to so many that are decoded at a time): what bounds the memory of
+# a batch. A pixel takes 4 to 20 bytes on its way.
+AT_A_TIME = ((2_000_000, 10), (10_000_000, 3), (MAX_PIXELS, 1))
 
 
 def decode(pictures: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
@@ -29,11 +37,64 @@ def decode(pictures: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: a picture is too large or cannot be decoded.
     """
-    return tf.map_fn(
-        lambda picture: _resize(_decode_one(picture), size),
+    small = tf.strings.length(pictures) <= MAX_BYTES
+    pictures = _require(pictures, tf.reduce_all(small), f"larger than {MAX_BYTES} bytes")
+    pictures, pixels = tf.map_fn(
+        _measure,
         pictures,
-        fn_output_signature=tf.TensorSpec((*size, 3), tf.float32),
+        fn_output_signature=(tf.TensorSpec((), tf.string), tf.TensorSpec((), tf.float64)),
+        parallel_iterations=1,
     )
+
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string)])  # traced once, for all tiers
+    def decode_one(picture: tf.Tensor) -> tf.Tensor:
+        return _resized_on_white(_decode_one(picture), size)
+
+    places: list[tf.Tensor] = []
+    decoded: list[tf.Tensor] = []
+    above = -1
+    for limit, count in AT_A_TIME:
+        places.append(tf.where((pixels > above) & (pixels <= limit))[:, 0])
+        with tf.control_dependencies(decoded):  # one tier after the other
+            decoded.append(
+                tf.map_fn(
+                    decode_one,
+                    tf.gather(pictures, places[-1]),
+                    fn_output_signature=tf.TensorSpec((*size, 3), tf.float32),
+                    parallel_iterations=count,
+                )
+            )
+        above = limit
+    return tf.dynamic_stitch([tf.cast(each, tf.int32) for each in places], decoded)
+
+
+def _resized_on_white(pixels: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """[height, width, 1 to 4 channels] uint8 of grey or RGB, with or without alpha -> [*size, 3] float32.
+
+    Large pictures stay numbers of 8 bits where it can be, and are blended one colour at a time.
+    """
+    channels = tf.shape(pixels)[2]
+    colours = channels - tf.cast(channels % 2 == 0, tf.int32)
+
+    def opaque() -> tf.Tensor:
+        return _resize(pixels[:, :, :colours], size)
+
+    def blended(colour: tf.Tensor) -> tf.Tensor:
+        alpha = tf.cast(pixels[:, :, -1:], tf.float32) / 255.0
+        plane = tf.cast(pixels[:, :, colour : colour + 1], tf.float32)
+        return _resize(plane * alpha + 255.0 * (1.0 - alpha), size)[:, :, 0]
+
+    def see_through() -> tf.Tensor:
+        planes = tf.map_fn(
+            blended,
+            tf.range(colours),
+            fn_output_signature=tf.TensorSpec(size, tf.float32),
+            parallel_iterations=1,
+        )
+        return tf.transpose(planes, (1, 2, 0))
+
+    is_opaque = (colours == channels) | (tf.reduce_min(pixels[:, :, -1]) == 255)
+    return tf.broadcast_to(tf.cond(is_opaque, opaque, see_through), (*size, 3))
 
 
 def _resize(pixels: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
@@ -42,43 +103,72 @@ def _resize(pixels: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     return tf.cond(
         (height > size[0]) | (width > size[1]),
         lambda: tf.image.resize(pixels, size, antialias=True),
-        lambda: tf.image.resize(pixels, size),
+        lambda: tf.image.resize(tf.cast(pixels, tf.float32), size),
     )
+
+
+def _measure(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """[] string -> (what is to be decoded of it, [] float64 its number of pixels); refuses too many.
+
+    Only the headers are read.
+    """
+    picture, height, width = _by_format(
+        picture,
+        jpeg=lambda: (picture, *tf.unstack(tf.image.extract_jpeg_shape(picture)[:2])),
+        png=lambda: _png_size(picture),
+        gif=lambda: _gif_size(picture),
+        bmp=lambda: _bmp_size(picture),
+        webp=lambda: _webp_size(picture),
+    )
+    # In float64, where no product of two header fields overflows.
+    pixels = tf.abs(tf.cast(height, tf.float64)) * tf.abs(tf.cast(width, tf.float64))
+    picture = _require(picture, pixels <= MAX_PIXELS, f"larger than {MAX_PIXELS} pixels")
+    return picture, pixels
 
 
 def _decode_one(picture: tf.Tensor) -> tf.Tensor:
-    """[] string -> [height, width, 3] float32 in 0..255."""
-    small = tf.strings.length(picture) <= MAX_BYTES
-    picture = _require(picture, small, f"larger than {MAX_BYTES} bytes")
-    start = tf.strings.substr(picture, 0, 3)
-    pixels = tf.case(
-        [
-            (start == b"\xff\xd8\xff", lambda: _decode_jpeg(picture)),
-            (start == b"\x89PN", lambda: _decode_png(picture)),
-            (start == b"GIF", lambda: _decode_gif(picture)),
-            (tf.strings.substr(start, 0, 2) == b"BM", lambda: _decode_bmp(picture)),
-            (start == b"RIF", lambda: _decode_webp(picture)),
-        ],
-        # Not left to TensorFlow, which may come to read formats whose size is not limited here.
-        default=lambda: tf.io.decode_image(
-            _require(picture, tf.constant(False), "empty, or not JPEG, PNG, GIF, BMP or WebP"),
-            expand_animations=False,
-        ),
+    """[] string, measured -> [height, width, channels] uint8."""
+    return _by_format(
+        picture,
+        # The default of this op is a faster, rougher transform than that of other decoders.
+        jpeg=lambda: tf.io.decode_jpeg(picture, channels=3, dct_method="INTEGER_ACCURATE"),
+        png=lambda: _decode_png(picture),
+        gif=lambda: tf.io.decode_image(picture, expand_animations=False),
+        # Most programs leave the fourth channel empty.
+        bmp=lambda: tf.io.decode_bmp(picture)[:, :, :3],
+        webp=lambda: tf.io.decode_image(picture, expand_animations=False),
     )
-    return _on_white(tf.cast(pixels, tf.float32))
 
 
-def _decode_jpeg(picture: tf.Tensor) -> tf.Tensor:
-    height, width, _ = tf.unstack(tf.image.extract_jpeg_shape(picture))
-    picture = _require_pixels(picture, height, width)
-    # The default of this op is a faster, rougher transform than that of other decoders.
-    return tf.io.decode_jpeg(picture, channels=3, dct_method="INTEGER_ACCURATE")
+def _by_format(picture: tf.Tensor, **branches: Callable[[], Any]) -> Any:
+    """What the branch for the picture's format gives.
+
+    Others are not left to TensorFlow, which may come to read formats whose size is not limited here.
+    """
+    start = tf.strings.substr(picture, 0, 3)
+    formats = {
+        "jpeg": start == b"\xff\xd8\xff",
+        "png": start == b"\x89PN",
+        "gif": start == b"GIF",
+        "bmp": tf.strings.substr(start, 0, 2) == b"BM",
+        "webp": start == b"RIF",
+    }
+    is_format = tf.stack(list(formats.values()))
+    check = tf.debugging.Assert(
+        tf.reduce_any(is_format), ["The picture is empty, or not JPEG, PNG, GIF, BMP or WebP."]
+    )
+    with tf.control_dependencies([check]):
+        which = tf.argmax(tf.cast(is_format, tf.int32), output_type=tf.int32)
+    return tf.switch_case(which, [branches[name] for name in formats])
+
+
+def _png_size(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    picture = _require(picture, tf.strings.length(picture) >= 26, "cut short")
+    width, height = tf.unstack(_numbers(picture, 16, 2, tf.int32, little_endian=False))
+    return picture, height, width
 
 
 def _decode_png(picture: tf.Tensor) -> tf.Tensor:
-    picture = _require(picture, tf.strings.length(picture) >= 26, "cut short")
-    width, height = tf.unstack(_numbers(picture, 16, 2, tf.int32, little_endian=False))
-    picture = _require_pixels(picture, height, width)
     depth, colours = tf.unstack(_numbers(picture, 24, 2, tf.uint8))
     # Asked for 4 channels, the op leaves alpha undefined for palettes and for fewer than 8 bits;
     # asked for the file's own channels, it forgets the transparent colour of the other kinds.
@@ -89,24 +179,24 @@ def _decode_png(picture: tf.Tensor) -> tf.Tensor:
     )
 
 
-def _decode_gif(picture: tf.Tensor) -> tf.Tensor:
-    picture = _require(picture, tf.strings.length(picture) >= 10, "cut short")
-    width, height = tf.unstack(_numbers(picture, 6, 2, tf.uint16))
-    picture = _require_pixels(picture, height, width)
-    return tf.io.decode_image(picture, expand_animations=False)
+def _gif_size(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    picture = _require(picture, tf.strings.length(picture) >= 13, "cut short")
+    width, height = tf.unstack(tf.cast(_numbers(picture, 6, 2, tf.uint16), tf.int32))
+    picture, frame_width, frame_height = first_frame(picture)
+    # The header is believed by no decoder, and the frame by all.
+    return picture, tf.maximum(height, frame_height), tf.maximum(width, frame_width)
 
 
-def _decode_bmp(picture: tf.Tensor) -> tf.Tensor:
+def _bmp_size(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     picture = _require(picture, tf.strings.length(picture) >= 30, "cut short")
     width, height = tf.unstack(_numbers(picture, 18, 2, tf.int32))
-    picture = _require_pixels(picture, abs(height), width)
     # The op takes the indices of a palette for grey values.
     bits = _numbers(picture, 28, 1, tf.uint16)[0]
     picture = _require(picture, bits >= 24, "a BMP file with a palette; convert it to PNG")
-    return tf.io.decode_bmp(picture)[:, :, :3]  # Most programs leave the fourth channel empty.
+    return picture, height, width
 
 
-def _decode_webp(picture: tf.Tensor) -> tf.Tensor:
+def _webp_size(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     picture = _require(picture, tf.strings.length(picture) >= 30, "cut short")
     kind = tf.strings.substr(picture, 12, 4)  # After "RIFF", a length and "WEBP".
     lossy, lossless, extended = kind == b"VP8 ", kind == b"VP8L", kind == b"VP8X"
@@ -120,20 +210,7 @@ def _decode_webp(picture: tf.Tensor) -> tf.Tensor:
     digits = tf.cast(tf.reshape(_numbers(picture, 24, 6, tf.uint8), (2, 3)), tf.int32)
     in_24_bits = tf.linalg.matvec(digits, [1, 1 << 8, 1 << 16])
     size = tf.where(lossy, in_14_bits, 1 + tf.where(lossless, packed, in_24_bits))
-    picture = _require_pixels(picture, size[1], size[0])
-    return tf.io.decode_image(picture, expand_animations=False)
-
-
-def _on_white(pixels: tf.Tensor) -> tf.Tensor:
-    """[height, width, 1 to 4 channels] of grey or RGB, with or without alpha -> RGB."""
-    height, width, channels = tf.unstack(tf.shape(pixels), 3)
-
-    def blend() -> tf.Tensor:
-        alpha = pixels[:, :, -1:] / 255.0
-        return pixels[:, :, :-1] * alpha + 255.0 * (1.0 - alpha)
-
-    colours = tf.cond(channels % 2 == 0, blend, lambda: pixels)
-    return tf.broadcast_to(colours, (height, width, 3))
+    return picture, size[1], size[0]
 
 
 def _numbers(
@@ -143,12 +220,6 @@ def _numbers(
     data = tf.strings.substr(picture, start, count * dtype.size)
     numbers = tf.io.decode_raw(data, dtype, little_endian=little_endian)
     return tf.ensure_shape(numbers, (count,))
-
-
-def _require_pixels(picture: tf.Tensor, height: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-    # In float64, where no product of two header fields overflows.
-    pixels = tf.cast(height, tf.float64) * tf.cast(width, tf.float64)
-    return _require(picture, pixels <= MAX_PIXELS, f"larger than {MAX_PIXELS} pixels")
 
 
 def _require(picture: tf.Tensor, condition: tf.Tensor, otherwise: str) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import zlib
@@ -11,7 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from huse_tf.features import pictures
+from huse_tf.features import gif, pictures
 
 HEIGHT, WIDTH = 24, 32
 ROWS, COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]
@@ -128,6 +129,58 @@ def test_resizing_equals_antialiasing(decode, height, width):
     [pixels] = decode(tf.constant([encode(image, "PNG")])).numpy()
     expected = tf.image.resize(np.asarray(image), (HEIGHT, WIDTH), antialias=True)
     np.testing.assert_allclose(pixels, expected, atol=1e-3)
+
+
+def animation(*sizes, comment=b""):
+    """A GIF of frames of these sizes, each of one colour, the first red."""
+    frames = [
+        Image.new("RGB", size, colour)
+        for size, colour in zip(sizes, ("red", "lime", "blue"), strict=False)
+    ]
+    return encode(frames[0], "GIF", save_all=True, append_images=frames[1:], comment=comment)
+
+
+@pytest.mark.parametrize("comment", [b"", b"x" * 700])
+def test_a_gif_is_cut_behind_its_first_frame(comment):
+    """Whatever stands behind it, were it 26 GB of pixels, is not unpacked."""
+    whole = animation((32, 24), (32, 24), comment=comment)
+    cut, width, height = gif.first_frame(tf.constant(whole + b"junk"))
+    assert (int(width), int(height)) == (32, 24)
+    [data] = [cut.numpy()]
+    assert data[:-1] == whole[: len(data) - 1] and data[-1:] == b";" and len(data) < len(whole)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.n_frames == 1
+        image.load()
+        assert image.convert("RGB").getpixel((5, 5)) == (255, 0, 0)
+
+
+def test_every_cut_gif_is_refused_or_read(decode):
+    """No place to cut it makes the search for its first frame leave the file."""
+    whole = KINDS["gif animated"]
+    for end in [*range(0, 60), *range(700, len(whole), 97)]:
+        with contextlib.suppress(tf.errors.InvalidArgumentError):
+            assert decode(tf.constant([whole[:end]])).shape == (1, HEIGHT, WIDTH, 3)
+
+
+def test_a_frame_larger_than_the_gif_says_is_refused(decode):
+    data = bytearray(KINDS["gif"])
+    frame = data.index(b",", 13 + 3 * 2 ** (1 + data[10] % 8))
+    data[frame + 5 : frame + 9] = b"\xff\xff\xff\xff"
+    with pytest.raises(tf.errors.InvalidArgumentError, match="larger than 50000000 pixels"):
+        decode(tf.constant([bytes(data)]))
+
+
+def test_large_pictures_of_a_batch_come_in_their_places(monkeypatch):
+    """Those of each tier are decoded by themselves."""
+    monkeypatch.setattr(pictures, "AT_A_TIME", ((40, 2), (400, 2), (pictures.MAX_PIXELS, 1)))
+    colours = [10, 200, 90, 30, 160]
+    sides = [30, 5, 15, 6, 31]
+    batch = [
+        encode(Image.new("RGB", (n, n), (c, c, c)), "PNG")
+        for n, c in zip(sides, colours, strict=True)
+    ]
+    pixels = pictures.decode(tf.constant(batch), (4, 4)).numpy()
+    np.testing.assert_allclose(pixels[:, 2, 2, 0], colours, atol=1e-3)
 
 
 def png_of_size(width, height):
