@@ -337,6 +337,11 @@ def test_text_gallery_keeps_one_of_each_text_of_a_product():
     np.testing.assert_array_equal(texts.embeddings, vectors[[0, 2, 3]])
 
 
+def test_texts_are_as_many_as_embeddings():
+    with pytest.raises(ValueError, match="zip"):
+        text_gallery(gallery(np.eye(2), [0, 0]), ["lamp"])
+
+
 def test_all_tasks_have_their_paths_and_equal_the_slow_implementation():
     galleries = {"image": random_gallery(10, 26, 5, True), "text": random_gallery(11, 19, 5, True)}
     sets = {k: random_correct_set(k, 5) for k in (2, 5)}
