@@ -144,6 +144,16 @@ def test_hierarchical_precision_equals_the_slow_implementation(ties, same_modali
     assert actual == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("k", [1, 2, 10, 700])
+def test_hierarchical_precision_among_more_candidates_than_are_sorted_whole(rng, k):
+    """NumPy sorts few numbers where it is asked to part them. Of 5,000 the k nearest alone are right."""
+    cosines = rng.permutation(np.linspace(-1, 1, 5000))
+    labels = (cosines < np.sort(cosines)[-k]).astype(int)
+    query, candidates = gallery([[1.0, 0.0]], [0]), gallery(on_a_circle(cosines), labels)
+    found = hierarchical_precision(query, candidates, np.eye(2, dtype=bool), k, "nothing", chunk=1)
+    assert found == 1
+
+
 def test_one_query_by_hand():
     """Ranked by cosine the candidates' labels are 1 0 1 0 0; the query's label is 0.
 
