@@ -64,7 +64,7 @@ def test_equal_changes_of_one_function_have_names_of_their_own(benchmarks):
 
 
 def test_tests_are_those_that_name_the_module_or_its_importers(benchmarks, tmp_path):
-    """Its own are apart. Nobody's test names `tiny`; `loss` and `heads` import it, of one room each."""
+    """Its own are apart; whole runs where there is no other. Nobody's test names `tiny`; `loss` and `heads` import it, of one room each."""
     from mutation import split, tests_of
 
     for name, text in {
@@ -72,9 +72,11 @@ def test_tests_are_those_that_name_the_module_or_its_importers(benchmarks, tmp_p
         "huse_tf/heads/head.py": "def f():\n    from huse_tf.losses.tiny import x",
         "huse_tf/losses/tiny.py": "x = 1",
         "huse_tf/losses/alone.py": "x = 1",
+        "huse_tf/losses/told.py": "x = 1",
         "tests/losses/test_a.py": "import huse_tf.losses.loss",
         "tests/losses/test_loss.py": "from huse_tf.losses.loss import (\n    y,\n)",
         "tests/losses/test_other.py": "import huse_tf.losses",
+        "tests/test_whole_run.py": "import huse_tf.losses.loss, huse_tf.losses.told",
         "tests/heads/test_head.py": "from huse_tf.heads import head",
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -88,6 +90,7 @@ def test_tests_are_those_that_name_the_module_or_its_importers(benchmarks, tmp_p
     assert stages == [["tests/losses/test_loss.py"], ["tests/losses/test_a.py"]]
     assert found("tiny") == ["tests/losses/test_a.py", "tests/losses/test_loss.py"]
     assert found("alone") == []
+    assert found("told") == ["tests/test_whole_run.py"]
 
 
 def test_a_job_has_its_own_process_and_so_much_time(benchmarks):
