@@ -73,33 +73,32 @@ def chances(features, usable, texts, distances, whole, item):
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("any_class", [False, True])
 def test_draws_are_those_of_the_oracle(several, whole, any_class):
-    """400 draws for each of 25 items: no giver that may not give, and each as often as it should."""
-    for seed in range(2):
-        features, usable, texts, distances = make_items(seed, several)
-        near = None if any_class else distances
-        givers = Givers(features, usable, texts, whole=whole, distances=near)
-        generator = np.random.default_rng(seed)
-        own_class = givers.of_own_class()
-        off = []
-        for item in range(25):
-            expected, of_own = chances(features, usable, texts, near, whole, item)
-            drawn = collections.Counter(givers.draw(item, generator) for _ in range(400))
-            assert set(drawn) <= (set(expected) or {item})
-            if usable[item] and near is not None:
-                assert own_class[item] == (of_own and bool(expected))
-            for giver, chance in expected.items():
-                deviation = max((chance * (1 - chance) / 400) ** 0.5, 1e-9)
-                off.append((drawn[giver] / 400 - chance) / deviation)
-        off = np.array(off)[np.array(off) != 0]
-        assert np.abs(off).max() < 5
-        assert 0.8 < off.std() < 1.2
+    """400 draws for each of 10 items: no giver that may not give, and each as often as it should."""
+    features, usable, texts, distances = make_items(0, several)
+    near = None if any_class else distances
+    givers = Givers(features, usable, texts, whole=whole, distances=near)
+    generator = np.random.default_rng(0)
+    own_class = givers.of_own_class()
+    off = []
+    for item in range(10):
+        expected, of_own = chances(features, usable, texts, near, whole, item)
+        drawn = collections.Counter(givers.draw(item, generator) for _ in range(400))
+        assert set(drawn) <= (set(expected) or {item})
+        if usable[item] and near is not None:
+            assert own_class[item] == (of_own and bool(expected))
+        for giver, chance in expected.items():
+            deviation = max((chance * (1 - chance) / 400) ** 0.5, 1e-9)
+            off.append((drawn[giver] / 400 - chance) / deviation)
+    off = np.array(off)[np.array(off) != 0]
+    assert np.abs(off).max() < 5
+    assert 0.7 < off.std() < 1.3
 
 
 def test_some_items_have_nobody_of_their_class():
     """So that the test above has met the nearest class, and found who has none in its own."""
     features, usable, texts, distances = make_items(0)
-    cases = [chances(features, usable, texts, distances, True, item)[1] for item in range(25)]
-    assert 0 < sum(cases) < 25
+    cases = [chances(features, usable, texts, distances, True, item)[1] for item in range(10)]
+    assert 0 < sum(cases) < 10
 
 
 def givers_of(labels, products=None, texts=None, distances=None, whole=True):
