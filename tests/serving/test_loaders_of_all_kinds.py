@@ -43,7 +43,7 @@ KINDS = {
         "pixels:32",
         "tfidf",
     ),
-    "saved_model": (HUSE, "saved_model:pictures", "saved_model:texts"),
+    "saved_model": (HUSE, "saved_model", "saved_model"),
     "own_fusion": (ModalityWeights(**SIZES), "efficientnet_lite0", "tfidf"),
     "fields": (ModalityWeights(**SIZES), None, "fields:2:minilm"),
     "keras_applications": (HUSE, "keras_applications:MobileNetV2@random", "tfidf"),
@@ -62,12 +62,11 @@ def exported(request, tmp_path_factory):
     kind = request.param
     method, image_name, text_name = KINDS[kind]
     home = tmp_path_factory.mktemp(kind)
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.chdir(home)
-        if kind == "saved_model":
-            save_encoders(home)
-        image = make_image_encoder(image_name) if image_name else None
-        text = make_text_encoder(text_name) if text_name else None
+    if kind == "saved_model":
+        save_encoders(home)
+        image_name, text_name = (f"saved_model:{home / name}" for name in ("pictures", "texts"))
+    image = make_image_encoder(image_name) if image_name else None
+    text = make_text_encoder(text_name) if text_name else None
     if text is not None:
         text.fit(["red cotton shirt", "oak chair", "sessel aus eiche, größer", "red shoe"])
     specs = [each.feature_spec if each else PRECOMPUTED for each in (image, text)]
