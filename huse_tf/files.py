@@ -16,6 +16,8 @@ from typing import Any
 
 from huse_tf.errors import UserError
 
+# Begins the names of what is not whole yet.
+_WRITING = ".writing-"
 # What libraries say in words of their own, with the system's among them.
 _SAID_OF_DISKS = {
     os.strerror(number): number
@@ -53,7 +55,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with disk_faults(path):
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+            prefix=f"{_WRITING}{path.stem}-", suffix=path.suffix, dir=path.parent
         )
         os.close(handle)
         temporary = pathlib.Path(name)
@@ -74,7 +76,9 @@ def replacing_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with disk_faults(path):
-        temporary = pathlib.Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        temporary = pathlib.Path(
+            tempfile.mkdtemp(prefix=f"{_WRITING}{path.name}-", dir=path.parent)
+        )
         try:
             yield temporary
             temporary.chmod(0o777 & ~_UMASK)
@@ -82,6 +86,16 @@ def replacing_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
             temporary.rename(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sweep(folder: pathlib.Path) -> None:
+    """Removes what killed processes left half written in a folder and in those it holds.
+
+    Nobody else may be writing there.
+    """
+    for pattern in (f"{_WRITING}*", f"*/{_WRITING}*"):
+        for path in folder.glob(pattern):
+            remove(path)
 
 
 def remove(path: pathlib.Path) -> None:

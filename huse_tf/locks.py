@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import filelock
 
+from huse_tf import files
 from huse_tf.errors import UserError
 
 LOCK = ".lock"
@@ -18,7 +19,7 @@ def locked(folder: pathlib.Path, flag: str) -> Iterator[None]:
     """Holds a folder for this process until the block ends.
 
     The kernel holds the lock, so it ends with its owner, however that ends. The file `.lock` stays:
-    it says nothing by being there.
+    it says nothing by being there. What killed owners left half written goes.
 
     Args:
         folder: made if it is not there.
@@ -32,6 +33,7 @@ def locked(folder: pathlib.Path, flag: str) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
+        files.sweep(folder)
     except filelock.Timeout as error:
         raise UserError(
             f"Another process works in {str(folder)!r}, and two at once would mix their files. "

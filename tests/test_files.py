@@ -13,6 +13,19 @@ def test_a_file_is_whole_or_not_there(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
 
 
+def test_what_a_killed_process_left_goes(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    kept = [tmp_path / "a.txt", tmp_path / ".lock", tmp_path / "checkpoints" / "step-1"]
+    for path in kept:
+        path.write_text("kept")
+    killed = [files.replacing(path.parent / "half") for path in kept[1:]]
+    for writing in killed:
+        writing.__enter__()  # and never left
+    assert len(list(tmp_path.rglob(".writing-*"))) == 2
+    files.sweep(tmp_path)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
+
+
 def test_json_round_trip_keeps_umlauts_and_refuses_nan(tmp_path):
     files.write_json(tmp_path / "a.json", {"Möbel": [1, 2.5]})
     assert files.read_json(tmp_path / "a.json") == {"Möbel": [1, 2.5]}
