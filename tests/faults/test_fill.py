@@ -1,0 +1,96 @@
+"""A disk that is full at any moment: one sentence, and with room again the same command goes on."""
+
+import shutil
+import subprocess
+
+import pytest
+from shop import complaint, run_whole, sample
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A function that makes a disk of so many bytes, or gives the one that is there another size."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def size(number):
+        mounted = folder.is_mount()
+        option = f"size={number}"
+        arguments = ["-o", f"remount,{option}"] if mounted else ["-t", "tmpfs", "-o", option]
+        done = subprocess.run(
+            ["mount", *arguments, "tmpfs", str(folder)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"no disk of its own can be mounted here: {done.stderr.strip()}")
+        return folder
+
+    yield size
+    if folder.is_mount():
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def used(folder):
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def fill(fresh, warm, disk, most, command, same):
+    """Runs a command on ever larger disks until it succeeds; returns how many were too small."""
+    whole = fresh.copy(disk(2**30) / "whole")
+    run_whole(warm, whole, *command(whole))
+    needed, begun = used(whole.home), used(fresh.home)
+    shutil.rmtree(whole.home)
+    found, full = [], 0
+    steps = 20
+    for step in sample(steps, most, seed=1):
+        home = disk(2**30) / str(step)
+        shop = fresh.copy(home)
+        disk(begun + (needed - begun) * step // steps)
+        name, *arguments = command(shop)
+        done = warm.run(name, *arguments, home=shop.home)
+        full += done.returncode != 0
+        if wrong := complaint(done):
+            found.append(f"{step} of {steps}: {wrong}")
+        disk(2**30)
+        run_whole(warm, shop, name, *arguments)
+        if wrong := same(shop):
+            found.append(f"{step} of {steps}: {wrong}")
+        shutil.rmtree(home)
+    assert full, "the disk was never full"
+    assert found == []
+    return full
+
+
+def test_training(fresh, trained, warm, disk, most, record_property):
+    def same(shop):
+        return "" if shop.figures() == trained.figures() else "another result"
+
+    full = fill(fresh, warm, disk, most, lambda shop: ("train", shop.flags), same)
+    record_property("full", f"train: {full} disks")
+
+
+def test_preparing(fresh, warm, disk, most, record_property):
+    from huse_tf.data import shard_index
+
+    def command(shop):
+        return "prepare", shop.flags, f"--output={shop.home / 'prepared'}", "--num_shards=4"
+
+    def same(shop):
+        shard_index.verify(shop.home / "prepared")
+        return ""
+
+    full = fill(fresh, warm, disk, most, command, same)
+    record_property("full", f"prepare: {full} disks")
+
+
+def test_exporting(trained, warm, disk, most, record_property):
+    def command(shop):
+        return "export", f"--run_dir={shop.run}", f"--export_dir={shop.home / 'new'}"
+
+    def same(shop):
+        versions = [path.name for path in (shop.home / "new/run").iterdir()]
+        return "" if versions == ["1"] else f"{versions} are there"
+
+    full = fill(trained, warm, disk, most, command, same)
+    record_property("full", f"export: {full} disks")
