@@ -64,12 +64,13 @@ def test_a_stop_is_neither_an_error_nor_done(outcome, stop):
 
 
 WAITS = """
-import sys, time
+import signal, sys, time
 from huse_tf import command_line
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what runs in a shell's background
 
 def command(values):
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         time.sleep(60)
     finally:
         print("in order")

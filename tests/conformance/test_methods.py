@@ -447,7 +447,8 @@ def other_value(method, field):
         return REFUSED_SETTINGS[field.name]
     if isinstance(value, str):
         choices = configs.typing.get_args(configs.typing.get_type_hints(type(method))[field.name])
-        return next(choice for choice in choices if choice != value)
+        # Without choices it is free text.
+        return next((choice for choice in choices if choice != value), f"another {value}")
     return others[type(value)]()
 
 
