@@ -161,22 +161,22 @@ def _equivalents(path: pathlib.Path) -> set[str]:
 
 
 def tests_of(root: pathlib.Path, path: pathlib.Path) -> list[str]:
-    """Test files that name a module of the package; else those of its room that name its importers."""
+    """Test files that name a module of the package, and those of its room that name its importers."""
     module = ".".join(path.with_suffix("").parts)
     tests = {t: imported(root / t) for t in sorted((root / "tests").rglob("test_*.py"))}
     sources = {s: imported(s) for s in sorted((root / "huse_tf").rglob("*.py"))}
     wanted, room = {module}, path.parent.name
-    for _ in range(3):
-        found = [t.relative_to(root) for t, names in tests.items() if names & wanted]
-        if len(wanted) > 1:
-            found = [test for test in found if test.parent.name == room]
-        if found:
-            # Whole runs, which lie beside the rooms, take minutes.
-            found = [test for test in found if test.parent.name != "tests"] or found
-            found.sort(key=lambda test: test.parent.name != room)
-            return [str(test) for test in found[:_MOST_TESTS]]
+    found = [t.relative_to(root) for t, names in tests.items() if names & wanted]
+    for _ in range(2):
         wanted |= {_module(root, s) for s, names in sources.items() if names & wanted}
-    return []
+        through = [t.relative_to(root) for t, names in tests.items() if names & wanted]
+        found += [test for test in through if test.parent.name == room and test not in found]
+        if found:
+            break
+    # Whole runs, which lie beside the rooms, take minutes.
+    found = [test for test in found if test.parent.name != "tests"] or found
+    found.sort(key=lambda test: test.parent.name != room)
+    return [str(test) for test in found[:_MOST_TESTS]]
 
 
 @functools.cache
