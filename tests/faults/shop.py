@@ -30,23 +30,19 @@ class Shop:
 
     @classmethod
     def make(cls, home: pathlib.Path, **changes: object) -> Shop:
+        """A new one. Its settings name all paths from `home`, so that a copy of the folder is a shop too."""
         config = small_runs.settings(home)
         config = small_runs.change(
             config, epochs=4, checkpoint_every_steps=2, report_queries=1, **changes
         )
+        config = Config.from_json(config.to_json().replace(f"{home}/", ""))
         small_runs.flagfile(config, home)
         return cls(home, config)
 
     def copy(self, home: pathlib.Path) -> Shop:
         """The same shop elsewhere, with all that was written in it."""
         shutil.copytree(self.home, home, symlinks=True)
-        text = self.config.to_json().replace(str(self.home), str(home))
-        for path in (home / "run").glob("*.json"), (home / "run").glob("flags.txt"):
-            for each in path:
-                each.write_text(each.read_text("utf-8").replace(str(self.home), str(home)), "utf-8")
-        shop = Shop(home, Config.from_json(text))
-        small_runs.flagfile(shop.config, home)
-        return shop
+        return Shop(home, self.config)
 
     @property
     def flags(self) -> str:
