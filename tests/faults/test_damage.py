@@ -49,8 +49,9 @@ def check(shop, warm, path, commands, expected, found):
     for command, arguments in commands:
         done = warm.run(command, *arguments, home=shop.home)
         wrong = complaint(done)
-        if not wrong and done.returncode == 0 and (told := expected(shop)):
-            wrong = told
+        # An export reads no figures, and leaves the damaged ones as they are.
+        if not wrong and done.returncode == 0 and command != "export":
+            wrong = expected(shop)
         if not wrong and done.returncode and path.name not in done.stderr:
             wrong = f"does not name the file: {done.stderr.strip()[-300:]}"
         if wrong:
