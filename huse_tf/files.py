@@ -91,10 +91,11 @@ def replacing_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
 def sweep(folder: pathlib.Path) -> None:
     """Removes what killed processes left half written in a folder and in those it holds.
 
-    Nobody else may be writing there.
+    Nobody else may be writing there. Links are not followed: they may lead to where somebody is.
     """
-    for pattern in (f"{_WRITING}*", f"*/{_WRITING}*"):
-        for path in folder.glob(pattern):
+    inner = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
+    for each in (folder, *inner):
+        for path in each.glob(f"{_WRITING}*"):
             remove(path)
 
 

@@ -26,6 +26,17 @@ def test_what_a_killed_process_left_goes(tmp_path):
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
 
 
+def test_nothing_behind_a_link_goes(tmp_path):
+    """Somebody else may be writing there just now."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    theirs = tmp_path / "elsewhere" / ".writing-a-12345678"
+    theirs.write_text("half")
+    (tmp_path / "run" / "checkpoints").symlink_to(theirs.parent)
+    files.sweep(tmp_path / "run")
+    assert theirs.exists()
+
+
 def test_json_round_trip_keeps_umlauts_and_refuses_nan(tmp_path):
     files.write_json(tmp_path / "a.json", {"Möbel": [1, 2.5]})
     assert files.read_json(tmp_path / "a.json") == {"Möbel": [1, 2.5]}

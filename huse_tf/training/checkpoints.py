@@ -20,9 +20,6 @@ from huse_tf import files, seals
 from huse_tf.errors import UserError
 
 _NAME = re.compile(r"step-(\d+)", re.ASCII)
-_LEFTOVER = re.compile(
-    r"\.step-\d+-\w+", re.ASCII
-)  # of a killed process: see files.replacing_folder
 _STATE = "state"  # what the names of TensorFlow's files begin with
 _KEPT = 2
 
@@ -63,18 +60,14 @@ class Progress(tf.train.experimental.PythonState):
 
 def saved_steps(folder: pathlib.Path) -> list[int]:
     """The steps of the checkpoints in `folder`, the newest first, whether they are whole or not."""
-    return sorted((int(path.name[5:]) for path in _folders(folder, _NAME)), reverse=True)
-
-
-def _folders(folder: pathlib.Path, name: re.Pattern[str]) -> list[pathlib.Path]:
-    """Those in `folder` that are so named and no links."""
     if folder.is_symlink() or not folder.is_dir():
         return []
-    return [
-        path
+    found = [
+        int(named[1])
         for path in folder.iterdir()
-        if name.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+        if (named := _NAME.fullmatch(path.name)) and path.is_dir() and not path.is_symlink()
     ]
+    return sorted(found, reverse=True)
 
 
 class Checkpoints:
@@ -108,8 +101,6 @@ class Checkpoints:
         Raises:
             UserError: all are damaged; or one holds the variables of another model.
         """
-        for path in _folders(self._folder, _LEFTOVER):
-            files.remove(path)
         steps = saved_steps(self._folder)
         damaged: list[pathlib.Path] = []
         for step in steps:

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from huse_tf import seals
+from huse_tf import files, seals
 from huse_tf.errors import UserError
+from huse_tf.locks import locked
 from huse_tf.training.checkpoints import Checkpoints, Progress, saved_steps
 
 STEPS = (3, 5)
@@ -125,13 +126,17 @@ def test_a_step_that_is_saved_again_replaces_a_damaged_one(folder):
     assert restored(folder) == (5, [5.0] * 3)
 
 
-def test_what_a_killed_process_left_goes(folder):
-    for name in (".step-7-abc_12", ".step-", "step-x", "other"):
+def test_what_a_killed_process_left_goes_with_the_next_one(folder):
+    """Who holds the run's folder sweeps it; a half-written checkpoint is never taken for one."""
+    killed = files.replacing_folder(folder / "step-7")
+    (killed.__enter__() / "file").touch()  # and never left
+    for name in ("step-x", "other"):
         (folder / name).mkdir()
-        (folder / name / "file").touch()
-    assert restored(folder)[0] == 5
+    assert saved_steps(folder) == [5, 3]
+    with locked(folder.parent, "--run_dir"):
+        assert restored(folder)[0] == 5
     left = {path.name for path in folder.iterdir()}
-    assert left == {"step-3", "step-5", ".step-", "step-x", "other"}, "what is not ours stays"
+    assert left == {"step-3", "step-5", "step-x", "other"}, "what is not ours stays"
 
 
 def test_nothing_outside_the_folder_is_read_or_removed(folder, tmp_path):
@@ -143,7 +148,7 @@ def test_nothing_outside_the_folder_is_read_or_removed(folder, tmp_path):
         f'model_checkpoint_path: "{victim}/step-9/state"\n'
         f'all_model_checkpoint_paths: "{victim}/step-9/state"\n'
     )
-    for name in ("step-9", "step-2", ".step-9-abc"):
+    for name in ("step-9", "step-2", ".writing-step-9-abc"):
         (folder / name).symlink_to(victim / "step-9")
     _, progress, checkpoints = made(folder)
     assert checkpoints.restore()
