@@ -50,7 +50,7 @@ def check_training(config: Config, given: bool = False) -> None:
         raise UserError("--monitor names no metric. Expected at least one, or leave it out.")
     if training.start_from and not pathlib.Path(training.start_from).is_dir():
         raise UserError(f"--start_from: no run lies in {training.start_from!r}.")
-    check_export(config.export, run_dir_of(config))
+    check_export(config.export, run_dir(config))
 
 
 def check_preparing(config: Config, given: bool = False) -> None:
@@ -84,8 +84,8 @@ def check_measuring(config: Config, run: Config, split: str, other_catalogue: bo
     _check_encoders(config)
 
 
-def check_export(config: ExportConfig, run_dir: pathlib.Path) -> None:
-    """Raises UserError where the run in `run_dir` could not be exported under this name and version."""
+def check_export(config: ExportConfig, run: pathlib.Path) -> None:
+    """Raises UserError where the run in the folder `run` could not be exported under this name and version."""
     name = config.export_name
     if name and (pathlib.PurePath(name).name != name or name == ".."):
         raise UserError(
@@ -93,15 +93,15 @@ def check_export(config: ExportConfig, run_dir: pathlib.Path) -> None:
             f"Received: {name!r}."
         )
     if config.export_version:
-        refuse_existing(export_home(config, run_dir) / str(config.export_version))
+        refuse_existing(export_home(config, run) / str(config.export_version))
 
 
-def export_home(config: ExportConfig, run_dir: pathlib.Path) -> pathlib.Path:
+def export_home(config: ExportConfig, run: pathlib.Path) -> pathlib.Path:
     """The folder of the versions of an exported run."""
-    return pathlib.Path(config.export_dir) / (config.export_name or run_dir.resolve().name)
+    return pathlib.Path(config.export_dir) / (config.export_name or run.resolve().name)
 
 
-def run_dir_of(config: Config) -> pathlib.Path:
+def run_dir(config: Config) -> pathlib.Path:
     """The run's folder, which need not exist."""
     return pathlib.Path(config.training.run_dir or pathlib.Path("runs") / config.data.name)
 

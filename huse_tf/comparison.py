@@ -12,7 +12,7 @@ import json
 import pathlib
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -22,7 +22,7 @@ from absl import logging
 
 from huse_tf import dataset as datasets
 from huse_tf import files, keys, seals, workflow
-from huse_tf.agreement import check_training, with_monitor
+from huse_tf.agreement import check_training, run_dir, with_monitor
 from huse_tf.config import Config
 from huse_tf.dataset import Dataset
 from huse_tf.errors import UserError
@@ -42,7 +42,7 @@ from huse_tf.features.run_encoders import RunEncoders
 from huse_tf.locks import locked
 from huse_tf.models.two_tower import modality_model
 from huse_tf.run_files import METRICS, TIMING, read_json
-from huse_tf.run_folder import run_dir, run_folder, versions
+from huse_tf.run_folder import run_folder, versions
 
 # In the run's folder, by the side that was measured.
 FIGURES = "{side}_figures.json"
@@ -152,7 +152,7 @@ def _check_folders(names: Iterable[str]) -> None:
             )
 
 
-def _check_runs(configs: Iterable[Config]) -> None:
+def _check_runs(configs: Collection[Config]) -> None:
     """Refuses settings of any run before hours of training, not after."""
     for config in configs:
         check_training(config)

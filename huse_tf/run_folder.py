@@ -11,6 +11,7 @@ import keras
 
 import huse_tf
 from huse_tf import config as configs
+from huse_tf.agreement import run_dir
 from huse_tf.config import Config
 from huse_tf.errors import UserError
 from huse_tf.run_files import CHECKPOINTS, FLAGS, METRICS, MODEL, TIMING, reading
@@ -19,11 +20,6 @@ from huse_tf.training.checkpoints import saved_steps
 # Settings that may differ when a run goes on: none of them changes the model.
 _FREE = {"run_dir", "cache_dir", "encoder_batch_size", "checkpoint_every_steps"}
 _UNBOUND = ("evaluation", "export")
-
-
-def run_dir(config: Config) -> pathlib.Path:
-    """Where the run lies, or will lie."""
-    return pathlib.Path(config.training.run_dir or pathlib.Path("runs") / config.data.name)
 
 
 def run_folder(config: Config) -> pathlib.Path:

@@ -23,6 +23,7 @@ from huse_tf.agreement import (
     check_run_encoders,
     check_training,
     export_home,
+    run_dir,
     with_monitor,
 )
 from huse_tf.config import Config, ExportConfig
@@ -43,7 +44,7 @@ from huse_tf.locks import locked
 from huse_tf.rehearsal import Measurable, rehearse
 from huse_tf.reporting import known_figures, make_report, told_known
 from huse_tf.run_files import CONFIG, FINGERPRINT, HISTORY, METRICS, MODEL, read_json
-from huse_tf.run_folder import is_trained, run_dir, run_folder, trained_model, versions
+from huse_tf.run_folder import is_trained, run_folder, trained_model, versions
 from huse_tf.serving.c_library import find_library
 from huse_tf.serving.check import sentence
 from huse_tf.serving.export import export_model
