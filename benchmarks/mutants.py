@@ -45,7 +45,7 @@ class Mutant:
 def mutants_of(source: str) -> list[Mutant]:
     """All changes of a module: operators, numbers, conditions, arguments by name, statements left out.
 
-    Texts, annotations, decorators, imports and what is raised are left alone.
+    It leaves texts, annotations, decorators, imports and raised errors alone.
     """
     tree = ast.parse(source)
     plain = ast.unparse(tree)

@@ -161,7 +161,7 @@ def _equivalents(path: pathlib.Path) -> set[str]:
 
 
 def tests_of(root: pathlib.Path, path: pathlib.Path) -> list[str]:
-    """Test files that name a module of the package, and those of its room that name its importers."""
+    """Test files that import a module, and test files of its room that import what imports it."""
     module = ".".join(path.with_suffix("").parts)
     tests = {t: imported(root / t) for t in sorted((root / "tests").rglob("test_*.py"))}
     sources = {s: imported(s) for s in sorted((root / "huse_tf").rglob("*.py"))}
@@ -223,7 +223,7 @@ class _Hurry:
 
 
 def forked(job: Callable[[], int], timeout: float) -> int | None:
-    """What a job returns in a process of its own, which is silent; None if it was not done in time."""
+    """Runs a job in a silent process of its own. Returns its result, or None if it took too long."""
     process = os.fork()
     if not process:
         try:

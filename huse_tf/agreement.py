@@ -1,5 +1,5 @@
-"""All that settings tell of themselves, looked at before anything is read: what they name must be there, and
-one must suit the other. What only the built model tells, `rehearsal` finds out next.
+"""Checks of the settings, made before anything is read. What they name must be there, and they must suit
+each other. `rehearsal` then checks what only the built model can tell.
 
 Nothing here imports TensorFlow, so a wrong flag does not wait for it.
 """
@@ -107,7 +107,7 @@ def run_dir(config: Config) -> pathlib.Path:
 
 
 def check_run_encoders(config: FeatureConfig) -> None:
-    """Raises UserError where an encoder of pictures or texts is unknown, or what it needs is not there."""
+    """Raises UserError if the image or the text encoder is unknown, or lacks a package or a file."""
     check_image_encoder(config.image_encoder)
     check_text_encoder(config.text_encoder)
 

@@ -390,7 +390,7 @@ def load(folder: pathlib.Path | str) -> Config:
     """The settings of the run that lies in `folder`.
 
     Raises:
-        UserError: there is none, or its settings are damaged.
+        UserError: no run lies there, or its settings are damaged.
     """
     path = pathlib.Path(folder) / CONFIG
     if not path.is_file():
