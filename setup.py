@@ -21,7 +21,13 @@ setuptools.setup(
     python_requires=">=3.11,<3.14",
     packages=setuptools.find_packages(include=["huse_tf", "huse_tf.*"]),
     package_data={
-        "huse_tf": ["py.typed", "data/*.html", "evaluation/*.html", "pages/*.html", "pages/*.css"]
+        "huse_tf": [
+            "py.typed",
+            "data/summary/*.html",
+            "evaluation/*.html",
+            "pages/*.html",
+            "pages/*.css",
+        ]
     },
     # Floors are the oldest release with wheels for Python 3.13, where that decides.
     install_requires=[

@@ -18,9 +18,10 @@ import numpy as np
 from absl import flags
 from marks import write_between_marks
 
-from huse_tf import command_line, config_flags, files, keys
+from huse_tf import files, keys
+from huse_tf.cli import command_line, config_flags
+from huse_tf.cli.quiet import import_tensorflow
 from huse_tf.config import Config
-from huse_tf.quiet import import_tensorflow
 
 flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4"], "Seeds, at least three for a claim.")
 flags.DEFINE_string("output", None, "The Markdown file that holds the marks.", required=True)
@@ -83,20 +84,20 @@ def _settings(
 
 def _figures(settings: Config) -> Mapping[str, float]:
     """The test figures of one run, with the fusion weight of its validation side."""
-    from huse_tf import workflow
+    from huse_tf.jobs import measure, train
 
-    folder, dataset, model = workflow.train_model(settings)
-    validation = files.read_json(folder / workflow.METRICS)[keys.VALIDATION]
+    trained = train.train_model(settings)
+    validation = files.read_json(trained.run.metrics)[keys.VALIDATION]
     weight = validation["classification/fusion_weight"]
-    return workflow.measure_side(model, dataset, settings, keys.TEST, weight)[0]
+    return measure.measure_split(trained.model, trained.dataset, settings, keys.TEST, weight)[0]
 
 
 def _floor(settings: Config) -> Mapping[str, float]:
     """Accuracy of the five nearest training items, and retrieval, by cosine on the features as they come."""
-    from huse_tf import dataset as datasets
     from huse_tf.evaluation.frozen_features import frozen_retrieval, nearest_neighbours
+    from huse_tf.jobs import run_data
 
-    data = datasets.prepare(settings, pathlib.Path(settings.training.run_dir))
+    data = run_data.load_data(settings, pathlib.Path(settings.training.run_dir))
     items, test = data.side(keys.TEST)
     figures, _ = frozen_retrieval(test, items, data.taxonomy, settings.evaluation)
     neighbours = nearest_neighbours(data.features_of(keys.TRAIN), test)

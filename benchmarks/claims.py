@@ -20,9 +20,9 @@ import numpy as np
 from absl import flags
 from marks import write_between_marks
 
-from huse_tf import command_line
+from huse_tf.cli import command_line
+from huse_tf.cli.quiet import import_tensorflow
 from huse_tf.errors import UserError
-from huse_tf.quiet import import_tensorflow
 
 flags.DEFINE_string("comparison", None, "Folder of `compare --output`.", required=True)
 flags.DEFINE_string("output", None, "The Markdown file that holds the marks.", required=True)
@@ -170,7 +170,7 @@ _NOTE = (
 
 def main(values: flags.FlagValues) -> None:
     import_tensorflow()
-    from huse_tf.comparison import finished
+    from huse_tf.jobs.compare import finished
 
     names = {name: None for claim in CLAIMS for name in (claim.ahead, claim.behind)}
     outcomes = finished(pathlib.Path(values.comparison), names)

@@ -14,9 +14,9 @@ import time
 import numpy as np
 from absl import flags
 
-from huse_tf import command_line
+from huse_tf.cli import command_line
+from huse_tf.cli.quiet import import_tensorflow
 from huse_tf.errors import UserError
-from huse_tf.quiet import import_tensorflow
 
 flags.DEFINE_string("images", None, "Folder of pictures.", required=True)
 flags.DEFINE_string("encoder", "efficientnet_lite0", "Image encoder that has a network.")
@@ -30,8 +30,8 @@ def main(values: flags.FlagValues) -> None:
     import tensorflow as tf
 
     from huse_tf.features import pictures
-    from huse_tf.features.encoders import make_image_encoder
     from huse_tf.features.extract import extract
+    from huse_tf.features.registry import make_image_encoder
 
     found = sorted(p for p in pathlib.Path(values.images).rglob("*") if p.is_file())
     paths = found[: values.count]

@@ -13,7 +13,7 @@ import pandas as pd
 from absl import flags
 from marks import write_between_marks
 
-from huse_tf import command_line
+from huse_tf.cli import command_line
 from huse_tf.errors import UserError
 from huse_tf.evaluation.comparison_table import LEVEL
 

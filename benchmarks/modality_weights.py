@@ -17,9 +17,10 @@ import numpy as np
 from absl import flags
 from marks import write_between_marks
 
-from huse_tf import command_line, config_flags, keys
+from huse_tf import keys
+from huse_tf.cli import command_line, config_flags
+from huse_tf.cli.quiet import import_tensorflow
 from huse_tf.errors import UserError
-from huse_tf.quiet import import_tensorflow
 
 flags.DEFINE_list(
     "seeds", ["0", "1", "2"], "Seeds of weights and order, at least three for a claim."
@@ -42,10 +43,10 @@ def main(values: flags.FlagValues) -> None:
             f"Received: {config.features.text_encoder!r}."
         )
     import_tensorflow()
-    from huse_tf import dataset as datasets
-    from huse_tf.run_folder import run_folder
+    from huse_tf.jobs import run_data
+    from huse_tf.jobs.runs import open_run
 
-    dataset = datasets.prepare(config, run_folder(config))
+    dataset = run_data.load_data(config, open_run(config))
     names = config.fused_modalities
     sides = []
     for side in (keys.TRAIN, keys.TEST):
@@ -98,7 +99,7 @@ def trial(
     """([M] contributions, accuracy) on the test items of a model trained on these modalities."""
     import keras
 
-    from huse_tf.modalities import accuracy, contributions, train_fused
+    from huse_tf.jobs.train_fused import accuracy, contributions, train_fused
 
     keras.utils.set_random_seed(seed)
     (features, labels), test = sides

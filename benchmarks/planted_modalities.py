@@ -87,7 +87,7 @@ def trial(modalities: Mapping[str, Planted], head: str, seed: int) -> tuple[np.n
     """([M] contributions, accuracy on as many new items) after training."""
     import keras
 
-    from huse_tf.modalities import accuracy, train_fused
+    from huse_tf.jobs.train_fused import accuracy, train_fused
 
     rng = np.random.default_rng(seed)
     keras.utils.set_random_seed(seed)

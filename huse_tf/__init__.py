@@ -12,14 +12,14 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Config": "huse_tf.config",
     "METHODS": "huse_tf.methods",
-    "Taxonomy": "huse_tf.data.taxonomy",
+    "Taxonomy": "huse_tf.data.classes.taxonomy",
     "UserError": "huse_tf.errors",
-    "evaluate_run": "huse_tf.workflow",
-    "export_run": "huse_tf.workflow",
+    "evaluate_run": "huse_tf.jobs.evaluate",
+    "export_run": "huse_tf.jobs.export",
     "from_dataframe": "huse_tf.data.readers.dataframe",
     "from_dataset": "huse_tf.data.readers.dataset",
     "read_catalogue": "huse_tf.data.catalogue",
-    "train_run": "huse_tf.workflow",
+    "train_run": "huse_tf.jobs.train",
 }
 
 __all__ = ["__version__", *_PUBLIC]

@@ -9,8 +9,8 @@ import pathlib
 
 from absl import flags
 
-from huse_tf import command_line
-from huse_tf.quiet import import_tensorflow
+from huse_tf.cli import command_line
+from huse_tf.cli.quiet import import_tensorflow
 
 flags.DEFINE_string("model", None, "The exported model: NAME/VERSION, a folder.", required=True)
 

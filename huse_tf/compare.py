@@ -11,10 +11,10 @@ import sys
 
 from absl import flags
 
-from huse_tf import command_line, config_flags
+from huse_tf.cli import command_line, config_flags
+from huse_tf.cli.quiet import import_tensorflow
 from huse_tf.errors import UserError
 from huse_tf.locks import locked
-from huse_tf.quiet import import_tensorflow
 
 flags.DEFINE_list(
     "methods",
@@ -39,19 +39,19 @@ def main(values: flags.FlagValues) -> None:
             f"--seeds are whole numbers from 0, each once. Received: {','.join(values.seeds)!r}."
         )
     methods = config_flags.variants_from_flags(values.methods, values)
-    from huse_tf.agreement import check_training
+    from huse_tf.jobs.checks import check_training
 
     for settings in methods.values():
         check_training(settings)
     import_tensorflow()  # only now: neither --help nor a wrong flag waits for it
-    from huse_tf import comparison
+    from huse_tf.jobs import compare
 
     folder = pathlib.Path(values.output)
     command = shlex.join(["python", "-m", "huse_tf.compare", *sys.argv[1:]])
     seeds = [int(seed) for seed in values.seeds]
     with locked(folder, "--output"):
-        comparison.compare(methods, seeds, folder, command, side=values.split)
-    table = comparison.table_path(folder, values.split)
+        compare.compare_methods(methods, seeds, folder, command, side=values.split)
+    table = compare.table_path(folder, values.split)
     print(table.read_text(encoding="utf-8"))
     print(f"Tables  {table}\nPage    {table.with_suffix('.html')}")
 

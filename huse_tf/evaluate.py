@@ -10,8 +10,9 @@ import pathlib
 
 from absl import flags
 
-from huse_tf import command_line, config, config_flags
-from huse_tf.quiet import import_tensorflow
+from huse_tf import config
+from huse_tf.cli import command_line, config_flags
+from huse_tf.cli.quiet import import_tensorflow
 
 flags.DEFINE_string(
     "run_dir", None, "The run: the folder that training named at its end.", required=True
@@ -32,13 +33,13 @@ def main(values: flags.FlagValues) -> None:
     run = config.load(folder)
     settings = config_flags.from_flags(base=run, values=values)
     other_catalogue = bool(values["catalogue"].present)
-    from huse_tf.agreement import check_measuring
+    from huse_tf.jobs.checks import check_measuring
 
     check_measuring(settings, run, values.split, other_catalogue)
     import_tensorflow()
-    from huse_tf import workflow
+    from huse_tf.jobs.evaluate import evaluate_run
 
-    result = workflow.evaluate_run(
+    result = evaluate_run(
         folder,
         settings,
         split=values.split,

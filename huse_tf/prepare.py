@@ -11,8 +11,9 @@ import pathlib
 
 from absl import flags
 
-from huse_tf import command_line, config, config_flags
-from huse_tf.quiet import import_tensorflow
+from huse_tf.cli import command_line, config_flags
+from huse_tf.cli.quiet import import_tensorflow
+from huse_tf.sections import SECTIONS
 
 flags.DEFINE_bool("dry_run", False, "Only tell what was understood; write no shards.")
 flags.DEFINE_string("output", "", "Folder to fill. Default: prepared/NAME.")
@@ -26,26 +27,28 @@ flags.DEFINE_multi_string(
 def main(values: flags.FlagValues) -> None:
     settings = config_flags.from_flags(values=values)
     folder = pathlib.Path(values.output or pathlib.Path("prepared") / settings.data.name)
-    from huse_tf.agreement import check_preparing
+    from huse_tf.jobs.checks import check_preparing
 
     check_preparing(settings)
     import_tensorflow()
-    from huse_tf import preparation
+    from huse_tf.jobs import prepare
 
     if values.dry_run:
-        preparation.look(settings, folder)
+        prepare.look(settings, folder)
     elif values.beam:
-        from huse_tf import beam_preparation
+        from huse_tf.jobs import prepare_on_beam
 
-        beam_preparation.prepare(settings, folder, values.num_shards, values.beam_option)
+        prepare_on_beam.prepare_shards_on_beam(
+            settings, folder, values.num_shards, values.beam_option
+        )
     else:
-        preparation.prepare(settings, folder, values.num_shards)
-    print((folder / preparation.SUMMARY_TEXT).read_text(encoding="utf-8"))
-    print(f"Summary   {folder / preparation.SUMMARY_PAGE}")
+        prepare.prepare_shards(settings, folder, values.num_shards)
+    print((folder / prepare.SUMMARY_TEXT).read_text(encoding="utf-8"))
+    print(f"Summary   {folder / prepare.SUMMARY_PAGE}")
     if not values.dry_run:
-        print(f"Prepared  {folder}\nTrain     --flagfile={folder / preparation.FLAGS}")
+        print(f"Prepared  {folder}\nTrain     --flagfile={folder / prepare.FLAGS}")
 
 
 if __name__ == "__main__":
     # All of them, so that an experiment's flag file serves here too.
-    command_line.run(main, *config.SECTIONS, method=True)
+    command_line.run(main, *SECTIONS, method=True)

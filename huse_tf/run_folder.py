@@ -1,94 +1,93 @@
-"""The folder of a run: whose settings it holds, whether it is trained, and what it was made with."""
+"""The folder of a run: what its files are called, and what to do about a damaged one."""
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.metadata
+import contextlib
+import os
 import pathlib
-import platform
+import shlex
+from collections.abc import Iterator
+from typing import Any
 
-import keras
-
-import huse_tf
-from huse_tf import config as configs
-from huse_tf.agreement import run_dir
-from huse_tf.config import Config
-from huse_tf.errors import UserError
-from huse_tf.run_files import CHECKPOINTS, FLAGS, METRICS, MODEL, TIMING, reading
-from huse_tf.training.checkpoints import saved_steps
-
-# Settings that may differ when a run goes on: none of them changes the model.
-_FREE = {"run_dir", "cache_dir", "encoder_batch_size", "checkpoint_every_steps"}
-_UNBOUND = ("evaluation", "export")
+from huse_tf import seals
 
 
-def run_folder(config: Config) -> pathlib.Path:
-    """The run's folder, which need not exist; refused if it holds a run with other settings.
+class RunFolder(os.PathLike[str]):
+    """The only place that names the files of a run.
 
-    A run holds on to its settings from its first checkpoint on, and without checkpoints once it is
-    trained: before, nothing would be lost. While it is under way nobody else works in its folder:
-    whoever trains in it holds it first (`locks.locked`).
+    An evaluation that writes elsewhere writes files of the same names, into a folder of this kind.
+
+    Attributes:
+        path: the folder, which need not exist.
+        config: all settings, as JSON.
+        flags: all settings, good as a `--flagfile`.
+        versions: of the packages that results depend on.
+        fingerprint: of the data, with counts.
+        items, rejected: tables of the usable rows with their splits, and of the others with the reasons.
+        known: of another catalogue, the items that the run was trained or tuned on.
+        taxonomy: the classes in the order of their ids.
+        class_distances: [K, K] float32.
+        text_encoder: what the text encoder learned.
+        checkpoints: a folder `step-N` for each checkpoint.
+        history: a line an epoch.
+        timing: seconds of training.
+        tensorboard: its event files.
+        model: the model of the best epoch.
+        metrics: by split and path.
+        report: the HTML page.
     """
-    folder = run_dir(config)
-    begun = saved_steps(folder / CHECKPOINTS) or any(
-        (folder / name).exists() for name in (TIMING, METRICS)
-    )
-    if begun:
-        before, now = _binding(_kept_flags(folder)), _binding(config.to_flagfile())
-        changed = [name for name in before | now if before.get(name) != now.get(name)]
-        if changed:
-            raise UserError(
-                f"{str(folder)!r} holds a run with other settings: "
-                + ", ".join(
-                    f"{before.get(n, 'none')} there, {now.get(n, 'none')} here" for n in changed
-                )
-                + ". Give another --run_dir, or the settings of that run."
-            )
-    return folder
 
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = pathlib.Path(path)
+        self.config = self.path / "config.json"
+        self.flags = self.path / "flags.txt"
+        self.versions = self.path / "versions.json"
+        self.fingerprint = self.path / "data.json"
+        self.items = self.path / "items.csv"
+        self.rejected = self.path / "rejected.csv"
+        self.known = self.path / "known.csv"
+        self.taxonomy = self.path / "taxonomy.json"
+        self.class_distances = self.path / "class_distances.npy"
+        self.text_encoder = self.path / "text_encoder.json"
+        self.checkpoints = self.path / "checkpoints"
+        self.history = self.path / "history.jsonl"
+        self.timing = self.path / "timing.json"
+        self.tensorboard = self.path / "tensorboard"
+        self.model = self.path / "model.keras"
+        self.metrics = self.path / "metrics.json"
+        self.report = self.path / "report.html"
 
-def _kept_flags(folder: pathlib.Path) -> str:
-    """The run's settings as a flag file, from whichever of its two files is whole."""
-    try:
-        return configs.load(folder).to_flagfile()
-    except UserError:
-        with reading(folder / FLAGS):
-            return (folder / FLAGS).read_text(encoding="utf-8")
+    def __fspath__(self) -> str:
+        return str(self.path)
 
+    def __str__(self) -> str:
+        return str(self.path)
 
-def _binding(flagfile: str) -> dict[str, str]:
-    """Flag -> line of the flag file, of all settings that a run's result depends on."""
-    sections = {f.name for part in _UNBOUND for f in dataclasses.fields(configs.SECTIONS[part])}
-    lines = {line.partition("=")[0]: line for line in flagfile.splitlines()}
-    return {
-        flag: line
-        for flag, line in lines.items()
-        if flag.removeprefix("--") not in sections | _FREE
-    }
+    @property
+    def is_trained(self) -> bool:
+        """Whether the run is trained to its end; its checkpoints are then needed no more."""
+        return self.metrics.exists()
 
+    @contextlib.contextmanager
+    def reading(self, path: pathlib.Path) -> Iterator[None]:
+        """Wraps the reading of one of the files.
 
-def trained_model(folder: pathlib.Path) -> keras.Model:
-    """The best model of the run in `folder`; refused if it is not trained to its end, or damaged."""
-    if not is_trained(folder):
-        raise UserError(
-            f"The run in {str(folder)!r} is not trained to its end: it has no {METRICS}. Train it "
-            f"first: python -m huse_tf.train --flagfile={folder / FLAGS}"
+        Raises:
+            UserError: the file is missing or damaged; says what to do.
+        """
+        with seals.reading(path, self._repair(path)):
+            yield
+
+    def read_json(self, path: pathlib.Path) -> Any:
+        """The content of one of the JSON files; raises as `reading` does."""
+        return seals.read_json(path, self._repair(path))
+
+    def _repair(self, path: pathlib.Path) -> str:
+        # These come of training alone. All others are made anew from the catalogue, the settings and these.
+        if path in (self.history, self.timing, self.model):
+            return f"Put back a copy of it, or delete the folder {str(self)!r} to train anew."
+        command = ["python", "-m", "huse_tf.train", f"--flagfile={self.flags}"]
+        return (
+            "Delete it if it is there; this makes it anew: "
+            f"{shlex.join([*command, f'--run_dir={self}'])}"
         )
-    with reading(folder / MODEL):
-        return keras.models.load_model(folder / MODEL, compile=False)
-
-
-def is_trained(folder: pathlib.Path) -> bool:
-    """Whether the run in `folder` is trained to its end; its checkpoints are then needed no more."""
-    return (folder / METRICS).exists()
-
-
-def versions() -> dict[str, str]:
-    """Versions of what results depend on."""
-    packages = ("tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy", "pandas", "pillow")
-    return {
-        "huse_tf": huse_tf.__version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        **{package: importlib.metadata.version(package) for package in packages},
-    }

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 import numpy as np
 import PIL.Image
 
-from huse_tf.config import Config, DataConfig, FeatureConfig, TrainingConfig
+from huse_tf.config import Config
 from huse_tf.methods.huse import Huse
+from huse_tf.sections import DataConfig, FeatureConfig, TrainingConfig
 
 CLASSES = ("home<seats<chairs", "home<seats<sofas", "lamps")
 NOUNS = ("chair", "sofa", "lamp")

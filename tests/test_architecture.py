@@ -1,94 +1,152 @@
 """The arrows of ARCHITECTURE.md, kept by reading the imports."""
 
 import ast
+import graphlib
 import pathlib
+import re
 import subprocess
 import sys
 
 import pytest
 
-PACKAGE = pathlib.Path(__file__).parent.parent / "huse_tf"
-# What a room may import of the others. Root modules (keys, errors, files, config) are free to all.
-MAY_IMPORT = {
-    "pages": {"pages"},
-    "data": {"data"},
-    "features": {"features", "methods.base", "data.taxonomy", "data.chosen", "data.text"},
-    "towers": {"towers", "methods.base"},
-    "models": {"models", "towers", "methods.base"},
-    "heads": {"heads"},
-    "losses": {"losses"},
-    "methods": {
-        "methods",
-        "models",
-        "towers",
-        "heads",
-        "losses",
-        "training.objective",
-        "training.adaptive_weights",
-        "training.masking",
-        "training.mismatches",
-        "data.pipeline",
-        "features.image_backbones",
-        "features.bert",
-    },
-    "training": {
-        "training",
-        "losses.term",
-        "methods.base",
-        "data.pipeline",
-        "data.query_ids",
-        "data.text",
-        "data.text_augmentation",
-    },
-    "evaluation": {"evaluation", "data.query_ids", "data.taxonomy", "models.inference"},
-    "serving": {"serving", "models", "features.encoder", "data.taxonomy"},
-}
-FREE = {
-    "pages",
-    "keys",
+ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = ROOT / "huse_tf"
+# Free to all rooms. They import each other, and nothing else of the package.
+GROUND = {
+    "distribute",
     "errors",
     "files",
+    "keys",
     "locks",
-    "config",
-    "distribute",
-    "settings",
+    "run_folder",
     "seals",
-    "run_files",
+    "sections",
+    "settings",
+    "spec",
 }
+# What each room may import beside itself and the ground floor.
+MAY_IMPORT = {
+    "pages": set(),
+    "data.table": set(),
+    "data.images": set(),
+    "data.classes": set(),
+    "data.splits": {"data.table", "data.images", "data.classes"},
+    "data.shards": {"data.classes"},
+    "data.readers": {"data.table", "data.shards"},
+    "data": {
+        "data.table",
+        "data.images",
+        "data.classes",
+        "data.splits",
+        "data.readers",
+    },
+    "data.summary": {"data", "data.table", "data.classes", "data.splits", "pages"},
+    "features": {"data.table", "data.classes"},
+    "towers": set(),
+    "heads": set(),
+    "models": {"towers"},
+    "losses": set(),
+    "changes": {"data", "data.table"},
+    "methods": {"changes", "data", "features", "heads", "losses", "models", "towers"},
+    "training": {"data", "losses"},
+    "evaluation": {"changes", "data.classes", "models", "pages"},
+    "serving": {"data.classes", "features", "models"},
+    "config": {"methods"},
+    "cli": {"config", "methods"},
+    "jobs": {
+        "changes",
+        "config",
+        "data",
+        "data.classes",
+        "data.images",
+        "data.readers",
+        "data.shards",
+        "data.splits",
+        "data.summary",
+        "data.table",
+        "evaluation",
+        "features",
+        "heads",
+        "methods",
+        "models",
+        "serving",
+        "training",
+    },
+    "commands": {"cli", "config", "jobs", "serving"},
+}
+
+
+def module_name(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in PACKAGE.rglob("*.py")} | {
+    "": PACKAGE / "__init__.py"
+}
+
+
+def room_of(module):
+    """The room that a module lies in: the longest one that its name begins with."""
+    if module in GROUND:
+        return "ground"
+    names = [room for room in MAY_IMPORT if module == room or module.startswith(room + ".")]
+    return max(names, key=len) if names else "commands"
 
 
 def imports(path):
-    """Dotted names below huse_tf that a file imports, those inside functions included."""
+    """Modules of the package that a file imports, also inside functions and for type checkers."""
+    found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("huse_tf"):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "huse_tf":
             module = node.module.removeprefix("huse_tf").lstrip(".")
-            if module:
-                yield module
-            else:
-                yield from (alias.name for alias in node.names)
+            names = {f"{module}.{alias.name}".lstrip(".") for alias in node.names}
+            found |= {name if name in MODULES else module for name in names}
         elif isinstance(node, ast.Import):
-            yield from (
-                alias.name.removeprefix("huse_tf.")
-                for alias in node.names
-                if alias.name.startswith("huse_tf.")
-            )
+            names = (alias.name for alias in node.names)
+            found |= {
+                name.removeprefix("huse_tf.") for name in names if name.startswith("huse_tf.")
+            }
+    return found - {""}
 
 
-@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
-def test_rooms_import_in_one_direction(room):
-    for path in (PACKAGE / room).rglob("*.py"):
-        for module in imports(path):
-            allowed = module.split(".")[0] in FREE | {"__version__"} or any(
-                module == name or module.startswith(name + ".") for name in MAY_IMPORT[room]
-            )
-            assert allowed, f"{path.relative_to(PACKAGE)} imports {module}"
+IMPORTS = {module: imports(path) for module, path in MODULES.items() if module}
 
 
-def test_every_room_has_a_rule():
-    rooms = {
-        path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"
-    }
-    assert rooms == set(MAY_IMPORT)
+@pytest.mark.parametrize("module", sorted(IMPORTS))
+def test_a_module_imports_what_its_room_may(module):
+    room = room_of(module)
+    allowed = {room, "ground"} | MAY_IMPORT.get(room, set())
+    wrong = {name for name in IMPORTS[module] if room_of(name) not in allowed}
+    assert not wrong, f"{module} of {room} imports {sorted(wrong)}"
+
+
+def test_rooms_form_no_circle():
+    """The rules themselves: with `test_a_module_imports_what_its_room_may` no import runs upward."""
+    graphlib.TopologicalSorter(MAY_IMPORT).prepare()
+
+
+def test_modules_form_no_circle():
+    graphlib.TopologicalSorter(IMPORTS).prepare()
+
+
+def test_every_rule_is_used():
+    """A permission that nobody needs any more goes."""
+    used = {(room_of(module), room_of(name)) for module, names in IMPORTS.items() for name in names}
+    spare = [
+        (room, to) for room, rooms in MAY_IMPORT.items() for to in rooms if (room, to) not in used
+    ]
+    assert not spare
+
+
+def test_architecture_tells_the_rules():
+    """The table of ARCHITECTURE.md has a row for each room, with what it may import."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w.]+)` \|[^|]*\|([^|]*)\|$", text, re.MULTILINE)
+    told = {room: set(re.findall(r"`([\w.]+)`", rooms)) for room, rooms in rows}
+    assert told == MAY_IMPORT
+    ground = re.search(r"^The ground floor: (.*?)\.\n", text, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", ground[1])) == GROUND
 
 
 def test_replicas_are_known_to_one_file():

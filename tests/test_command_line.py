@@ -8,7 +8,7 @@ import sys
 import pytest
 from absl import app
 
-from huse_tf import command_line
+from huse_tf.cli import command_line
 from huse_tf.errors import Stopped, UserError
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from small_runs import change, rows, settings
 
-from huse_tf import comparison, files, keys, seals, workflow
-from huse_tf import dataset as datasets
-from huse_tf.data.disk import DiskTable
+from huse_tf import files, keys, seals
+from huse_tf.data.table.disk import DiskTable
 from huse_tf.errors import UserError
 from huse_tf.evaluation.comparison_table import Outcome
+from huse_tf.jobs import compare, run_data, train
 from huse_tf.locks import locked
 from huse_tf.methods import METHODS
 
@@ -33,14 +33,14 @@ def figures_of(outcome: Outcome):
 
 def test_trains_each_once_and_tells_all(tmp_path, methods, monkeypatch):
     read = []
-    original = datasets.read
-    monkeypatch.setattr(datasets, "read", lambda config: read.append(1) or original(config))
+    original = run_data.read
+    monkeypatch.setattr(compare, "read", lambda config: read.append(1) or original(config))
     frames, whole = [], DiskTable.frame
     monkeypatch.setattr(
         DiskTable, "frame", lambda t, chosen=None: frames.append(chosen) or whole(t, chosen)
     )
     folder, said = tmp_path / "compared", []
-    outcomes = comparison.compare(methods, [0, 1], folder, "the command", said.append)
+    outcomes = compare.compare_methods(methods, [0, 1], folder, "the command", said.append)
     assert frames and all(chosen is not None and chosen.mean() < 0.5 for chosen in frames), (
         "items were read into memory that nothing measures"
     )
@@ -77,8 +77,8 @@ def test_trains_each_once_and_tells_all(tmp_path, methods, monkeypatch):
     def refuse(*arguments, **settings):
         raise AssertionError("a finished run was trained again")
 
-    monkeypatch.setattr(workflow, "train_model", refuse)
-    again = comparison.compare(methods, [0, 1], folder, "the command", said.append)
+    monkeypatch.setattr(compare, "train_model", refuse)
+    again = compare.compare_methods(methods, [0, 1], folder, "the command", said.append)
     for before, after in zip(outcomes, again, strict=True):
         assert after.figures == before.figures
         assert after.queries.keys() == before.queries.keys()
@@ -86,22 +86,24 @@ def test_trains_each_once_and_tells_all(tmp_path, methods, monkeypatch):
             np.testing.assert_array_equal(figure.values, before.queries[path].values)
             np.testing.assert_array_equal(figure.products, before.queries[path].products)
 
-    kept = comparison.finished(folder, [*methods, "never_run"])
+    kept = compare.finished(folder, [*methods, "never_run"])
     assert {(o.method, o.seed): o.figures for o in kept} == {
         (o.method, o.seed): o.figures for o in outcomes
     }
     assert all(o.queries.keys() == outcomes[0].queries.keys() for o in kept)
-    assert not comparison.finished(folder, methods, keys.VALIDATION)
+    assert not compare.finished(folder, methods, keys.VALIDATION)
 
 
 def test_settings_are_chosen_on_the_validation_side(tmp_path, methods):
     """Measured on a run that was measured on test before: trained once, both kept."""
     method = {"huse": methods["huse"]}
     folder = tmp_path / "compared"
-    (test,) = comparison.compare(method, [0], folder, say=lambda line: None)
+    (test,) = compare.compare_methods(method, [0], folder, say=lambda line: None)
     run = folder / "runs/huse-seed-0"
     trained = (run / "model.keras").read_bytes()
-    (found,) = comparison.compare(method, [0], folder, say=lambda line: None, side=keys.VALIDATION)
+    (found,) = compare.compare_methods(
+        method, [0], folder, say=lambda line: None, side=keys.VALIDATION
+    )
     assert (run / "model.keras").read_bytes() == trained
     path = "classification/fused/accuracy"
     kept = json.loads((run / "metrics.json").read_text())[keys.VALIDATION]
@@ -122,11 +124,11 @@ def test_settings_are_chosen_on_the_validation_side(tmp_path, methods):
 
 def test_a_comparison_measures_what_training_alone_does(tmp_path, methods):
     """The figures of one run are those of `train`, which reads the catalogue itself."""
-    (outcome,) = comparison.compare(
+    (outcome,) = compare.compare_methods(
         {"huse": methods["huse"]}, [3], tmp_path / "compared", say=lambda line: None
     )
     config = change(methods["huse"], seed=3, split_seed=3, run_dir=str(tmp_path / "alone"))
-    alone = workflow.train_run(config)
+    alone = train.train_run(config)
     for path, value in alone.metrics.items():
         assert figures_of(outcome)[path] == pytest.approx(value, abs=1e-6), path
 
@@ -135,7 +137,7 @@ def test_seeds_draw_other_splits_and_unseen_classes_are_measured(tmp_path, metho
     """DeViSE's logits speak of lamps, which no item of training is."""
     config = dataclasses.replace(methods["huse"], method=METHODS["devise"]())
     config = change(config, class_encoder="random:8", unseen_classes=("lamps",))
-    outcomes = comparison.compare({"devise": config}, [0, 1], tmp_path, say=lambda line: None)
+    outcomes = compare.compare_methods({"devise": config}, [0, 1], tmp_path, say=lambda line: None)
     one, other = (o.queries["classification/text/accuracy"].products for o in outcomes)
     assert set(one) != set(other)
     for outcome in outcomes:
@@ -164,63 +166,63 @@ def of_an_older_checkout(run: pathlib.Path):
 
 
 def test_kept_figures_are_of_these_settings_and_this_catalogue(tmp_path, methods):
-    """Other cut-offs are measured on the trained model; another catalogue is another comparison."""
+    """Other cut-offs are measured on the trained model; another catalogue is another compare."""
     method, folder = {"huse": methods["huse"]}, tmp_path / "compared"
-    comparison.compare(method, [0], folder, say=silent)
+    compare.compare_methods(method, [0], folder, say=silent)
     model = folder / "runs/huse-seed-0/model.keras"
     trained = model.read_bytes()
     of_an_older_checkout(folder / "runs/huse-seed-0")
-    (found,) = comparison.compare(method, [0], folder, say=silent)
+    (found,) = compare.compare_methods(method, [0], folder, say=silent)
     assert model.read_bytes() == trained
     assert found.figures["image_to_image/class/recall_at_1"] >= 0
     other = {"huse": change(methods["huse"], recall_at=(1, 3))}
-    (found,) = comparison.compare(other, [0], folder, say=silent)
+    (found,) = compare.compare_methods(other, [0], folder, say=silent)
     assert model.read_bytes() == trained
     assert "image_to_text/class/recall_at_3" in found.figures
     catalogue = pathlib.Path(methods["huse"].data.catalogue)
     catalogue.write_text(catalogue.read_text(encoding="utf-8").replace("word0", "word99"))
     with pytest.raises(UserError, match="The catalogue has changed"):
-        comparison.compare(other, [0], folder, say=silent)
+        compare.compare_methods(other, [0], folder, say=silent)
 
 
 def test_a_trained_run_holds_on_to_its_settings_without_checkpoints(tmp_path, methods):
     method, folder = {"huse": methods["huse"]}, tmp_path / "compared"
-    comparison.compare(method, [0], folder, say=silent)
+    compare.compare_methods(method, [0], folder, say=silent)
     shutil.rmtree(folder / "runs/huse-seed-0/checkpoints")
     other = {"huse": change(methods["huse"], learning_rate=0.5)}
     with pytest.raises(UserError, match="holds a run with other settings: --learning_rate"):
-        comparison.compare(other, [0], folder, say=silent)
+        compare.compare_methods(other, [0], folder, say=silent)
 
 
 def test_runs_of_several_labels_an_item_are_kept_too(tmp_path, methods):
     """They monitor hit@1, of which the settings given know nothing."""
     method, folder = {"huse": change(methods["huse"], multi_label=True)}, tmp_path / "compared"
-    before = comparison.compare(method, [0], folder, say=silent)
+    before = compare.compare_methods(method, [0], folder, say=silent)
     trained = (folder / "runs/huse-seed-0/model.keras").stat().st_mtime_ns
-    again = comparison.compare(method, [0], folder, say=silent)
+    again = compare.compare_methods(method, [0], folder, say=silent)
     assert (folder / "runs/huse-seed-0/model.keras").stat().st_mtime_ns == trained
     assert again[0].figures == before[0].figures
 
 
 def test_variants_have_folders_of_their_own(tmp_path, methods):
     signs = {"siglip:logit_bias=-10", "siglip:logit_bias=10", "cme:margin=-.1", "cme:margin=0.1"}
-    assert len({comparison._slug(name) for name in signs}) == 4
+    assert len({compare._slug(name) for name in signs}) == 4
     alike = {"huse:a=b+c": methods["huse"], "huse:a=b-c": methods["huse"]}
     with pytest.raises(UserError, match=r"'huse:a=b\+c' and 'huse:a=b-c'.*one folder"):
-        comparison.compare(alike, [0], tmp_path / "compared", say=silent)
+        compare.compare_methods(alike, [0], tmp_path / "compared", say=silent)
     assert not (tmp_path / "compared").exists()
 
 
 def test_settings_are_looked_at_before_the_first_run(tmp_path, methods):
     wrong = change(methods["huse"], text_encoder="fields:2:tfidf")
     with pytest.raises(UserError, match="--text_separator"):
-        comparison.compare({**methods, "wrong": wrong}, [0], tmp_path / "compared", say=silent)
+        compare.compare_methods({**methods, "wrong": wrong}, [0], tmp_path / "compared", say=silent)
     assert not (tmp_path / "compared").exists()
 
 
 def test_damaged_figures_are_measured_again(tmp_path, methods):
     method, folder = {"huse": methods["huse"]}, tmp_path / "compared"
-    before = comparison.compare(method, [0], folder, say=silent)
+    before = compare.compare_methods(method, [0], folder, say=silent)
     run = folder / "runs/huse-seed-0"
     trained = (run / "model.keras").stat().st_mtime_ns
     for name in ("test_figures.json", "test_queries.npz", "test_measured.json"):
@@ -233,7 +235,7 @@ def test_damaged_figures_are_measured_again(tmp_path, methods):
             for each in ("test_figures.json", "test_queries.npz", "test_measured.json"):
                 with seals.reading(run / each, ""):
                     pass
-        again = comparison.compare(method, [0], folder, say=silent)
+        again = compare.compare_methods(method, [0], folder, say=silent)
         speeds = {path for path in again[0].figures if "_per_second" in path}
         for path in again[0].figures.keys() - speeds:
             assert again[0].figures[path] == before[0].figures[path], path
@@ -246,4 +248,4 @@ def test_two_comparisons_do_not_work_on_one_run(tmp_path, methods):
         locked(folder / "runs/huse-seed-0", "--output"),
         pytest.raises(UserError, match="Another process"),
     ):
-        comparison.compare({"huse": methods["huse"]}, [0], folder, say=silent)
+        compare.compare_methods({"huse": methods["huse"]}, [0], folder, say=silent)

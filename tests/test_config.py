@@ -6,10 +6,11 @@ import sys
 import pytest
 from absl import flags
 
-from huse_tf import config, config_flags
+from huse_tf.cli import config_flags
 from huse_tf.config import Config
 from huse_tf.errors import UserError
 from huse_tf.methods import METHODS
+from huse_tf.sections import SECTIONS, EvaluationConfig
 
 EXPERIMENTS = pathlib.Path(__file__).parents[1] / "experiments"
 
@@ -27,7 +28,7 @@ def parse(monkeypatch):
                 f"DEFINE_{name}",
                 lambda *a, define=define, **k: define(*a, **{**k, "flag_values": values}),
             )
-        config_flags.define_flags(*config.SECTIONS, method=True)
+        config_flags.define_flags(*SECTIONS, method=True)
         monkeypatch.undo()
         values(["train", *arguments])
         if variants is not None:
@@ -84,7 +85,7 @@ def test_a_flagfile_gives_the_settings_back(parse, tmp_path, name):
     settings = dataclasses.replace(
         Config.from_preset(METHODS[name]),
         method=method,
-        evaluation=config.EvaluationConfig(recall_at=(3,)),
+        evaluation=EvaluationConfig(recall_at=(3,)),
     )
     (tmp_path / "run.flags").write_text(settings.to_flagfile(), encoding="utf-8")
     assert parse(f"--flagfile={tmp_path / 'run.flags'}") == settings
@@ -99,7 +100,7 @@ def test_a_run_gives_what_no_flag_says(parse):
 
 def test_every_setting_has_help_and_one_name():
     names = []
-    for kind in (*config.SECTIONS.values(), METHODS["huse"]):
+    for kind in (*SECTIONS.values(), METHODS["huse"]):
         for field in dataclasses.fields(kind):
             assert field.metadata["help"].endswith((".", "]."))
             names.append(field.name)

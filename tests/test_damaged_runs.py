@@ -9,10 +9,11 @@ import tensorflow as tf
 from small_runs import change, settings
 
 from huse_tf import config as configs
-from huse_tf import files, workflow
+from huse_tf import files
 from huse_tf.errors import UserError
+from huse_tf.jobs import evaluate, export, train
+from huse_tf.jobs.runs import open_run, trained_model
 from huse_tf.locks import locked
-from huse_tf.run_folder import run_folder, trained_model
 from huse_tf.training.loop import read_history
 
 REMADE = (
@@ -36,7 +37,7 @@ def trained(tmp_path_factory):
     config = settings(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
-        workflow.train_run(config)
+        train.train_run(config)
     return folder, config
 
 
@@ -98,7 +99,7 @@ def for_each_damage(path, call):
 )
 def test_a_damaged_run_is_not_exported(copied, name):
     run, config = copied
-    for_each_damage(run / name, lambda: workflow.export_run(run, config.export))
+    for_each_damage(run / name, lambda: export.export_run(run, config.export))
     assert not list(run.parent.glob("exported/*/*"))
 
 
@@ -106,17 +107,17 @@ def test_damaged_settings_are_refused_and_made_anew(copied):
     run, config = copied
     for_each_damage(run / "config.json", lambda: configs.load(run))
     damage(run / "config.json", "flipped")
-    assert run_folder(config) == run, "flags.txt holds them too"
+    assert open_run(config).path == run, "flags.txt holds them too"
     with pytest.raises(UserError, match=r"--epochs=3 there, --epochs=4 here"):
-        run_folder(change(config, epochs=4))
+        open_run(change(config, epochs=4))
     damage(run / "flags.txt", "flipped")
-    assert_refused(lambda: run_folder(config), run / "flags.txt")
+    assert_refused(lambda: open_run(config), run / "flags.txt")
 
 
 @pytest.mark.parametrize("name", ("model.keras", "metrics.json", "history.jsonl"))
 def test_a_damaged_run_is_not_measured(copied, name, tmp_path):
     run, config = copied
-    for_each_damage(run / name, lambda: workflow.evaluate_run(run, config))
+    for_each_damage(run / name, lambda: evaluate.evaluate_run(run, config))
 
 
 @pytest.mark.parametrize(
@@ -125,16 +126,16 @@ def test_a_damaged_run_is_not_measured(copied, name, tmp_path):
 def test_nothing_is_measured_by_a_damaged_vocabulary(copied, name, tmp_path):
     run, config = copied
 
-    def evaluate():
-        workflow.evaluate_run(run, config, other_catalogue=True, output=tmp_path / "out")
+    def measured():
+        evaluate.evaluate_run(run, config, other_catalogue=True, output=tmp_path / "out")
 
-    for_each_damage(run / name, evaluate)
+    for_each_damage(run / name, measured)
 
 
 def test_whether_the_catalogue_changed_cannot_be_told_by_a_damaged_fingerprint(copied):
     run, config = copied
     damage(run / "data.json", "flipped")
-    assert_refused(lambda: workflow.train_run(config), run / "data.json")
+    assert_refused(lambda: train.train_run(config), run / "data.json")
 
 
 def test_training_again_makes_anew_what_does_not_come_of_training(copied):
@@ -145,7 +146,7 @@ def test_training_again_makes_anew_what_does_not_come_of_training(copied):
         if name not in ("flags.txt", "digests.json"):
             damage(run / name, kind)
     shutil.rmtree(run / "checkpoints")  # needed no more
-    result = workflow.train_run(config)
+    result = train.train_run(config)
     assert result.metrics == before["test"]
     assert files.read_json(run / "metrics.json") == before
     assert {name: (run / name).read_bytes() for name in whole} == whole
@@ -156,7 +157,7 @@ def test_a_finished_run_with_a_damaged_model_is_refused(copied):
     run, config = copied
     for kind in ("flipped", "removed"):
         damage(run / "model.keras", kind)
-        assert_refused(lambda: workflow.train_run(config), run / "model.keras")
+        assert_refused(lambda: train.train_run(config), run / "model.keras")
 
 
 def unfinished(run):
@@ -170,7 +171,7 @@ def unfinished(run):
 def test_a_run_that_lost_what_it_needs_does_not_go_on(copied, name):
     run, config = copied
     unfinished(run)
-    for_each_damage(run / name, lambda: workflow.train_model(config))
+    for_each_damage(run / name, lambda: train.train_model(config))
 
 
 def test_a_run_that_lost_its_checkpoints_does_not_start_again(copied):
@@ -178,9 +179,9 @@ def test_a_run_that_lost_its_checkpoints_does_not_start_again(copied):
     unfinished(run)
     shutil.rmtree(run / "checkpoints")
     with pytest.raises(UserError, match=r"has lost its checkpoints.*delete that folder"):
-        workflow.train_model(config)
+        train.train_model(config)
     with pytest.raises(UserError, match=r"--epochs=3 there"):
-        run_folder(change(config, epochs=9))
+        open_run(change(config, epochs=9))
 
 
 def test_an_unfinished_run_goes_on_from_the_checkpoint_before_a_damaged_one(copied, trained):
@@ -190,8 +191,8 @@ def test_an_unfinished_run_goes_on_from_the_checkpoint_before_a_damaged_one(copi
         (int(path.name[5:]) for path in run.glob("checkpoints/step-*")), reverse=True
     )
     damage(run / f"checkpoints/step-{newest}/state.data-00000-of-00001", "flipped")
-    workflow.train_model(config)
-    assert read_history(run / "history.jsonl") == read_history(trained[0] / "run/history.jsonl")
+    train.train_model(config)
+    assert read_history(run) == read_history(trained[0] / "run")
     for one, other in zip(
         trained_model(run).get_weights(),
         trained_model(trained[0] / "run").get_weights(),
@@ -203,7 +204,7 @@ def test_an_unfinished_run_goes_on_from_the_checkpoint_before_a_damaged_one(copi
 def test_digests_that_are_damaged_are_named(copied):
     run, config = copied
     damage(run / "digests.json", "cut")
-    assert_refused(lambda: workflow.export_run(run, config.export), run / "digests.json")
+    assert_refused(lambda: export.export_run(run, config.export), run / "digests.json")
     damage(run / "digests.json", "removed")
     assert trained_model(run)
 
@@ -213,17 +214,17 @@ def test_two_processes_do_not_work_in_one_run(copied, tmp_path):
     sentence = r"Another process works in .*run'"
     with locked(run, "--run_dir"):
         for call in (
-            lambda: workflow.train_run(change(config, epochs=9)),
-            lambda: workflow.train_run(config),
-            lambda: workflow.evaluate_run(run, config),
-            lambda: workflow.evaluate_run(run, config, output=tmp_path / "out"),
+            lambda: train.train_run(change(config, epochs=9)),
+            lambda: train.train_run(config),
+            lambda: evaluate.evaluate_run(run, config),
+            lambda: evaluate.evaluate_run(run, config, output=tmp_path / "out"),
         ):
             with pytest.raises(UserError, match=sentence):
                 call()
         other = {"other_catalogue": True, "include_known": True}
-        workflow.evaluate_run(run, config, output=tmp_path / "other", **other)
+        evaluate.evaluate_run(run, config, output=tmp_path / "other", **other)
     with locked(tmp_path / "out", "--output"), pytest.raises(UserError, match=r"out'.*--output"):
-        workflow.evaluate_run(run, config, output=tmp_path / "out")
+        evaluate.evaluate_run(run, config, output=tmp_path / "out")
 
 
 def test_a_killed_owner_holds_nothing(copied):
@@ -237,10 +238,10 @@ def test_a_killed_owner_holds_nothing(copied):
             if "48 items of 24 products" in line:
                 break
         with pytest.raises(UserError, match="Another process works in"):
-            workflow.train_run(change(other, epochs=3))
+            train.train_run(change(other, epochs=3))
     finally:
         process.kill()
         process.communicate()
-    assert run_folder(change(other, epochs=3)) == pathlib.Path(other.training.run_dir)
+    assert open_run(change(other, epochs=3)).path == pathlib.Path(other.training.run_dir)
     with locked(pathlib.Path(other.training.run_dir), "--run_dir"):
         pass

@@ -6,10 +6,11 @@ import pytest
 import tensorflow as tf
 from small_runs import change, rows, settings
 
-from huse_tf import files, keys, workflow
+from huse_tf import files, keys
 from huse_tf.data.readers.dataframe import from_dataframe
-from huse_tf.dataset import prepare
 from huse_tf.errors import UserError
+from huse_tf.jobs import evaluate, train
+from huse_tf.jobs.run_data import load_data
 from huse_tf.training.loop import read_history
 
 
@@ -41,7 +42,7 @@ def gap_settings(tmp_path):
 
 def test_missing_images_and_texts_train_and_are_measured_apart(tmp_path):
     config = change(gap_settings(tmp_path), modality_dropout=0.3)
-    dataset = prepare(config, tmp_path / "looked")
+    dataset = load_data(config, tmp_path / "looked")
     image = dataset.features[keys.IMAGE_MASK]
     assert not dataset.features[keys.IMAGE_FEATURES][image == 0].any()
     assert dataset.features[keys.IMAGE_FEATURES][image == 1].any(axis=1).all()
@@ -49,12 +50,12 @@ def test_missing_images_and_texts_train_and_are_measured_apart(tmp_path):
     assert len(dataset.rejected) == 2 and set(dataset.rejected["reason"]) == {
         "neither picture nor text"
     }
-    result = workflow.train_run(config)
+    result = train.train_run(config)
     patterns = {key.split("/")[2] for key in result.metrics if key.count("/") == 3}
     assert {"image_only", "text_only"} & patterns
     assert np.isfinite(list(result.metrics.values())).all()
     assert result.report.exists() and result.export.exists()
-    for row in read_history(tmp_path / "run/history.jsonl"):
+    for row in read_history(tmp_path / "run"):
         assert np.isfinite(row["loss/total"])
 
 
@@ -67,12 +68,12 @@ def test_several_labels_an_item(tmp_path):
     config = settings(tmp_path, rows())
     pd.DataFrame(table).to_csv(tmp_path / "shop/catalogue.csv", index=False)
     config = change(config, multi_label=True, classification_weight=0.3)
-    dataset = prepare(config, tmp_path / "looked")
+    dataset = load_data(config, tmp_path / "looked")
     assert dataset.spec.num_classes == 4
     counts = dataset.features[keys.LABELS].sum(axis=1)
     assert set(counts.tolist()) == {1.0, 2.0} and keys.LABEL not in dataset.features
     assert (counts == 2).sum() == sum("|new" in row["classes"] for row in table)
-    result = workflow.train_run(config)
+    result = train.train_run(config)
     assert result.metrics["classification/fused/hit_at_1"] > 0.3
     served = tf.saved_model.load(str(result.export))
     answer = served.signatures["classify_text"](text=tf.constant(["lamp word2"]))
@@ -82,10 +83,10 @@ def test_several_labels_an_item(tmp_path):
 
 def test_rows_from_python(tmp_path):
     config = settings(tmp_path)
-    expected = prepare(config, tmp_path / "from_file")
+    expected = load_data(config, tmp_path / "from_file")
     config = change(config, catalogue="", image_root=str(tmp_path / "shop"))
     frame = pd.DataFrame(rows())
-    dataset = prepare(config, tmp_path / "from_python", from_dataframe(frame))
+    dataset = load_data(config, tmp_path / "from_python", from_dataframe(frame))
     for key, array in expected.features.items():
         np.testing.assert_array_equal(dataset.features[key], array)
 
@@ -95,7 +96,7 @@ def test_vectors_of_ones_own_need_no_pictures(tmp_path):
     config = settings(tmp_path)
     frame = pd.DataFrame(rows()).rename(columns={"image": "key"})
     frame.to_csv(tmp_path / "shop/catalogue.csv", index=False)
-    dataset = prepare(change(config, image_columns=(), item_column="key"), tmp_path / "looked")
+    dataset = load_data(change(config, image_columns=(), item_column="key"), tmp_path / "looked")
     assert dataset.features[keys.IMAGE_MASK].all()
     assert dataset.features[keys.IMAGE_FEATURES].any(axis=1).all()
 
@@ -107,18 +108,18 @@ def test_a_split_column_without_a_side_is_refused(tmp_path):
     frame.to_csv(tmp_path / "shop/catalogue.csv", index=False)
     config = change(config, split_by="column", split_column="side")
     with pytest.raises(UserError, match=r"no validation items.*--split_column=side"):
-        workflow.train_model(config)
+        train.train_model(config)
 
 
 def test_classes_held_out_are_met_in_no_training_item(tmp_path):
     config = change(settings(tmp_path), unseen_classes=("lamps",))
-    dataset = prepare(config, tmp_path / "looked")
+    dataset = load_data(config, tmp_path / "looked")
     unseen, _ = dataset.side(keys.UNSEEN)
     assert len(unseen) == 16 and set(unseen["label"]) == {2}
     for side in (keys.TRAIN, keys.VALIDATION):
         assert 2 not in set(dataset.side(side)[0]["label"])
-    workflow.train_run(config)
-    result = workflow.evaluate_run(tmp_path / "run", config, split=keys.UNSEEN)
+    train.train_run(config)
+    result = evaluate.evaluate_run(tmp_path / "run", config, split=keys.UNSEEN)
     assert result.metrics["image_to_image/class/recall_at_1"] == 1.0  # one class, so all are right
     assert files.read_json(tmp_path / "run/metrics.json")[keys.UNSEEN]
 
@@ -137,8 +138,8 @@ def test_texts_lose_words_and_columns_while_training(tmp_path):
         "columns again": {"field_dropout": 0.5},
     }.items():
         folder = tmp_path / name
-        workflow.train_model(change(base, run_dir=str(folder), **dropout))
-        losses[name] = [row["loss/total"] for row in read_history(folder / "history.jsonl")]
+        train.train_model(change(base, run_dir=str(folder), **dropout))
+        losses[name] = [row["loss/total"] for row in read_history(folder)]
     assert losses["columns"] == pytest.approx(losses["columns again"], rel=1e-5)
     assert losses["none"] != pytest.approx(losses["words"], rel=1e-5)
     assert losses["none"] != pytest.approx(losses["columns"], rel=1e-5)
@@ -155,7 +156,7 @@ def test_texts_lose_words_and_columns_while_training(tmp_path):
 )
 def test_settings_that_cannot_be_honoured_are_refused(tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
-        workflow.train_model(change(settings(tmp_path), **changes))
+        train.train_model(change(settings(tmp_path), **changes))
 
 
 @pytest.mark.slow
@@ -168,7 +169,8 @@ def test_an_image_network_is_trained_along(tmp_path):
         augmentation="flip+crop+color",
         epochs=2,
     )
-    _, dataset, model = workflow.train_model(config)
+    trained = train.train_model(config)
+    dataset, model = trained.dataset, trained.model
     network = next(layer for layer in model.get_layer("image_tower").layers if layer.weights)
     fresh = config.method.build_model(dataset.spec)
     start = next(layer for layer in fresh.get_layer("image_tower").layers if layer.weights)
@@ -177,7 +179,7 @@ def test_an_image_network_is_trained_along(tmp_path):
         for one, other in zip(network.get_weights(), start.get_weights(), strict=True)
     ]
     assert max(moved) > 1e-4
-    result = workflow.train_run(config)
+    result = train.train_run(config)
     served = tf.saved_model.load(str(result.export))
     picture = (tmp_path / "shop/images/0-0.png").read_bytes()
     answer = served.signatures["embed_image"](image_bytes=tf.constant([picture]))

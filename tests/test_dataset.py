@@ -9,12 +9,12 @@ import tensorflow as tf
 from small_runs import CLASSES, change, rows, settings, vector, write_catalogue
 
 from huse_tf import keys
-from huse_tf.data.taxonomy import path_name
-from huse_tf.dataset import prepare, prepare_other
+from huse_tf.data.classes.taxonomy import path_name
 from huse_tf.errors import UserError
-from huse_tf.features import class_names, run_encoders
+from huse_tf.features import class_names, item_encoders
 from huse_tf.features.encoder import Encoder
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.jobs.run_data import load_data, load_other_catalogue
+from huse_tf.spec import FeatureSpec
 
 BROKEN = b"no picture at all"
 UNDECODABLE = "images/5-0.png"
@@ -45,7 +45,7 @@ class RedMean(Encoder):
 
 @pytest.fixture
 def red_mean(monkeypatch):
-    monkeypatch.setattr(run_encoders, "make_image_encoder", lambda spec: RedMean())
+    monkeypatch.setattr(item_encoders, "make_image_encoder", lambda spec: RedMean())
 
 
 def make_wide(path):
@@ -59,7 +59,7 @@ def contents(folder):
 def test_every_array_row_belongs_to_its_item(tmp_path):
     """The precomputed vector of an image encodes the place of its row in the catalogue."""
     config, table = settings(tmp_path), rows()
-    data = prepare(config, tmp_path / "run")
+    data = load_data(config, tmp_path / "run")
     assert len(data.items) == len(table)
     assert len(data.rejected) == 0
     places = {row["image"]: index for index, row in enumerate(table)}
@@ -83,7 +83,7 @@ def test_every_array_row_belongs_to_its_item(tmp_path):
 
 
 def test_a_side_is_its_items_with_their_features(tmp_path):
-    data = prepare(settings(tmp_path), tmp_path / "run")
+    data = load_data(settings(tmp_path), tmp_path / "run")
     seen = []
     for side in (keys.TRAIN, keys.VALIDATION, keys.TEST):
         items, features = data.side(side)
@@ -99,7 +99,7 @@ def test_a_side_is_its_items_with_their_features(tmp_path):
 
 def test_text_encoders_learn_from_training_texts_only(tmp_path):
     """Every product has a word of its own."""
-    data = prepare(settings(tmp_path), tmp_path / "run")
+    data = load_data(settings(tmp_path), tmp_path / "run")
     words = set(json.loads((tmp_path / "run/text_encoder.json").read_text())["words"])
     of_products = {word for word in words if word.startswith("word")}
     train = {product.replace("p", "word") for product in data.side(keys.TRAIN)[0]["product_id"]}
@@ -119,7 +119,7 @@ def test_the_class_encoder_learns_from_training_texts_only(tmp_path, monkeypatch
     monkeypatch.setattr(class_names, "make_text_encoder", spy)
     table = [{**row, "name": f"chairs sofas lamps {row['product_id']}"} for row in rows()]
     config = change(settings(tmp_path, table), class_encoder="tfidf", class_graph="name")
-    data = prepare(config, tmp_path / "run")
+    data = load_data(config, tmp_path / "run")
     train = data.side(keys.TRAIN)[0]["text"].tolist()
     assert fitted == [train]
     # Three words that have nothing in common.
@@ -131,7 +131,7 @@ def test_pictures_that_the_encoder_cannot_read_are_rejected_rows(tmp_path, red_m
     config = change(settings(tmp_path), image_encoder="red_mean", max_rejected_share=0.1)
     (tmp_path / "shop/images/2-1.png").write_bytes(BROKEN)
     make_wide(tmp_path / "shop" / UNDECODABLE)
-    data = prepare(config, tmp_path / "run")
+    data = load_data(config, tmp_path / "run")
     assert len(data.items) + len(data.rejected) == len(rows())
     assert data.rejected["image"].tolist() == ["images/2-1.png", UNDECODABLE]
     written = pd.read_csv(tmp_path / "run/rejected.csv")
@@ -153,14 +153,14 @@ def test_too_many_rejected_rows_refuse_the_run(tmp_path, red_mean):
     config = change(settings(tmp_path), image_encoder="red_mean", max_rejected_share=0.01)
     make_wide(tmp_path / "shop" / UNDECODABLE)
     with pytest.raises(UserError, match=r"(?s)1 of 48 rows.*1 × the image encoder cannot read it"):
-        prepare(config, tmp_path / "run")
+        load_data(config, tmp_path / "run")
     assert len(pd.read_csv(tmp_path / "run/rejected.csv")) == 1
     assert not (tmp_path / "run/data.json").exists()
 
 
 def test_prepared_again_the_data_are_the_same(tmp_path):
     config = settings(tmp_path)
-    first, second = (prepare(config, tmp_path / "run") for _ in range(2))
+    first, second = (load_data(config, tmp_path / "run") for _ in range(2))
     pd.testing.assert_frame_equal(first.items, second.items)
     for key, array in first.features.items():
         np.testing.assert_array_equal(array, second.features[key])
@@ -178,12 +178,12 @@ def test_prepared_again_the_data_are_the_same(tmp_path):
 )
 def test_a_changed_catalogue_is_refused_for_an_existing_run(tmp_path, changed):
     config = settings(tmp_path)
-    prepare(config, tmp_path / "run")
+    load_data(config, tmp_path / "run")
     before = contents(tmp_path / "run")
     write_catalogue(tmp_path / "shop", changed(rows()))
     config = change(config, max_rejected_share=0.5)
     with pytest.raises(UserError, match=r"The catalogue has changed since the run in .*--run_dir"):
-        prepare(config, tmp_path / "run")
+        load_data(config, tmp_path / "run")
     (tmp_path / "run/rejected.csv").unlink()  # tells of the new catalogue
     assert contents(tmp_path / "run").items() < before.items()
 
@@ -192,9 +192,9 @@ def test_what_was_refused_does_not_begin_a_run(tmp_path):
     """After a refusal, the same folder takes settings that are right."""
     config = change(settings(tmp_path), class_encoder="word_cnn", class_graph="name")
     with pytest.raises(UserError, match=r"--class_encoder .*'word_cnn', which gives word ids"):
-        prepare(config, tmp_path / "run")
+        load_data(config, tmp_path / "run")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["rejected.csv"]
-    prepare(
+    load_data(
         change(config, class_encoder="tfidf", class_graph="tree", split_seed=3), tmp_path / "run"
     )
 
@@ -203,17 +203,17 @@ def test_classes_without_a_vector_are_refused(tmp_path):
     """No training text says "lamps", so tfidf has nothing to compare this class by."""
     config = change(settings(tmp_path), class_encoder="tfidf", class_graph="name")
     with pytest.raises(UserError, match="lamps"):
-        prepare(config, tmp_path / "run")
+        load_data(config, tmp_path / "run")
 
 
 def test_one_class_is_refused(tmp_path):
     table = [{**row, "classes": "lamps"} for row in rows()]
     with pytest.raises(UserError, match="one class only, 'lamps'"):
-        prepare(settings(tmp_path, table), tmp_path / "run")
+        load_data(settings(tmp_path, table), tmp_path / "run")
 
 
 def test_items_csv_tells_what_became_of_every_row(tmp_path):
-    data = prepare(settings(tmp_path), tmp_path / "run")
+    data = load_data(settings(tmp_path), tmp_path / "run")
     table = pd.read_csv(tmp_path / "run/items.csv", keep_default_na=False)
     assert set(table.columns) == {
         *("file", "row", "item_id", "product_id", "image", "image_digest", "image_hash"),
@@ -236,7 +236,7 @@ def test_items_csv_tells_what_became_of_every_row(tmp_path):
 def other_catalogue(tmp_path, table, **changes):
     """Settings of a run on `rows()`, and of another catalogue for it."""
     config = settings(tmp_path)
-    prepare(config, tmp_path / "run")
+    load_data(config, tmp_path / "run")
     write_catalogue(tmp_path / "other", table)
     return change(
         config,
@@ -254,7 +254,7 @@ def test_another_catalogue_gets_the_class_ids_of_the_run(tmp_path):
     table[1] |= {"classes": "home<beds"}
     config = other_catalogue(tmp_path, table)
     before = contents(tmp_path / "run")
-    data = prepare_other(config, tmp_path / "run", tmp_path / "out", include_known=True)
+    data = load_other_catalogue(config, tmp_path / "run", tmp_path / "out", include_known=True)
 
     assert len(data.items) + len(data.rejected) == len(table) == 4
     assert data.rejected["image"].tolist() == [table[1]["image"]]
@@ -277,7 +277,7 @@ def test_another_catalogue_gets_the_vocabulary_of_the_run(tmp_path):
     """New words are unknown words; the columns are those that the model was trained on."""
     table = [{**row, "name": "chair unheard"} for row in rows(products=1, pictures=1)]
     config = other_catalogue(tmp_path, table)
-    data = prepare_other(config, tmp_path / "run", tmp_path / "out", include_known=True)
+    data = load_other_catalogue(config, tmp_path / "run", tmp_path / "out", include_known=True)
     words = json.loads((tmp_path / "run/text_encoder.json").read_text())["words"]
     assert data.spec.text.shape == (len(words),)
     expected = np.zeros((3, len(words)))
@@ -289,7 +289,7 @@ def test_another_catalogue_without_any_known_class_is_refused(tmp_path):
     table = [{**row, "classes": "beds"} for row in rows(products=1)]
     config = other_catalogue(tmp_path, table)
     with pytest.raises(UserError, match="6 × class not in the model's vocabulary"):
-        prepare_other(config, tmp_path / "run", tmp_path / "out")
+        load_other_catalogue(config, tmp_path / "run", tmp_path / "out")
 
 
 def test_items_that_the_run_was_trained_on_are_not_measured(tmp_path):
@@ -297,7 +297,7 @@ def test_items_that_the_run_was_trained_on_are_not_measured(tmp_path):
     table = [*rows(), {**rows()[0], "product_id": "new", "name": "Stool", "description": ""}]
     table[-1]["image"] = "images/new.png"
     config = other_catalogue(tmp_path, table)
-    data = prepare_other(config, tmp_path / "run", tmp_path / "out")
+    data = load_other_catalogue(config, tmp_path / "run", tmp_path / "out")
     run = pd.read_csv(tmp_path / "run/items.csv")
     unknown = set(run.loc[run["split"] == keys.TEST, "product_id"])
     measured = data.items[data.items["split"] == keys.TEST]
@@ -306,19 +306,21 @@ def test_items_that_the_run_was_trained_on_are_not_measured(tmp_path):
     assert data.sides == {keys.TEST: len(measured)} and sum(data.known.values()) == left_out
     told = pd.read_csv(tmp_path / "out/known.csv")
     assert len(told) == left_out and not set(told["product_id"]) & set(measured["product_id"])
-    everything = prepare_other(config, tmp_path / "run", tmp_path / "out", include_known=True)
+    everything = load_other_catalogue(
+        config, tmp_path / "run", tmp_path / "out", include_known=True
+    )
     assert everything.sides == {keys.TEST: len(table)} and everything.known == data.known
 
 
 def test_a_catalogue_that_the_run_knows_wholly_is_refused(tmp_path):
     config = settings(tmp_path)
-    prepare(config, tmp_path / "run")
+    load_data(config, tmp_path / "run")
     run = pd.read_csv(tmp_path / "run/items.csv")
     trained = set(run.loc[run["split"] == keys.TRAIN, "product_id"])
     table = [row for row in rows() if row["product_id"] in trained]
     config = other_catalogue(tmp_path, table)
     with pytest.raises(UserError, match=r"trained or tuned on all \d+ items .*--include_known"):
-        prepare_other(config, tmp_path / "run", tmp_path / "out")
+        load_other_catalogue(config, tmp_path / "run", tmp_path / "out")
 
 
 def test_ids_that_precomputed_features_lack_are_named(tmp_path):
@@ -326,4 +328,4 @@ def test_ids_that_precomputed_features_lack_are_named(tmp_path):
     np.savez(tmp_path / "few.npz", ids=np.array(["images/0-0.png"]), features=np.ones((1, 2)))
     config = change(config, image_encoder=f"precomputed:{tmp_path / 'few.npz'}")
     with pytest.raises(UserError, match=r"lacks 47 of 48 ids.*'images/0-1.png'"):
-        prepare(config, tmp_path / "run")
+        load_data(config, tmp_path / "run")

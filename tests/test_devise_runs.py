@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from small_runs import change, rows, settings
 
-from huse_tf import files, keys, workflow
+from huse_tf import files, keys
 from huse_tf.errors import UserError
+from huse_tf.jobs import evaluate, train
 from huse_tf.methods.devise import Devise
 
 
@@ -26,20 +27,20 @@ def devise(folder, table=None, **changes):
 def test_a_run_starts_from_the_weights_of_another_on_the_same_split(tmp_path):
     """With a learning rate of 0 it ends there too; the frozen label vectors are its own."""
     one = devise(tmp_path, epochs=1)
-    workflow.train_model(one)
+    train.train_model(one)
     two = change(
         one, run_dir=str(tmp_path / "two"), start_from=str(tmp_path / "run"), learning_rate=0.0
     )
-    workflow.train_model(two)
+    train.train_model(two)
     models = [keras.models.load_model(tmp_path / name / "model.keras") for name in ("run", "two")]
     for a, b in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(a, b)
     elsewhere = change(two, run_dir=str(tmp_path / "three"), split_seed=5)
     with pytest.raises(UserError, match=r"--start_from.*other items or another split"):
-        workflow.train_model(elsewhere)
+        train.train_model(elsewhere)
     nowhere = change(two, run_dir=str(tmp_path / "four"), start_from=str(tmp_path / "shop"))
     with pytest.raises(UserError, match="not trained to its end"):
-        workflow.train_model(nowhere)
+        train.train_model(nowhere)
 
 
 def test_images_only(tmp_path):
@@ -49,7 +50,7 @@ def test_images_only(tmp_path):
     np.savez(tmp_path / "texts.npz", ids=np.array(["-"]), features=np.ones((1, 4), np.float32))
     config = devise(tmp_path, table, monitor=monitor, epochs=20)
     config = change(config, text_encoder=f"precomputed:{tmp_path / 'texts.npz'}")
-    workflow.train_model(config)
+    train.train_model(config)
     figures = files.read_json(tmp_path / "run/metrics.json")[keys.VALIDATION]
     assert figures["classification/image/accuracy"] > 0.5
     assert not any(path.startswith("classification/text") for path in figures)
@@ -58,13 +59,13 @@ def test_images_only(tmp_path):
 def test_classes_that_training_never_met_are_told_under_both_protocols(tmp_path):
     table = rows()
     config = devise(tmp_path, table, unseen_classes=("lamps",))
-    folder, _, _ = workflow.train_model(config)
-    result = workflow.evaluate_run(folder, config, split=keys.UNSEEN)
+    folder = train.train_model(config).run
+    result = evaluate.evaluate_run(folder, config, split=keys.UNSEEN)
     assert result.metrics["zero_shot/unseen_only/candidates"] == 1
     assert result.metrics["zero_shot/all/candidates"] == 3
     assert 0 <= result.metrics["zero_shot/all/image/hit_at_1"] <= 1
     assert "Among all 3" in result.summary()
-    held_out = workflow.evaluate_run(folder, config, split=keys.TEST)
+    held_out = evaluate.evaluate_run(folder, config, split=keys.TEST)
     assert not any(path.startswith("zero_shot") for path in held_out.metrics)
 
 
@@ -72,8 +73,8 @@ def test_who_cannot_name_unseen_classes_is_asked_among_all_only(tmp_path):
     config = change(
         settings(tmp_path), unseen_classes=("lamps",), recall_at=(1,), precision_at=(1, 2)
     )
-    folder, _, _ = workflow.train_model(config)
-    result = workflow.evaluate_run(folder, config, split=keys.UNSEEN)
+    folder = train.train_model(config).run
+    result = evaluate.evaluate_run(folder, config, split=keys.UNSEEN)
     assert not any(path.startswith("zero_shot/unseen_only") for path in result.metrics)
     assert result.metrics["zero_shot/all/image/hit_at_1"] == 0
     assert "Among all 3" in result.summary()

@@ -16,9 +16,9 @@ import tensorflow as tf
 from small_runs import change, flagfile, rows, settings
 
 from huse_tf import config as configs
-from huse_tf import dataset as datasets
 from huse_tf import files, keys
 from huse_tf.config import Config
+from huse_tf.jobs import run_data
 from huse_tf.training.loop import read_history
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def wait_for_epochs(run, process, epochs, seconds=200):
 
 
 def assert_equal_runs(one, other):
-    assert read_history(one / "history.jsonl") == read_history(other / "history.jsonl")
+    assert read_history(one) == read_history(other)
     models = [keras.models.load_model(run / "model.keras") for run in (one, other)]
     for a, b in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -158,7 +158,7 @@ def finished(config, folder):
 
 def assert_serves_texts(run, served, config):
     """The exported text signature gives the embeddings that the run's model gives."""
-    dataset = datasets.prepare(config, run)
+    dataset = run_data.load_data(config, run)
     texts = tf.constant(dataset.items["text"].tolist()[:4])
     model = keras.models.load_model(run / "model.keras")
     features = {k: dataset.features[k][:4] for k in (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)}
@@ -228,7 +228,7 @@ def test_the_settings_of_the_paper(tmp_path):
     config = dataclasses.replace(own, training=paper.training, method=paper.method)
     config = change(config, run_dir=own.training.run_dir, max_steps=20)
     run, _ = finished(config, tmp_path)
-    rows = read_history(run / "history.jsonl")
+    rows = read_history(run)
     assert rows[-1]["step"] == 20
     assert all(np.isfinite(row["loss/total"]) for row in rows)
 
@@ -238,9 +238,9 @@ import sys
 import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from huse_tf import workflow
+from huse_tf.jobs import train
 from huse_tf.config import Config
-workflow.train_run(Config.from_json(open(sys.argv[1], encoding="utf-8").read()))
+train.train_run(Config.from_json(open(sys.argv[1], encoding="utf-8").read()))
 """
 
 
@@ -260,7 +260,7 @@ def test_two_replicas_have_the_history_of_one(tmp_path):
             check=True,
             capture_output=True,
         )
-        histories.append(read_history(tmp_path / strategy / "run/history.jsonl"))
+        histories.append(read_history(tmp_path / strategy / "run"))
     for one, mirrored in zip(*histories, strict=True):
         losses = {name: value for name, value in one.items() if name.startswith("loss/")}
         assert len(losses) == 4

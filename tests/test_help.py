@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
+from huse_tf.cli.flag_help import method_to_show
 from huse_tf.config import Config
-from huse_tf.flag_help import method_to_show
 from huse_tf.methods import METHODS
 
 ROOT = pathlib.Path(__file__).parents[1]

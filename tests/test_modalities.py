@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from huse_tf import modalities
-from huse_tf.modalities import train_fused
+from huse_tf.jobs import train_fused as modalities
+from huse_tf.jobs.train_fused import train_fused
 
 PLANTED = {
     "clear": 0.9,

@@ -6,8 +6,8 @@ import pathlib
 import pytest
 from small_runs import change, rows, settings
 
-from huse_tf import workflow
 from huse_tf.errors import UserError
+from huse_tf.jobs import train
 from huse_tf.methods import METHODS
 from huse_tf.training.loop import read_history
 
@@ -32,11 +32,11 @@ def of_one(folder, there):
 
 @pytest.mark.parametrize("there", ["image", "text"])
 def test_huse_runs_from_catalogue_to_export(tmp_path, there):
-    result = workflow.train_run(of_one(tmp_path, there))
+    result = train.train_run(of_one(tmp_path, there))
     assert 0 <= result.metrics[f"classification/{there}/accuracy"] <= 1
     missing = {"image": "text", "text": "image"}[there]
     assert not any(missing in path for path in result.metrics)
-    assert len(read_history(tmp_path / "run/history.jsonl")) == 3
+    assert len(read_history(tmp_path / "run")) == 3
     page = (tmp_path / "run/report.html").read_text(encoding="utf-8")
     assert f"by classification/fused/accuracy + classification/{there}/accuracy." in page
     assert (result.export / "saved_model.pb").exists()
@@ -45,4 +45,4 @@ def test_huse_runs_from_catalogue_to_export(tmp_path, there):
 def test_a_contrast_of_modalities_is_refused(tmp_path):
     config = dataclasses.replace(of_one(tmp_path, "image"), method=METHODS["clip"]())
     with pytest.raises(UserError, match="clip learns from items with both image and text"):
-        workflow.train_run(config)
+        train.train_run(config)

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 from small_runs import change, rows, settings
 
-from huse_tf import keys, workflow
+from huse_tf import keys
+from huse_tf.jobs import evaluate, train
 from huse_tf.methods.fashion_bert import FashionBert
 from huse_tf.training.loop import read_history
 
@@ -26,7 +27,7 @@ def run(tmp_path_factory):
         clip_norm=1.0,
     )
     config = type(config)(**{**vars(config), "method": method})
-    return folder, workflow.train_run(config), config
+    return folder, train.train_run(config), config
 
 
 def test_it_is_measured_by_pairs(run):
@@ -39,7 +40,7 @@ def test_it_is_measured_by_pairs(run):
 
 def test_weights_of_the_tasks_are_in_history_and_report(run):
     folder, result, _ = run
-    for row in read_history(folder / "run" / "history.jsonl"):
+    for row in read_history(folder / "run"):
         weights = [
             row[f"weight/{name}"] for name in ("alignment", "masked_words", "masked_patches")
         ]
@@ -52,7 +53,7 @@ def test_weights_of_the_tasks_are_in_history_and_report(run):
 
 def test_it_is_measured_again_to_the_same_figures(run):
     folder, result, config = run
-    again = workflow.evaluate_run(folder / "run", config)
+    again = evaluate.evaluate_run(folder / "run", config)
     assert again.metrics == result.metrics
 
 
@@ -65,8 +66,8 @@ def test_it_is_served_as_it_is(run):
     files = [(folder / "shop" / row["image"]).read_bytes() for row in table]
     texts = ["chair word0", "sofa word1", "lamp word2"]
     found = served["match"](image_bytes=tf.constant(files), text=tf.constant(texts))["probability"]
-    from huse_tf.features.encoders import make_image_encoder, make_text_encoder
-    from huse_tf.run_folder import trained_model
+    from huse_tf.features.registry import make_image_encoder, make_text_encoder
+    from huse_tf.jobs.runs import trained_model
 
     model = trained_model(pathlib.Path(folder / "run"))
     logits = model(

@@ -9,10 +9,11 @@ import pytest
 import small_runs
 from small_runs import change, rows, settings
 
-from huse_tf import beam_preparation, dataset, files, keys, preparation
+from huse_tf import files, keys
 from huse_tf.config import Config
-from huse_tf.data import shard_index
+from huse_tf.data.shards import shard_index
 from huse_tf.errors import UserError
+from huse_tf.jobs import prepare, prepare_on_beam, run_data
 from huse_tf.locks import locked
 
 
@@ -52,7 +53,7 @@ def shop(tmp_path, **changes):
     )
 
 
-def by_item(data: dataset.Dataset) -> dict[str, dict[str, np.ndarray]]:
+def by_item(data: run_data.Dataset) -> dict[str, dict[str, np.ndarray]]:
     return {
         name: {key: np.asarray(array[np.array([row])][0]) for key, array in data.features.items()}
         for row, name in enumerate(data.items["item_id"])
@@ -62,10 +63,10 @@ def by_item(data: dataset.Dataset) -> dict[str, dict[str, np.ndarray]]:
 @pytest.mark.parametrize("changes", [{}, {"multi_label": True}, {"text_separator": "[SEP]"}])
 def test_training_reads_the_same_from_shards(tmp_path, changes):
     config = shop(tmp_path, **changes)
-    preparation.prepare(config, tmp_path / "prepared", num_shards=3)
+    prepare.prepare_shards(config, tmp_path / "prepared", num_shards=3)
     shard_index.verify(tmp_path / "prepared")
-    before = dataset.prepare(config, tmp_path / "a")
-    again = dataset.prepare(reading(config, tmp_path / "prepared"), tmp_path / "b")
+    before = run_data.load_data(config, tmp_path / "a")
+    again = run_data.load_data(reading(config, tmp_path / "prepared"), tmp_path / "b")
     assert len(before.rejected) == 1 and again.rejected.empty
     assert again.taxonomy == before.taxonomy
     columns = ["item_id", "product_id", "title", "text", "text_fields", "class_paths", "split"]
@@ -87,12 +88,12 @@ def test_what_joins_the_columns_decides_on_the_bytes(tmp_path):
     """Another separator is another text in the shards, but the items are the same to a run."""
     sentences = shop(tmp_path)
     parts = change(sentences, text_separator="[SEP]")
-    preparation.prepare(sentences, tmp_path / "prepared", num_shards=1)
+    prepare.prepare_shards(sentences, tmp_path / "prepared", num_shards=1)
     with pytest.raises(UserError, match="of another catalogue or other settings"):
-        preparation.prepare(parts, tmp_path / "prepared", num_shards=1)
+        prepare.prepare_shards(parts, tmp_path / "prepared", num_shards=1)
     for name, config in (("a", sentences), ("b", parts)):
-        dataset.prepare(config, tmp_path / name)
-    found = [files.read_json(tmp_path / name / dataset.FINGERPRINT) for name in ("a", "b")]
+        run_data.load_data(config, tmp_path / name)
+    found = [files.read_json(tmp_path / name / "data.json") for name in ("a", "b")]
     assert found[0] == found[1]
 
 
@@ -104,9 +105,9 @@ def test_two_at_once_do_not_mix(tmp_path):
     config, folder = shop(tmp_path), tmp_path / "prepared"
     with locked(folder, "--output"):
         for write in (
-            lambda: preparation.prepare(config, folder, num_shards=2),
-            lambda: beam_preparation.prepare(config, folder, 2, []),
-            lambda: preparation.look(config, folder),
+            lambda: prepare.prepare_shards(config, folder, num_shards=2),
+            lambda: prepare_on_beam.prepare_shards_on_beam(config, folder, 2, []),
+            lambda: prepare.look(config, folder),
         ):
             with pytest.raises(UserError, match=r"Another process works in .*another --output"):
                 write()
@@ -128,31 +129,31 @@ def test_the_flags_appear_last(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(shard_index, "seal", kill)
-        preparation.prepare(config, folder, num_shards=2)
+        prepare.prepare_shards(config, folder, num_shards=2)
     assert not (folder / "flags.txt").exists() and not (folder / "index.json").exists()
-    preparation.prepare(config, folder, num_shards=2)
+    prepare.prepare_shards(config, folder, num_shards=2)
     assert (folder / "flags.txt").exists() and not (folder / ".partial").exists()
 
 
 def test_a_finished_folder_stays_as_it_is(tmp_path):
     """Another catalogue changes nothing in it, and the same one again completes it."""
     config, folder = shop(tmp_path), tmp_path / "prepared"
-    preparation.prepare(config, folder, num_shards=2)
+    prepare.prepare_shards(config, folder, num_shards=2)
     before = contents(folder)
     other = change(config, product_column="name", max_rejected_share=1.0)
     with pytest.raises(UserError, match="of another catalogue or other settings"):
-        preparation.prepare(other, folder, num_shards=2)
+        prepare.prepare_shards(other, folder, num_shards=2)
     with pytest.raises(UserError, match="prepared already"):
-        preparation.look(other, folder)
+        prepare.look(other, folder)
     nothing = change(config, catalogue=str(tmp_path / "shop/none.csv"), max_rejected_share=1.0)
     pd.DataFrame([{**rows()[0], "classes": "", "colour": "", "w": 1}]).to_csv(
         tmp_path / "shop/none.csv", index=False
     )
     with pytest.raises(UserError, match="no row of"):
-        preparation.prepare(nothing, folder, num_shards=2)
+        prepare.prepare_shards(nothing, folder, num_shards=2)
     assert contents(folder) == before
     (folder / "flags.txt").unlink()
-    preparation.prepare(config, folder, num_shards=2)
+    prepare.prepare_shards(config, folder, num_shards=2)
     assert contents(folder) == before
 
 
@@ -183,15 +184,15 @@ def test_a_dry_run_tells_and_writes_no_shards(tmp_path):
 
 def test_items_csv_is_safe_to_open(tmp_path):
     config = shop(tmp_path)
-    preparation.look(config, tmp_path / "looked")
+    prepare.look(config, tmp_path / "looked")
     table = pd.read_csv(tmp_path / "looked/items.csv", keep_default_na=False)
     assert set(table["colour"]) == {"red", "'=cmd", "grün"}
 
 
 def test_a_beam_pipeline_writes_the_same_bytes(tmp_path):
     config = shop(tmp_path)
-    preparation.prepare(config, tmp_path / "local", num_shards=3)
-    beam_preparation.prepare(config, tmp_path / "beam", 3, ["--runner=DirectRunner"])
+    prepare.prepare_shards(config, tmp_path / "local", num_shards=3)
+    prepare_on_beam.prepare_shards_on_beam(config, tmp_path / "beam", 3, ["--runner=DirectRunner"])
     names = sorted(path.name for path in (tmp_path / "local").iterdir())
     assert names == sorted(path.name for path in (tmp_path / "beam").iterdir())
     assert len([name for name in names if name.endswith(".tfrecord")]) == 3
@@ -201,17 +202,17 @@ def test_a_beam_pipeline_writes_the_same_bytes(tmp_path):
                 tmp_path / "local" / name
             ), name
     with pytest.raises(UserError, match="prepared already"):
-        beam_preparation.prepare(config, tmp_path / "beam", 3, [])
+        prepare_on_beam.prepare_shards_on_beam(config, tmp_path / "beam", 3, [])
 
 
 def test_columns_that_a_prepared_folder_has_itself_are_refused(tmp_path):
     config = change(shop(tmp_path), text_columns=("name", "classes"))
     with pytest.raises(UserError, match="'classes' among --text_columns"):
-        preparation.prepare(config, tmp_path / "prepared", num_shards=2)
+        prepare.prepare_shards(config, tmp_path / "prepared", num_shards=2)
 
 
 def test_flags_of_a_prepared_folder_are_known_flags(tmp_path):
-    preparation.prepare(shop(tmp_path), tmp_path / "prepared", num_shards=2)
+    prepare.prepare_shards(shop(tmp_path), tmp_path / "prepared", num_shards=2)
     done = small_runs.run(
         "prepare",
         "--dry_run",

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from huse_tf import quiet
+from huse_tf.cli import quiet
 
 ROOT = pathlib.Path(quiet.__file__).parent.parent
 # TensorFlow's C++ side writes to the file descriptor, not through Python.
@@ -36,7 +36,7 @@ def test_lines_have_the_time_and_come_from_this_package_unless_they_matter():
     script = f"""
 import logging
 from absl import flags, logging as absl_logging
-from huse_tf.quiet import quiet_logs
+from huse_tf.cli.quiet import quiet_logs
 quiet_logs()
 flags.FLAGS(["x"])
 logging.getLogger("elsewhere").info("chatter of others")
@@ -55,7 +55,7 @@ absl_logging.info("chatter of a script")
 def test_the_log_level_of_the_user_wins(given):
     preset = f"os.environ['TF_CPP_MIN_LOG_LEVEL'] = {given!r}" if given else ""
     script = (
-        f"import os\n{preset}\nfrom huse_tf.quiet import quiet_logs\nquiet_logs()\n"
+        f"import os\n{preset}\nfrom huse_tf.cli.quiet import quiet_logs\nquiet_logs()\n"
         "import sys; sys.stderr.write(os.environ['TF_CPP_MIN_LOG_LEVEL'])"
     )
     assert run(script) == (0, given or "2")
@@ -67,7 +67,7 @@ def fake_tensorflow(folder, lines, end=""):
     (folder / "tensorflow_text.py").write_text("", encoding="utf-8")
 
 
-IMPORT = "from huse_tf.quiet import import_tensorflow\nimport_tensorflow()\n"
+IMPORT = "from huse_tf.cli.quiet import import_tensorflow\nimport_tensorflow()\n"
 
 
 def test_only_the_lines_about_the_machine_are_dropped(tmp_path):

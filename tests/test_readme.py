@@ -102,8 +102,8 @@ def test_make_targets_exist():
 
 def test_the_csv_example_is_what_the_reader_reads(tmp_path):
     """Its pictures replaced by real ones; three rows of two products, none rejected."""
-    from huse_tf.config import DataConfig
     from huse_tf.data.catalogue import read_catalogue
+    from huse_tf.sections import DataConfig
 
     (tmp_path / "images").mkdir()
     (block,) = blocks("csv")

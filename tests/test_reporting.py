@@ -9,11 +9,11 @@ from small_runs import change
 
 from huse_tf import keys
 from huse_tf.config import Config
-from huse_tf.data.taxonomy import Taxonomy
-from huse_tf.dataset import Dataset
+from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.evaluation.measure import Predictions
-from huse_tf.methods.base import DataSpec, FeatureSpec
-from huse_tf.reporting import make_report
+from huse_tf.jobs.report_data import make_report
+from huse_tf.jobs.run_data import Dataset
+from huse_tf.spec import DataSpec, FeatureSpec
 
 TAXONOMY = Taxonomy((("home", "chairs"), ("home", "sofas"), ("lamps",)))
 LABELS = np.array([0, 0, 1, 2, 2])

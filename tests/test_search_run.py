@@ -8,11 +8,12 @@ import pytest
 import tensorflow as tf
 from small_runs import change, rows, settings
 
-from huse_tf import keys, workflow
+from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.features.encoders import make_image_encoder, make_text_encoder
+from huse_tf.features.registry import make_image_encoder, make_text_encoder
+from huse_tf.jobs import evaluate, train
+from huse_tf.jobs.runs import trained_model
 from huse_tf.methods.fashion_bert import FashionBert
-from huse_tf.run_folder import trained_model
 from huse_tf.training.loop import read_history
 
 IMAGES, TEXTS = "patches:2:efficientnet_lite0@map", "tokens:minilm:12"
@@ -33,7 +34,7 @@ def runs(tmp_path_factory):
     )
     method = FashionBert(depth=1, hidden_dim=8, heads=2, initial_weights="random")
     first = dataclasses.replace(config, method=method)
-    workflow.train_model(first)
+    train.train_model(first)
     second = change(
         first,
         text_parts=2,
@@ -42,7 +43,7 @@ def runs(tmp_path_factory):
         learning_rate=1e-5,
         run_dir=str(folder / "search"),
     )
-    return folder, workflow.train_run(second), second
+    return folder, train.train_run(second), second
 
 
 def test_it_goes_on_from_the_run_without_queries(runs):
@@ -63,7 +64,7 @@ def test_it_is_measured_by_product_and_query(runs):
         assert 0 <= result.metrics[f"pairs/{task}/rank_at_5"] <= 1
     assert not any("image" in path or path.startswith("classification") for path in result.metrics)
     assert "Q>P @1" in result.summary()
-    assert "pairs/auc" in read_history(folder / "search" / "history.jsonl")[0]
+    assert "pairs/auc" in read_history(folder / "search")[0]
     page = result.report.read_text(encoding="utf-8")
     assert "Pairs of product and query" in page
     assert "Query → product, rank@1" in page
@@ -72,7 +73,7 @@ def test_it_is_measured_by_product_and_query(runs):
 
 def test_it_is_measured_again_to_the_same_figures(runs):
     folder, result, config = runs
-    assert workflow.evaluate_run(folder / "search", config).metrics == result.metrics
+    assert evaluate.evaluate_run(folder / "search", config).metrics == result.metrics
 
 
 def test_it_is_served_by_query_and_title(runs):
@@ -94,5 +95,5 @@ def test_queries_need_the_separator(runs):
     folder, _, config = runs
     wrong = change(config, text_separator="|", run_dir=str(folder / "other"))
     with pytest.raises(UserError, match=r"--text_separator=\[SEP\].*Received: --text_separator=\|"):
-        workflow.train_model(wrong)
+        train.train_model(wrong)
     assert not (folder / "other").exists()

@@ -7,11 +7,13 @@ import pytest
 import tensorflow as tf
 from small_runs import change, rows, settings, write_catalogue
 
-from huse_tf import keys, workflow
+from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.features.run_encoders import RunEncoders
+from huse_tf.features.item_encoders import RunEncoders
+from huse_tf.jobs import evaluate, train
+from huse_tf.jobs.runs import trained_model
 from huse_tf.methods.modality_weights import ModalityWeights
-from huse_tf.run_folder import trained_model
+from huse_tf.run_folder import RunFolder
 from huse_tf.training.loop import read_history
 
 SHOWN = ("image", "name", "description")
@@ -26,12 +28,12 @@ def run(tmp_path_factory):
     )
     sizes = {"embedding_dim": 8, "image_layers": (16,), "text_layers": (16,)}
     config = dataclasses.replace(config, method=ModalityWeights(**sizes))
-    return folder, workflow.train_run(config), config
+    return folder, train.train_run(config), config
 
 
 def test_each_column_has_a_contribution_by_name(run):
     folder, result, _ = run
-    for figures in (result.metrics, *read_history(folder / "run" / "history.jsonl")):
+    for figures in (result.metrics, *read_history(folder / "run")):
         shares = [figures[f"contribution/{name}"] for name in SHOWN]
         assert sum(shares) == pytest.approx(1, abs=1e-5) and min(shares) > 0
     assert "contribution/text" not in result.metrics
@@ -41,7 +43,7 @@ def test_each_column_has_a_contribution_by_name(run):
 
 def test_it_is_measured_again_to_the_same_figures(run):
     folder, result, config = run
-    assert workflow.evaluate_run(folder / "run", config).metrics == result.metrics
+    assert evaluate.evaluate_run(folder / "run", config).metrics == result.metrics
 
 
 def test_it_is_served_from_joined_texts(run):
@@ -52,7 +54,7 @@ def test_it_is_served_from_joined_texts(run):
     signatures = tf.saved_model.load(str(result.export)).signatures
     served = signatures["classify"]
     found = served(image_features=tf.constant(images), text=tf.constant(texts))["scores"]
-    encoder = RunEncoders.of_run(config.features, folder / "run").text
+    encoder = RunEncoders.of_run(config.features, RunFolder(folder / "run")).text
     features = {
         keys.IMAGE_FEATURES: tf.constant(images),
         keys.TEXT_FEATURES: encoder(tf.constant(texts)),
@@ -82,7 +84,7 @@ def test_settings_must_suit_each_other(run, changes, message):
     folder, _, config = run
     wrong = change(config, run_dir=str(folder / "other"), **changes)
     with pytest.raises(UserError, match=message):
-        workflow.train_model(wrong)
+        train.train_model(wrong)
     assert not (folder / "other").exists()
 
 
@@ -92,7 +94,7 @@ def test_a_run_is_measured_with_texts_as_it_knows_them(run):
     before = (folder / "run" / "text_encoder.json").read_bytes()
     wrong = change(config, text_separator="")
     with pytest.raises(UserError, match=r"Expected --text_separator=\[SEP\]\. Received"):
-        workflow.evaluate_run(folder / "run", wrong)
+        evaluate.evaluate_run(folder / "run", wrong)
     assert (folder / "run" / "text_encoder.json").read_bytes() == before
 
 
@@ -104,6 +106,6 @@ def test_no_column_may_be_missing(run, tmp_path):
     other = change(config, catalogue=data.catalogue, run_dir=str(tmp_path / "run"))
     match = "Expected name, description, with empty cells.*Received a catalogue with: name"
     with pytest.raises(UserError, match=match):
-        workflow.train_model(other)
+        train.train_model(other)
     with pytest.raises(UserError, match=match):
-        workflow.evaluate_run(folder / "run", other, other_catalogue=True, output=tmp_path / "out")
+        evaluate.evaluate_run(folder / "run", other, other_catalogue=True, output=tmp_path / "out")

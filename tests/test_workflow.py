@@ -13,9 +13,10 @@ import tensorflow as tf
 from small_runs import CLASSES, change, flagfile, rows, settings
 
 from huse_tf import config as configs
-from huse_tf import files, keys, seals, workflow
+from huse_tf import files, keys, seals
 from huse_tf.errors import UserError
-from huse_tf.run_folder import run_folder
+from huse_tf.jobs import evaluate, export, run_data, train
+from huse_tf.jobs.runs import open_run
 from huse_tf.training.loop import read_history
 from huse_tf.training.monitor import monitored
 
@@ -99,7 +100,7 @@ def test_figures_of_both_held_out_sides_are_kept(trained):
     assert of_the_model(figures["test"]).keys() == figures["validation"].keys()
     weight = "classification/fusion_weight"
     assert figures["test"][weight] == figures["validation"][weight]
-    history = read_history(trained[0] / "run/history.jsonl")
+    history = read_history(trained[0] / "run")
     best = max(history, key=lambda row: monitored(row, trained[1].training.monitor))
     for name, value in figures["validation"].items():
         if "/fus" not in name:  # the weight is chosen with more care in the end
@@ -114,7 +115,7 @@ def test_figures_of_both_held_out_sides_are_kept(trained):
 def test_test_figures_are_those_of_the_saved_model_on_the_test_items(trained):
     """Accuracy by hand: the features of the test items through `model.keras`."""
     folder, config, _ = trained
-    dataset = workflow.datasets.prepare(config, folder / "run")
+    dataset = run_data.load_data(config, folder / "run")
     model = keras.models.load_model(folder / "run/model.keras")
     _, features = dataset.side(keys.TEST)
     outputs = model({k: features[k] for k in (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)})
@@ -138,7 +139,7 @@ def test_the_export_answers(trained):
     """Precomputed pictures: image features come in, texts are encoded inside."""
     folder, config, _ = trained
     served = tf.saved_model.load(str(folder / "exported/run/1"))
-    dataset = workflow.datasets.prepare(config, folder / "run")
+    dataset = run_data.load_data(config, folder / "run")
     model = keras.models.load_model(folder / "run/model.keras")
     features = {k: dataset.features[k][:3] for k in (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)}
     answer = served.signatures["embed_text"](text=tf.constant(dataset.items["text"].tolist()[:3]))
@@ -155,10 +156,10 @@ def test_a_finished_run_is_measured_again_but_neither_trained_nor_exported(copie
     before = (run / "model.keras").stat().st_mtime_ns, (run / "history.jsonl").read_bytes()
     figures = metrics_of(run)
     for _ in range(2):
-        result = workflow.train_run(config)
+        result = train.train_run(config)
         assert result.export == run.parent / "exported" / "run" / "1"
         assert result.metrics == pytest.approx(figures["test"])
-    again = workflow.export_run(run, config.export)
+    again = export.export_run(run, config.export)
     assert again == run.parent / "exported" / "run" / "2"
     after = (run / "model.keras").stat().st_mtime_ns, (run / "history.jsonl").read_bytes()
     assert after == before
@@ -169,7 +170,7 @@ def test_other_settings_are_refused_by_name(copied):
     run, config = copied
     other = change(config, learning_rate=0.5, margin=0.1, run_dir=str(run))
     with pytest.raises(UserError) as refusal:
-        workflow.train_run(other)
+        train.train_run(other)
     message = str(refusal.value)
     assert "--learning_rate=0.01 there, --learning_rate=0.5 here" in message
     assert "--margin=0.7 there, --margin=0.1 here" in message
@@ -180,7 +181,7 @@ def test_another_method_is_other_settings(copied):
     _, config = copied
     paper = configs.METHODS["huse_paper"](**dataclasses.asdict(config.method))
     with pytest.raises(UserError, match=r"--method=huse there, --method=huse_paper here"):
-        workflow.train_run(dataclasses.replace(config, method=paper))
+        train.train_run(dataclasses.replace(config, method=paper))
 
 
 @pytest.mark.parametrize(
@@ -195,31 +196,31 @@ def test_another_method_is_other_settings(copied):
 )
 def test_settings_that_do_not_change_the_model_may_differ(copied, changes):
     run, config = copied
-    assert run_folder(change(config, **changes)) == run
+    assert open_run(change(config, **changes)).path == run
 
 
 def test_settings_that_failed_before_the_first_checkpoint_may_be_mended(tmp_path):
     config = change(settings(tmp_path), optimizer="adam", momentum=0.5)
     with pytest.raises(UserError, match="--momentum belongs to"):
-        workflow.train_model(config)
-    assert run_folder(change(config, momentum=0.0)) == tmp_path / "run"
+        train.train_model(config)
+    assert open_run(change(config, momentum=0.0)).path == tmp_path / "run"
 
 
 @pytest.mark.parametrize("name", ["validation_fraction", "test_fraction"])
 def test_training_needs_both_held_out_sides(tmp_path, name):
     with pytest.raises(UserError, match=f"Expected --{name} above 0"):
-        workflow.train_run(change(settings(tmp_path), **{name: 0.0}))
+        train.train_run(change(settings(tmp_path), **{name: 0.0}))
 
 
 def test_the_default_run_folder_is_named_after_the_catalogue(tmp_path):
     config = change(settings(tmp_path), run_dir="")
-    assert str(run_folder(config)) == "runs/shop"
+    assert str(open_run(config)) == "runs/shop"
 
 
 def test_the_validation_side_can_be_measured_into_another_folder(copied, tmp_path):
     run, config = copied
     before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
-    workflow.evaluate_run(run, config, split=keys.VALIDATION, output=tmp_path / "out")
+    evaluate.evaluate_run(run, config, split=keys.VALIDATION, output=tmp_path / "out")
     assert of_the_model(metrics_of(tmp_path / "out")["validation"]) == pytest.approx(
         metrics_of(run)["validation"]
     )
@@ -234,7 +235,7 @@ def test_measuring_into_the_run_keeps_the_other_side(copied):
     before = metrics_of(run)
     output = run / ".." / run.name
     changed = change(config, recall_at=(3,), precision_at=(2,))
-    result = workflow.evaluate_run(run, changed, split=keys.VALIDATION, output=output)
+    result = evaluate.evaluate_run(run, changed, split=keys.VALIDATION, output=output)
     after = metrics_of(run)
     assert after["test"] == before["test"]
     assert after["validation"] == result.metrics
@@ -248,7 +249,7 @@ def test_the_fusion_weight_is_that_of_the_validation_side(copied, tmp_path):
     figures = metrics_of(run)
     figures["validation"]["classification/fusion_weight"] = 0.15
     seals.write_json(run / "metrics.json", figures)
-    result = workflow.evaluate_run(run, config, output=tmp_path / "out")
+    result = evaluate.evaluate_run(run, config, output=tmp_path / "out")
     assert result.metrics["classification/fusion_weight"] == 0.15
 
 
@@ -260,10 +261,10 @@ def test_another_catalogue_is_measured_into_its_own_folder(copied, tmp_path):
     data = small_runs.write_catalogue(tmp_path / "new", table)
     config = dataclasses.replace(config, data=data)
     with pytest.raises(UserError, match="Expected --output=FOLDER"):
-        workflow.evaluate_run(run, config, other_catalogue=True)
+        evaluate.evaluate_run(run, config, other_catalogue=True)
     with pytest.raises(UserError, match="Expected --catalogue beside it"):
-        workflow.evaluate_run(run, config, include_known=True, output=tmp_path / "out")
-    result = workflow.evaluate_run(
+        evaluate.evaluate_run(run, config, include_known=True, output=tmp_path / "out")
+    result = evaluate.evaluate_run(
         run, config, other_catalogue=True, include_known=True, output=tmp_path / "out"
     )
     figures = metrics_of(tmp_path / "out")
@@ -285,7 +286,7 @@ def test_another_catalogue_is_measured_into_its_own_folder(copied, tmp_path):
         "digests.json",
         ".lock",
     }
-    result = workflow.evaluate_run(run, config, other_catalogue=True, output=tmp_path / "out")
+    result = evaluate.evaluate_run(run, config, other_catalogue=True, output=tmp_path / "out")
     figures = metrics_of(tmp_path / "out")
     assert figures["known"]["measured"] == 16 - known
     assert figures["known"]["left_out"] == figures["known"]["known"] == known
@@ -298,9 +299,9 @@ def test_untrained_runs_are_refused(copied, tmp_path):
     (run / "metrics.json").unlink()
     sentence = r"not trained to its end: it has no metrics.json.*huse_tf.train --flagfile="
     with pytest.raises(UserError, match=sentence):
-        workflow.evaluate_run(run, config, output=tmp_path / "out")
+        evaluate.evaluate_run(run, config, output=tmp_path / "out")
     with pytest.raises(UserError, match=sentence):
-        workflow.export_run(run, config.export)
+        export.export_run(run, config.export)
     assert not (tmp_path / "out").exists()
 
 
@@ -315,5 +316,5 @@ def test_a_folder_that_is_no_run_ends_with_a_sentence(command, tmp_path):
 def test_an_export_is_named_after_the_run_wherever_one_stands(copied, monkeypatch):
     run, config = copied
     monkeypatch.chdir(run)
-    exported = workflow.export_run(workflow.pathlib.Path("."), config.export)
+    exported = export.export_run(".", config.export)
     assert exported == run.parent / "exported" / "run" / "1"

@@ -7,8 +7,8 @@ import pytest
 import small_runs
 from small_runs import change
 
-from huse_tf import comparison, preparation, workflow
 from huse_tf.errors import UserError
+from huse_tf.jobs import compare, prepare, train
 from huse_tf.methods import METHODS
 
 
@@ -97,14 +97,14 @@ WRONG = [
 def test_wrong_settings_are_refused_before_the_catalogue_is_read(base, method, changes, words):
     config = of(base, method, **changes)
     with pytest.raises(UserError, match=f"(?s){words}"):
-        workflow.train_run(config, Untouched())
+        train.train_run(config, Untouched())
 
 
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"fashion_bert"}))
 def test_right_settings_come_to_the_catalogue(base, method):
     changes = {"components": 4} if method == "cca" else {}
     with pytest.raises(AssertionError, match="The catalogue was read"):
-        workflow.train_run(of(base, method, **changes), Untouched())
+        train.train_run(of(base, method, **changes), Untouched())
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_right_settings_come_to_the_catalogue(base, method):
 )
 def test_right_settings_of_huse_come_to_the_catalogue(base, changes):
     with pytest.raises(AssertionError, match="The catalogue was read"):
-        workflow.train_run(change(base, **changes), Untouched())
+        train.train_run(change(base, **changes), Untouched())
 
 
 def test_a_package_that_is_not_installed_is_missed_before_the_catalogue_is_read(base, monkeypatch):
@@ -135,14 +135,14 @@ def test_a_package_that_is_not_installed_is_missed_before_the_catalogue_is_read(
         ({"text_encoder": "tf_hub:https://tfhub.dev/x"}, "tensorflow_hub"),
     ):
         with pytest.raises(UserError, match=words):
-            workflow.train_run(change(base, **changes), Untouched())
+            train.train_run(change(base, **changes), Untouched())
 
 
 def test_every_run_of_a_comparison_is_looked_at_before_the_first(base, tmp_path, monkeypatch):
-    monkeypatch.setattr(comparison, "_Readings", Untouched)
+    monkeypatch.setattr(compare, "_Readings", Untouched)
     wrong = of(base, "triplet", class_balance="logits")
     with pytest.raises(UserError, match="no logits to adjust"):
-        comparison.compare({"huse": base, "triplet": wrong}, [0], tmp_path)
+        compare.compare_methods({"huse": base, "triplet": wrong}, [0], tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -152,4 +152,4 @@ def test_a_catalogue_is_prepared_under_known_names_only(base, tmp_path):
         ({"taxonomy": "nowhere.txt"}, "No class tree lies at"),
     ):
         with pytest.raises(UserError, match=words):
-            preparation.look(change(base, **changes), tmp_path, Untouched())
+            prepare.look(change(base, **changes), tmp_path, Untouched())

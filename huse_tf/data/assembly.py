@@ -7,13 +7,13 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from huse_tf.config import DataConfig
-from huse_tf.data.disk import DiskTable
+from huse_tf.data.classes.taxonomy import Taxonomy, path_name
 from huse_tf.data.items import Item
-from huse_tf.data.leaks import Leak, leaks
-from huse_tf.data.splits import first_labels, split
-from huse_tf.data.taxonomy import Taxonomy, path_name
+from huse_tf.data.splits.assign import first_labels, split
+from huse_tf.data.splits.leaks import Leak, leaks
+from huse_tf.data.table.disk import DiskTable
 from huse_tf.errors import UserError
+from huse_tf.sections import DataConfig
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

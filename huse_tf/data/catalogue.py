@@ -15,20 +15,20 @@ import pandas as pd
 import tqdm
 from fsspec.implementations.local import LocalFileSystem
 
-from huse_tf.config import DataConfig
-from huse_tf.data import pictures
-from huse_tf.data.codes import Cells, codes_of
-from huse_tf.data.columns import Columns, find_columns
-from huse_tf.data.consistency import compare
-from huse_tf.data.disk import DiskTable
+from huse_tf.data.classes.taxonomy_files import load_tree
+from huse_tf.data.consistency import check_consistency
 from huse_tf.data.drafts import draft
+from huse_tf.data.images import reading
+from huse_tf.data.images.spool import Spool
 from huse_tf.data.items import Draft, Item, Rejection, Rules
-from huse_tf.data.records import Source
-from huse_tf.data.sources import Location, locate, open_source
-from huse_tf.data.spool import Spool
-from huse_tf.data.taxonomy_files import load_tree
+from huse_tf.data.readers.sources import Location, locate, open_source
+from huse_tf.data.table.codes import Cells, codes_of
+from huse_tf.data.table.columns import Columns, find_columns
+from huse_tf.data.table.disk import DiskTable
+from huse_tf.data.table.records import Source
 from huse_tf.errors import UserError
 from huse_tf.files import replacing
+from huse_tf.sections import DataConfig
 
 _THREADS = 4
 _CHUNK = 256  # entries whose pictures are in memory at once
@@ -151,7 +151,7 @@ def catalogue_of(
         UserError: it has no rows.
     """
     items, rejections = DiskTable(Item), DiskTable(Rejection)
-    for outcome in compare(outcomes, rules.columns):
+    for outcome in check_consistency(outcomes, rules.columns):
         if isinstance(outcome, Item):
             items.append(outcome)
         else:
@@ -173,18 +173,18 @@ def open_catalogue(config: DataConfig, source: Source | None = None) -> tuple[So
     if source is None:
         place = locate(config)
         source = open_source(place, config)
-        root = pictures.Root.of(config.image_root) if config.image_root else _root(place)
+        root = reading.Root.of(config.image_root) if config.image_root else _root(place)
     else:
-        root = pictures.Root.of(config.image_root or ".")
+        root = reading.Root.of(config.image_root or ".")
     columns = find_columns(source.columns, config)
     tree = load_tree(config.taxonomy, config.taxonomy_format) if config.taxonomy else None
     return source, Rules(config, columns, root, tree)
 
 
-def _root(place: Location) -> pictures.Root:
+def _root(place: Location) -> reading.Root:
     if isinstance(place.file_system, LocalFileSystem):
-        return pictures.Root.of(place.folder)
-    return pictures.Root(place.folder, place.file_system)
+        return reading.Root.of(place.folder)
+    return reading.Root(place.folder, place.file_system)
 
 
 def with_picture(entry: Draft | Rejection, rules: Rules, spool: Spool) -> Item | Rejection:
@@ -192,10 +192,10 @@ def with_picture(entry: Draft | Rejection, rules: Rules, spool: Spool) -> Item |
     if isinstance(entry, Rejection) or entry.picture is None:
         return entry if isinstance(entry, Rejection) else entry.item
     item = entry.item
-    limits = pictures.Limits(rules.config.max_image_bytes, rules.config.max_image_pixels)
+    limits = reading.Limits(rules.config.max_image_bytes, rules.config.max_image_pixels)
     try:
-        picture = pictures.read_picture(entry.picture, rules.root, limits, spool)
-    except pictures.BadPictureError as fault:
+        picture = reading.read_picture(entry.picture, rules.root, limits, spool)
+    except reading.BadPictureError as fault:
         return Rejection.of(item, entry.column, str(fault))
     return dataclasses.replace(
         item, image_path=picture.path, image_digest=picture.digest, image_hash=picture.hash

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from huse_tf.data.cells import RowFault, strings, text
-from huse_tf.data.class_tree import ClassTree
+from huse_tf.data.classes.taxonomy import LEVEL_SEPARATOR, ClassPath, path_name
+from huse_tf.data.classes.tree import ClassTree
 from huse_tf.data.items import Rules
-from huse_tf.data.records import Record
-from huse_tf.data.taxonomy import LEVEL_SEPARATOR, ClassPath, path_name
-from huse_tf.data.text import clean
+from huse_tf.data.table.cells import RowFault, strings, text
+from huse_tf.data.table.records import Record
+from huse_tf.data.table.text import clean
 from huse_tf.errors import UserError
 
 

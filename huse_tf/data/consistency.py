@@ -7,13 +7,15 @@ import posixpath
 from collections.abc import Iterable, Iterator
 
 from huse_tf.data.class_cells import path_names
-from huse_tf.data.columns import Columns
-from huse_tf.data.disk import DiskDict
 from huse_tf.data.items import Item, Rejection
+from huse_tf.data.table.columns import Columns
+from huse_tf.data.table.disk import DiskDict
 from huse_tf.files import sha256
 
 
-def compare(outcomes: Iterable[Item | Rejection], columns: Columns) -> Iterator[Item | Rejection]:
+def check_consistency(
+    outcomes: Iterable[Item | Rejection], columns: Columns
+) -> Iterator[Item | Rejection]:
     """Rejects what contradicts or repeats an earlier item, and makes ids of items unique.
 
     The first usable row is the one kept. The same picture file is one item, whatever the product;

@@ -8,13 +8,13 @@ import dataclasses
 import math
 from collections.abc import Iterator
 
-from huse_tf.data.cells import RowFault, text, values
 from huse_tf.data.class_cells import class_paths, path_names
-from huse_tf.data.columns import fill_template, template_fields
+from huse_tf.data.images.reading import BadPictureError
 from huse_tf.data.items import Draft, Item, Rejection, Rules
-from huse_tf.data.pictures import BadPictureError
-from huse_tf.data.records import Record
-from huse_tf.data.text import fold, join_columns
+from huse_tf.data.table.cells import RowFault, text, values
+from huse_tf.data.table.columns import fill_template, template_fields
+from huse_tf.data.table.records import Record
+from huse_tf.data.table.text import fold, join_columns
 
 _MAX_SHOWN = 300  # characters of a picture's path in the table of rejected rows
 

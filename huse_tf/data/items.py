@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
-from huse_tf.config import DataConfig
-from huse_tf.data.class_tree import ClassTree
-from huse_tf.data.columns import Columns
-from huse_tf.data.pictures import Root
-from huse_tf.data.taxonomy import ClassPath
+from huse_tf.data.classes.taxonomy import ClassPath
+from huse_tf.data.classes.tree import ClassTree
+from huse_tf.data.images.reading import Root
+from huse_tf.data.table.columns import Columns
+from huse_tf.sections import DataConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Item:
         image_hash: perceptual hash, 16 hex digits; "" if the picture shows next to nothing, or the
             item has none.
         title: the first text column that is not empty; "" if the item has no text.
-        text: all text columns, joined (`data.text.join_columns`); "" if the item has no text.
+        text: all text columns, joined (`data.table.text.join_columns`); "" if the item has no text.
         text_fields: one text per text column, "" where it is empty.
         class_paths: names from the top of the class tree down to the class; one path, or several
             different ones where items may have several labels.

@@ -14,10 +14,10 @@ import pandas as pd
 
 from huse_tf import keys
 from huse_tf.data.catalogue import safe_for_spreadsheets
-from huse_tf.data.codes import codes_of
-from huse_tf.data.disk import DiskTable
 from huse_tf.data.items import Item
-from huse_tf.data.text import fold
+from huse_tf.data.table.codes import codes_of
+from huse_tf.data.table.disk import DiskTable
+from huse_tf.data.table.text import fold
 from huse_tf.errors import UserError
 
 # Column of both tables -> what it tells, in the order in which a reason is looked for.

@@ -14,12 +14,12 @@ import pandas as pd
 from sklearn.neighbors import KNeighborsClassifier
 
 from huse_tf import keys
-from huse_tf.config import EvaluationConfig
-from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.evaluation.measure import known_correct_sets
 from huse_tf.evaluation.per_query import QueryFigures, retrieval_queries
 from huse_tf.evaluation.retrieval import Gallery, text_gallery
 from huse_tf.evaluation.retrieval_tasks import all_retrieval_metrics
+from huse_tf.sections import EvaluationConfig
 
 NEIGHBOURS = 5
 

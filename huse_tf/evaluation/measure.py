@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from huse_tf import keys
-from huse_tf.config import EvaluationConfig
-from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.evaluation.classification import (
     availability_patterns,
     bagged_fusion_weight,
@@ -25,6 +24,7 @@ from huse_tf.evaluation.retrieval import Gallery, text_gallery
 from huse_tf.evaluation.retrieval_tasks import all_retrieval_metrics, pattern_metrics
 from huse_tf.evaluation.zero_shot import zero_shot_metrics
 from huse_tf.models.inference import run_model
+from huse_tf.sections import EvaluationConfig
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -21,9 +21,9 @@ import pandas as pd
 import tensorflow as tf
 
 from huse_tf import keys
-from huse_tf.config import EvaluationConfig
-from huse_tf.data.query_ids import query_lengths, query_numbers, with_queries
+from huse_tf.changes.query_ids import query_lengths, query_numbers, with_queries
 from huse_tf.evaluation.roc import auc_values
+from huse_tf.sections import EvaluationConfig
 
 OTHERS = 100  # candidates beside the true one
 _STEPS = 2**16  # scores are compared in steps of 1 / this

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from huse_tf import keys
-from huse_tf.config import EvaluationConfig
-from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.evaluation.class_ranking import ranking_values
 from huse_tf.evaluation.classification import hits
 from huse_tf.evaluation.measure import (
@@ -23,6 +22,7 @@ from huse_tf.evaluation.measure import (
 from huse_tf.evaluation.retrieval import Gallery, hierarchical_precisions, query_ranks
 from huse_tf.evaluation.retrieval_tasks import hierarchical_rules, rules, tasks
 from huse_tf.evaluation.zero_shot import zero_shot_values
+from huse_tf.sections import EvaluationConfig
 
 _PRECISION_AT = 5
 

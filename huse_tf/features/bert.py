@@ -7,7 +7,7 @@ import keras_hub
 from huse_tf.errors import UserError
 from huse_tf.features.keras_hub_preset import from_preset
 from huse_tf.files import sha256
-from huse_tf.methods.base import WordPieces
+from huse_tf.spec import WordPieces
 
 SOURCES = "minilm, or keras_hub:PRESET with the name or the folder of a BERT, such as keras_hub:bert_base_en_uncased"
 

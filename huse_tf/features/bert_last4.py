@@ -11,7 +11,7 @@ from huse_tf.errors import UserError
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.salient_tokens import keep_salient
 from huse_tf.features.text_backbone import TextBackbone
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 
 LAYERS = 4
 

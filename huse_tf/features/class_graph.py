@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from huse_tf.data.taxonomy import ClassPath, distinct_ends, tree_hops
+from huse_tf.data.classes.taxonomy import ClassPath, distinct_ends, tree_hops
 from huse_tf.errors import UserError, unknown_name
 from huse_tf.features.class_graph_file import read_distances
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from huse_tf.data.taxonomy import ClassPath, distinct_ends, path_name
+from huse_tf.data.classes.taxonomy import ClassPath, distinct_ends, path_name
 from huse_tf.errors import UserError
 
 _TOLERANCE = 1e-5  # of symmetry and of the diagonal, for distances that were rounded

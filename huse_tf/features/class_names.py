@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from huse_tf.config import FeatureConfig
-from huse_tf.data.taxonomy import ClassPath
+from huse_tf.data.classes.taxonomy import ClassPath
 from huse_tf.errors import UserError
 from huse_tf.features.class_graph import Encode
 from huse_tf.features.encoder import Encoder
-from huse_tf.features.encoders import class_encoder, make_text_encoder
 from huse_tf.features.extract import extract
+from huse_tf.features.registry import class_encoder, make_text_encoder
+from huse_tf.sections import FeatureConfig
 
 
 def class_name_encoder(

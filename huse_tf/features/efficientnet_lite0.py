@@ -21,7 +21,7 @@ from huse_tf.features import pictures
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.packages import WEIGHTS, package_file
 from huse_tf.features.torch_file import read_tensors
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 
 SIZE = 224
 DIM = 1280

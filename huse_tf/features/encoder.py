@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from huse_tf.errors import UserError
 from huse_tf.files import sha256
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 
 
 class Encoder(tf.Module, abc.ABC):
@@ -41,6 +41,15 @@ class Encoder(tf.Module, abc.ABC):
             raise UserError(
                 f"Encoder {name!r} takes no argument. Expected {name!r}. Received: {spec!r}."
             )
+
+    @classmethod
+    def inner(cls, spec: str) -> str | None:
+        """The spec of the encoder that one of this spec is built on, and is given when it is made.
+
+        Raises:
+            UserError: `spec` names none, where one is needed.
+        """
+        return None
 
     @classmethod
     def present(cls, inputs: tf.Tensor) -> tf.Tensor:

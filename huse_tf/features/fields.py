@@ -10,8 +10,7 @@ import tensorflow as tf
 
 from huse_tf.errors import UserError
 from huse_tf.features.encoder import Encoder
-from huse_tf.features.encoders import make_text_encoder
-from huse_tf.methods.base import SEPARATOR, FeatureSpec
+from huse_tf.spec import SEPARATOR, FeatureSpec
 
 
 class Fields(Encoder):
@@ -25,18 +24,17 @@ class Fields(Encoder):
     takes_argument = True
     separator = SEPARATOR
 
-    def __init__(self, spec: str) -> None:
+    @classmethod
+    def inner(cls, spec: str) -> str:
+        return _parsed(spec)[1]
+
+    def __init__(self, spec: str, each: Encoder) -> None:
         super().__init__(spec)
-        count, _, inner = self.argument.partition(":")
-        if not (count.isdecimal() and int(count) > 1 and inner):
-            raise UserError(
-                "The text encoder fields takes the number of text columns, two or more, and the encoder "
-                f"of each, such as fields:2:minilm. Received: {spec!r}."
-            )
-        self._count, self._each = int(count), make_text_encoder(inner)
+        count, _ = _parsed(spec)
+        self._count, self._each = count, each
         if not self._each.gives_floats:
             raise UserError(
-                f"{inner!r} gives word ids, and columns are told apart by float features only. Expected "
+                f"{each.spec!r} gives word ids, and columns are told apart by float features only. Expected "
                 f"another encoder, such as fields:{count}:minilm. Received: {spec!r}."
             )
 
@@ -77,6 +75,17 @@ class Fields(Encoder):
 
     def restore(self, state: dict[str, Any]) -> None:
         self._each.restore(state)
+
+
+def _parsed(spec: str) -> tuple[int, str]:
+    """(number of columns, spec of the encoder of each)."""
+    _, count, inner = [*spec.split(":", 2), "", ""][:3]
+    if not (count.isdecimal() and int(count) > 1 and inner):
+        raise UserError(
+            "The text encoder fields takes the number of text columns, two or more, and the encoder "
+            f"of each, such as fields:2:minilm. Received: {spec!r}."
+        )
+    return int(count), inner
 
 
 class _Columns:

@@ -8,8 +8,8 @@ import keras
 
 from huse_tf.errors import UserError, unknown_name
 from huse_tf.features.augmentation import augmentation
-from huse_tf.features.encoders import make_image_encoder
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.features.registry import make_image_encoder
+from huse_tf.spec import FeatureSpec
 
 NAMES = ("efficientnet_lite0", "keras_applications")
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from huse_tf.errors import UserError
 from huse_tf.features.encoder import Encoder, foreign_state
 from huse_tf.features.fields import Fields
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 
 
 class Joined(Encoder):

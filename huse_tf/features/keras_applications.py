@@ -14,7 +14,7 @@ from huse_tf.errors import UserError, unknown_name
 from huse_tf.features import pictures
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.weights import seed_weights, weights_sha256
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 
 # Height and width that a network's weights were trained with, where it is not DEFAULT_SIZE. Keras
 # knows them only for networks with their top, which can be as large as all the rest.

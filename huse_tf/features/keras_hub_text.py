@@ -10,7 +10,7 @@ from huse_tf.features.keras_hub_preset import from_preset, load_backbone
 from huse_tf.features.text_backbone import TextBackbone
 from huse_tf.features.weights import weights_sha256
 from huse_tf.files import sha256
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 
 
 class KerasHubText(Encoder):

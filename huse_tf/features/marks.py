@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from huse_tf.data.text import MAX_MARKS
+from huse_tf.data.table.text import MAX_MARKS
 
 _MARK = r"\p{M}\x{FF9E}\x{FF9F}"
 _END = "\ufdd0"  # a noncharacter: Unicode gives it to programs, and no text has it
 
 
 def cut_marks(texts: tf.Tensor) -> tf.Tensor:
-    """[batch] UTF-8 -> [batch] UTF-8 with at most MAX_MARKS combining marks in a row, as `data.text`.
+    """[batch] UTF-8 -> [batch] UTF-8 with at most MAX_MARKS combining marks in a row, as `data.table.text`.
 
     TensorFlow Text sorts marks when it takes accents off or folds case, in time that is quadratic in
     their number: 400,000 of them would keep a server busy for minutes.

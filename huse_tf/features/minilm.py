@@ -12,7 +12,7 @@ from huse_tf.features.encoder import Encoder
 from huse_tf.features.packages import WEIGHTS, package_file
 from huse_tf.features.text_backbone import TextBackbone
 from huse_tf.files import sha256
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 
 PACKAGE, REQUIREMENT = WEIGHTS["minilm"]
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"

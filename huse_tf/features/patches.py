@@ -9,8 +9,7 @@ import tensorflow as tf
 from huse_tf.errors import UserError
 from huse_tf.features import pictures
 from huse_tf.features.encoder import Encoder
-from huse_tf.features.encoders import make_image_encoder
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 
 NETWORKS = ("efficientnet_lite0", "keras_applications")  # encoders that have `network`
 # Pixels of a patch's side. The paper's: it cuts pictures of 256 pixels in 8 x 8. It is also what one
@@ -32,19 +31,15 @@ class Patches(Encoder):
 
     takes_argument = True
 
-    def __init__(self, spec: str) -> None:
+    @classmethod
+    def inner(cls, spec: str) -> str:
+        return _parsed(spec)[2]
+
+    def __init__(self, spec: str, network: Encoder) -> None:
         super().__init__(spec)
-        match = _ARGUMENT.fullmatch(self.argument)
-        size = match[3] if match else None
-        if not match or match[2].partition(":")[0] not in NETWORKS or size == "0":
-            raise UserError(
-                "The image encoder patches takes a grid from 1 to 16 and a network, "
-                f"{' or '.join(NETWORKS)}, such as patches:8:efficientnet_lite0, "
-                f"patches:8:efficientnet_lite0@64 or patches:8:efficientnet_lite0@map. Received: {spec!r}."
-            )
-        self._grid, self._is_map = int(match[1]), size == "map"
+        self._grid, size, _ = _parsed(spec)
+        self._is_map = size == "map"
         self._size = int(size) if size and not self._is_map else DEFAULT_SIZE
-        network = make_image_encoder(match[2])
         self._source = network.fingerprint
         if self._is_map:
             self._network = network.network(self._grid * CELL, pooled=False)
@@ -73,6 +68,18 @@ class Patches(Encoder):
             pixels = cut(pixels, self._grid)
         features = self._network(pixels, training=False)
         return tf.reshape(features, (-1, *self.feature_spec.shape))
+
+
+def _parsed(spec: str) -> tuple[int, str | None, str]:
+    """(patches a side, pixels of a patch or "map" or None, spec of the network)."""
+    match = _ARGUMENT.fullmatch(spec.partition(":")[2])
+    if not match or match[2].partition(":")[0] not in NETWORKS or match[3] == "0":
+        raise UserError(
+            "The image encoder patches takes a grid from 1 to 16 and a network, "
+            f"{' or '.join(NETWORKS)}, such as patches:8:efficientnet_lite0, "
+            f"patches:8:efficientnet_lite0@64 or patches:8:efficientnet_lite0@map. Received: {spec!r}."
+        )
+    return int(match[1]), match[3], match[2]
 
 
 def cut(pixels: tf.Tensor, grid: int) -> tf.Tensor:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from huse_tf.errors import UserError
 from huse_tf.features import pictures
 from huse_tf.features.encoder import Encoder
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 
 MAX_SIZE = 1024
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from huse_tf.errors import UserError
 from huse_tf.features.packages import require_extra
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 
 LAYOUTS = (
     "Expected a .npz file with the arrays ids [n] and features [n, dim], a .npy file of [n, dim] "

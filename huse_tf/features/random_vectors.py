@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from huse_tf.data.taxonomy import ClassPath
+from huse_tf.data.classes.taxonomy import ClassPath
 from huse_tf.features.class_graph import Encode
 from huse_tf.features.words import count_argument
 from huse_tf.files import sha256

@@ -10,7 +10,7 @@ from huse_tf.errors import UserError
 from huse_tf.features import pictures
 from huse_tf.features.encoder import Encoder
 from huse_tf.files import sha256, sha256_file
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 
 # Height and width of the pictures, where the model takes any.
 DEFAULT_SIZE = 224

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from huse_tf.data.taxonomy import ClassPath
+from huse_tf.data.classes.taxonomy import ClassPath
 from huse_tf.errors import UserError
 from huse_tf.features import words
 from huse_tf.features.class_graph import Encode, unique_names

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from huse_tf.features import words
 from huse_tf.features.encoder import Encoder, foreign_state
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 
 
 class TfIdf(Encoder):

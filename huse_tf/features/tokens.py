@@ -11,7 +11,7 @@ from huse_tf.errors import UserError
 from huse_tf.features.bert import load_tokenizer, word_pieces
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.text_backbone import in_graph
-from huse_tf.methods.base import SEPARATOR, FeatureSpec
+from huse_tf.spec import SEPARATOR, FeatureSpec
 
 DEFAULT_LENGTH = 64
 MAX_LENGTH = 512  # positions that a BERT is pretrained with

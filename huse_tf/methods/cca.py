@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec, Method
+from huse_tf.methods.base import Method
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from huse_tf.training.objective import Objective
+    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Cca(Method):
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
         from huse_tf.losses.classification import classification_term
-        from huse_tf.training.objective import Objective
+        from huse_tf.losses.objective import Objective
 
         shares = spec.class_shares if adjust_logits else None
         return Objective(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.two_towers import ClassifiedTowers
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,12 +6,12 @@ import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
 from huse_tf import keys
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.two_towers import TwoTowers
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
-    from huse_tf.training.objective import Objective
+    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Cme(TwoTowers):
         from huse_tf.losses.classification import classification_term
         from huse_tf.losses.cross_modal_gap import CrossModalGap
         from huse_tf.losses.non_matching import NonMatching
-        from huse_tf.training.objective import Objective
+        from huse_tf.losses.objective import Objective
 
         return Objective(
             terms={

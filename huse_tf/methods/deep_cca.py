@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from huse_tf import keys
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.front import image_power_setting, input_dropout_setting
 from huse_tf.methods.probed import Probed, refuse_adjusted_logits, set_probes
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from huse_tf.training.objective import Objective
+    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ class DeepCca(Probed):
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
         from huse_tf.losses.canonical_correlation import CanonicalCorrelation
-        from huse_tf.training.objective import Objective
+        from huse_tf.losses.objective import Objective
 
         refuse_adjusted_logits(self.name, adjust_logits)
         return Objective(

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.front import PictureFront
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
     from huse_tf.data.pipeline import Batch, Change
-    from huse_tf.training.objective import Objective
+    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Devise(PictureFront):
 
         from huse_tf.losses.hinge_rank import HingeRank
         from huse_tf.losses.label_regression import LabelRegression
-        from huse_tf.training.objective import Objective
+        from huse_tf.losses.objective import Objective
 
         if adjust_logits:
             raise UserError(

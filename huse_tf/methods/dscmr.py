@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.front import image_power_setting, input_dropout_setting
 from huse_tf.methods.two_towers import TwoTowers
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
-    from huse_tf.training.objective import Objective
+    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,12 +126,12 @@ class Dscmr(TwoTowers):
         )
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
+        from huse_tf.losses.objective import Objective
         from huse_tf.losses.one_hot_regression import OneHotRegression
         from huse_tf.losses.pair_likelihood import PairLikelihood
         from huse_tf.losses.representation_gap import RepresentationGap
         from huse_tf.losses.term import LossTerm
         from huse_tf.models.common_space import MULTI_LABEL_SCALE
-        from huse_tf.training.objective import Objective
 
         if adjust_logits:
             raise UserError(

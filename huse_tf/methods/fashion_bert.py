@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec, Method, WordPieces
+from huse_tf.methods.base import Method
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec, WordPieces
 
 if TYPE_CHECKING:
     import keras
     import keras_hub
 
+    from huse_tf.changes.masking import HideWords
     from huse_tf.data.pipeline import Change
-    from huse_tf.training.masking import HideWords
-    from huse_tf.training.objective import Objective, Weighting
+    from huse_tf.losses.objective import Objective, Weighting
 
 TERMS = ("alignment", "masked_words", "masked_patches")
 
@@ -159,7 +160,7 @@ class FashionBert(Method):
         from huse_tf.losses.alignment import Alignment
         from huse_tf.losses.masked_patches import MaskedPatches
         from huse_tf.losses.masked_words import MaskedWords
-        from huse_tf.training.objective import Objective
+        from huse_tf.losses.objective import Objective
 
         if adjust_logits:
             raise UserError(
@@ -181,7 +182,7 @@ class FashionBert(Method):
         )
 
     def _weights(self) -> Mapping[str, float] | Weighting:
-        from huse_tf.training.adaptive_weights import GradientWeights, LossWeights
+        from huse_tf.losses.adaptive_weights import GradientWeights, LossWeights
 
         if self.task_weights == "uniform":
             return dict.fromkeys(TERMS, 1 / len(TERMS))
@@ -190,8 +191,8 @@ class FashionBert(Method):
         return LossWeights(stop_gradient=self.task_weights == "code_stop_gradient")
 
     def changes(self, spec: DataSpec, features: Mapping[str, Any]) -> Sequence[Change]:
-        from huse_tf.training.masking import HidePatches
-        from huse_tf.training.mismatches import Mismatch, MismatchQueries
+        from huse_tf.changes.masking import HidePatches
+        from huse_tf.changes.mismatches import Mismatch, MismatchQueries
 
         distances = spec.class_distances if self.mismatches == "same_class" else None
         drawn = self.mismatch_share, features, distances
@@ -204,7 +205,7 @@ class FashionBert(Method):
         )
 
     def _hide_words(self, spec: DataSpec) -> HideWords:
-        from huse_tf.training.masking import HideWords
+        from huse_tf.changes.masking import HideWords
 
         pieces, size = _word_pieces(spec), spec.text.vocabulary_size
         if size is None:

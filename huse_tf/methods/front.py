@@ -9,8 +9,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from huse_tf.methods.base import DataSpec, Method
+from huse_tf.methods.base import Method
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
     import keras

@@ -7,8 +7,8 @@ import numpy as np
 from huse_tf import keys
 from huse_tf.losses.block_norms import BlockPenalty
 from huse_tf.losses.fused_classification import FusedClassification
+from huse_tf.losses.objective import Objective
 from huse_tf.losses.term import LossTerm
-from huse_tf.training.objective import Objective
 
 
 def fused_objective(

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.class_space import ClassSpace
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from huse_tf.training.objective import Objective
+    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Hie(ClassSpace):
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
         from huse_tf.losses.class_projection import ClassProjection
         from huse_tf.losses.classification import classification_term
-        from huse_tf.training.objective import Objective
+        from huse_tf.losses.objective import Objective
 
         return Objective(
             terms={

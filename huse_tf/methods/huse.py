@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.front import image_power_setting, input_dropout_setting
 from huse_tf.methods.two_towers import TwoTowers
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
-    from huse_tf.training.objective import Objective
+    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Huse(TwoTowers):
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
         from huse_tf.losses.classification import classification_term
         from huse_tf.losses.cross_modal_gap import CrossModalGap
+        from huse_tf.losses.objective import Objective
         from huse_tf.losses.semantic_graph import SemanticGraph
-        from huse_tf.training.objective import Objective
 
         return Objective(
             terms={

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.class_space import ClassSpace
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
-    from huse_tf.training.objective import Objective
+    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class HuseP(ClassSpace):
         from huse_tf.losses.class_projection import ClassProjection
         from huse_tf.losses.classification import classification_term
         from huse_tf.losses.cross_modal_gap import CrossModalGap
-        from huse_tf.training.objective import Objective
+        from huse_tf.losses.objective import Objective
 
         return Objective(
             terms={

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.huse import Huse
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from huse_tf.training.objective import Objective
+    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,13 +9,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.front import FeatureFront
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
     import keras
 
-    from huse_tf.training.objective import Objective
+    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class LateFusion(FeatureFront):
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
         from huse_tf.losses.classification import classification_term
-        from huse_tf.training.objective import Objective
+        from huse_tf.losses.objective import Objective
 
         shares = spec.class_shares if adjust_logits else None
         return Objective(

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.huse import Huse
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec, FeatureSpec
 
 if TYPE_CHECKING:
     import keras
 
-    from huse_tf.training.objective import Objective
+    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)

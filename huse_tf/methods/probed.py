@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.two_towers import Towers
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
+    from huse_tf.losses.objective import Objective
     from huse_tf.losses.term import LossTerm
-    from huse_tf.training.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Probed(Towers):
         weights: Mapping[str, float],
     ) -> Objective:
         """Of the method's own terms, which may read PRODUCT."""
-        from huse_tf.training.objective import Objective
+        from huse_tf.losses.objective import Objective
 
         refuse_adjusted_logits(self.name, adjust_logits)
         return Objective(terms, weights, (*spec.targets, keys.PRODUCT))
@@ -97,5 +97,5 @@ def set_probes(model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
     for name, mask in ((keys.IMAGE, keys.IMAGE_MASK), (keys.TEXT, keys.TEXT_MASK)):
         classifier = model.get_layer(f"{name}_{CLASSIFIER}")
         weights = (features[keys.WEIGHT] * features[mask])[rows]
-        embeddings = outputs[f"{name}_embedding"]
+        embeddings = outputs[keys.embedding(name)]
         classifier.set_weights(linear_probe(embeddings, labels, weights, classifier.units))

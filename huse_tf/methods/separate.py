@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.two_towers import TwoTowers
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
-    from huse_tf.training.objective import Objective
+    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Separate(TwoTowers):
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
         from huse_tf.losses.classification import classification_term
-        from huse_tf.training.objective import Objective
+        from huse_tf.losses.objective import Objective
 
         term = classification_term(spec.multi_label, spec.class_shares if adjust_logits else None)
         return Objective({"classification": term}, {"classification": 1.0}, spec.targets)

@@ -6,14 +6,14 @@ import dataclasses
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from huse_tf import keys
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.probed import Probed
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
     import keras
 
-    from huse_tf.training.objective import Objective
+    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,9 +7,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.front import PictureFront, image_power_setting, input_dropout_setting
 from huse_tf.settings import setting
+from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
     import keras

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from huse_tf import keys
-from huse_tf.methods.base import DataSpec
 from huse_tf.models.two_tower import CLASSIFIER, feature_inputs
+from huse_tf.spec import DataSpec
 
 _PROJECTION = "canonical_projection"
 
@@ -22,9 +22,9 @@ def linear_canonical(spec: DataSpec, components: int) -> keras.Model:
     classifier = keras.layers.Dense(spec.num_classes, name=CLASSIFIER)
     outputs = {}
     for name in (keys.IMAGE, keys.TEXT):
-        embedding = _canonical(inputs[f"{name}_features"], name, components, "orthogonal")
-        outputs[f"{name}_embedding"] = embedding
-        outputs[f"{name}_logits"] = classifier(embedding)
+        embedding = _canonical(inputs[keys.features(name)], name, components, "orthogonal")
+        outputs[keys.embedding(name)] = embedding
+        outputs[keys.logits(name)] = classifier(embedding)
     return keras.Model(inputs, outputs, name="linear_canonical")
 
 
@@ -45,7 +45,7 @@ def deep_canonical(
     inputs = feature_inputs(spec)
     outputs = {}
     for name, tower in ((keys.IMAGE, image_tower), (keys.TEXT, text_tower)):
-        representation = tower(inputs[f"{name}_features"])
+        representation = tower(inputs[keys.features(name)])
         dim = representation.shape[-1]
         classifier = keras.layers.Dense(
             spec.num_classes,
@@ -53,9 +53,9 @@ def deep_canonical(
             name=f"{name}_{CLASSIFIER}",
         )
         embedding = _canonical(representation, name, dim, "identity")
-        outputs[f"{name}_representation"] = representation
-        outputs[f"{name}_embedding"] = embedding
-        outputs[f"{name}_logits"] = classifier(embedding)
+        outputs[keys.representation(name)] = representation
+        outputs[keys.embedding(name)] = embedding
+        outputs[keys.logits(name)] = classifier(embedding)
     return keras.Model(inputs, outputs, name="deep_canonical")
 
 

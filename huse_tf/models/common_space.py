@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import keras
 
 from huse_tf import keys
-from huse_tf.methods.base import DataSpec
 from huse_tf.models.two_tower import feature_inputs
+from huse_tf.spec import DataSpec
 
 SHARED_LAYER = "shared_projection"
 # Regressed are 0 and 1. Where each class is a question of its own, logits say yes above the middle.
@@ -54,11 +54,11 @@ def common_space(
     normalize = keras.layers.UnitNormalization(name="normalization")
     outputs = {}
     for name in (keys.IMAGE, keys.TEXT):
-        representation = shared(towers[name](inputs[f"{name}_features"]))
-        outputs[f"{name}_projection"] = representation
-        outputs[f"{name}_embedding"] = normalize(representation)
+        representation = shared(towers[name](inputs[keys.features(name)]))
+        outputs[keys.projection(name)] = representation
+        outputs[keys.embedding(name)] = normalize(representation)
         logits = classifier(representation)
         if spec.multi_label:
             logits = keras.layers.Rescaling(**MULTI_LABEL_SCALE, name=f"{name}_rescaling")(logits)
-        outputs[f"{name}_logits"] = logits
+        outputs[keys.logits(name)] = logits
     return keras.Model(inputs, outputs, name="common_space")

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from huse_tf import keys
-from huse_tf.methods.base import DataSpec
 from huse_tf.models.two_tower import feature_inputs
+from huse_tf.spec import DataSpec
 
 LABEL_VECTORS = "label_vectors"
 # Class logits are cosines times this: their order is that of nearness, and their softmax, which only
@@ -42,10 +42,10 @@ def label_space(
     labels.set_weights([_LOGIT_SCALE * label_vectors.T])
     outputs = {}
     for name, tower in ((keys.IMAGE, image_tower), (keys.TEXT, text_tower)):
-        projection = tower(inputs[f"{name}_features"])
+        projection = tower(inputs[keys.features(name)])
         # Without bias, a text of no known word is projected to zero, which has no direction.
         embedding = keras.layers.UnitNormalization(name=f"{name}_normalization")(projection + 1e-6)
-        outputs[f"{name}_projection"] = projection
-        outputs[f"{name}_embedding"] = embedding
-        outputs[f"{name}_logits"] = labels(embedding)
+        outputs[keys.projection(name)] = projection
+        outputs[keys.embedding(name)] = embedding
+        outputs[keys.logits(name)] = labels(embedding)
     return keras.Model(inputs, outputs, name="label_space")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import keras
 
 from huse_tf import keys
-from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.models.two_tower import CLASSIFIER, IMAGE_TOWER, TEXT_TOWER, feature_inputs
+from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.towers.front import tower_front
 
 
@@ -27,13 +27,13 @@ def posteriors(spec: DataSpec, *, input_dropout: float, image_power: float) -> k
     }
     outputs = {}
     for name, tower in towers.items():
-        logits = tower(inputs[f"{name}_features"])
+        logits = tower(inputs[keys.features(name)])
         probabilities = keras.layers.Activation(
             "sigmoid" if spec.multi_label else "softmax", name=f"{name}_posterior"
         )(logits)
         normalize = keras.layers.UnitNormalization(name=f"{name}_normalization")
-        outputs[f"{name}_embedding"] = normalize(probabilities)
-        outputs[f"{name}_logits"] = logits
+        outputs[keys.embedding(name)] = normalize(probabilities)
+        outputs[keys.logits(name)] = logits
     return keras.Model(inputs, outputs, name="posteriors")
 
 

@@ -16,8 +16,8 @@ import keras_hub
 from keras import layers, ops
 
 from huse_tf import keys
-from huse_tf.methods.base import DataSpec, WordPieces
 from huse_tf.models.two_tower import feature_inputs
+from huse_tf.spec import DataSpec, WordPieces
 
 TEXT_SEGMENT, IMAGE_SEGMENT = 0, 1
 # Names of layers that a pretrained BERT has as well.

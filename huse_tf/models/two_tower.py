@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from huse_tf import keys
-from huse_tf.methods.base import DataSpec
+from huse_tf.spec import DataSpec
 
 IMAGE_TOWER = "image_tower"
 TEXT_TOWER = "text_tower"
@@ -63,8 +63,8 @@ def two_tower(
     ]
     outputs = {}
     for place, (name, embedding) in enumerate(embeddings.items()):
-        outputs[f"{name}_embedding"] = embedding
-        outputs[f"{name}_logits"] = classifiers[place % len(classifiers)](embedding)
+        outputs[keys.embedding(name)] = embedding
+        outputs[keys.logits(name)] = classifiers[place % len(classifiers)](embedding)
     model = keras.Model(inputs, outputs, name="two_tower")
     if class_vectors is not None:
         for classifier in classifiers:
@@ -91,14 +91,14 @@ def modality_model(model: keras.Model, modality: str) -> keras.Model:
     Returns:
         A model from features to (embedding, logits), of the same layers.
     """
-    outputs = (model.output[f"{modality}_embedding"], model.output[f"{modality}_logits"])
-    return keras.Model(model.input[f"{modality}_features"], outputs, name=modality)
+    outputs = (model.output[keys.embedding(modality)], model.output[keys.logits(modality)])
+    return keras.Model(model.input[keys.features(modality)], outputs, name=modality)
 
 
 def embedding_model(model: keras.Model, modality: str) -> keras.Model:
     """Likewise from features to the embedding alone."""
-    features = model.input[f"{modality}_features"]
-    return keras.Model(features, model.output[f"{modality}_embedding"], name=f"{modality}_tower")
+    features = model.input[keys.features(modality)]
+    return keras.Model(features, model.output[keys.embedding(modality)], name=f"{modality}_tower")
 
 
 def fusion_model(model: keras.Model) -> keras.Model | None:

@@ -17,7 +17,7 @@ import huse_tf
 from huse_tf.errors import UserError
 from huse_tf.serving import exchange
 from huse_tf.serving.c_library import find_library
-from huse_tf.serving.compare import TOLERANCE, compare
+from huse_tf.serving.compare import TOLERANCE, compare_answers
 from huse_tf.serving.exchange import Answer, Question
 from huse_tf.serving.questions import questions
 from huse_tf.serving.restored import read_graph
@@ -55,7 +55,7 @@ def check(folder: pathlib.Path) -> list[Checked]:
     for question, ours, theirs in zip(asked, found, expected, strict=True):
         name = question.signature
         before = checked.get(name, Checked(name, 0, 0.0))
-        difference, problem = compare(question, ours, theirs)
+        difference, problem = compare_answers(question, ours, theirs)
         checked[name] = Checked(name, before.requests + 1, max(before.difference, difference))
         if problem:
             problems.append(f"{name}, {question.about}: {problem}")

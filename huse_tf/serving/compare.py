@@ -10,7 +10,7 @@ from huse_tf.serving.served_model import CLASSES, SCORES
 TOLERANCE = 1e-6
 
 
-def compare(question: Question, found: Answer, expected: Answer) -> tuple[float, str]:
+def compare_answers(question: Question, found: Answer, expected: Answer) -> tuple[float, str]:
     """The largest difference of a number, and what is wrong in words, or "".
 
     Args:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import huse_tf
 from huse_tf import keys
-from huse_tf.data.taxonomy import Taxonomy, path_name
+from huse_tf.data.classes.taxonomy import Taxonomy, path_name
 from huse_tf.features.encoder import Encoder
 from huse_tf.files import write_json, write_text
 from huse_tf.models.two_tower import CLASSIFIER, embedding_model, fusion_model, modality_model

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 
 from huse_tf.errors import UserError
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 from huse_tf.towers.word_cnn import word_cnn
 
 

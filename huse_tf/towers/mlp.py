@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import keras
 
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 from huse_tf.towers.front import tower_front
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
-import pathlib
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,7 +19,6 @@ import tensorflow as tf
 from absl import logging
 
 from huse_tf import distribute, keys, seals
-from huse_tf.config import TrainingConfig
 from huse_tf.data.pipeline import (
     Change,
     ModalityDropout,
@@ -28,7 +27,8 @@ from huse_tf.data.pipeline import (
     training_batches,
 )
 from huse_tf.errors import Stopped, UserError
-from huse_tf.run_files import CHECKPOINTS, HISTORY, MODEL, TIMING, reading
+from huse_tf.run_folder import RunFolder
+from huse_tf.sections import TrainingConfig
 from huse_tf.training.checkpoints import Checkpoints, Progress
 from huse_tf.training.class_balance import (
     balanced_weights,
@@ -50,12 +50,12 @@ def fit(
     features: Mapping[str, np.ndarray],
     validate: Callable[[keras.Model], Mapping[str, float]],
     config: TrainingConfig,
-    folder: pathlib.Path,
+    run: RunFolder,
     changes: Sequence[Change] = (),
     adapt: Solve | None = None,
     refit: Solve | None = None,
 ) -> keras.Model:
-    """Trains to the end, from wherever the run in `folder` stands.
+    """Trains to the end, from wherever the run stands.
 
     Args:
         build: makes the trainer; called once, under the strategy.
@@ -66,7 +66,7 @@ def fit(
         changes: made to each batch, before the modality dropout of the settings.
         adapt: sets what the model takes from the training items before the first step of a run.
         refit: likewise what it takes from them before each validation.
-        folder: of the run; receives `checkpoints/`, `history.jsonl`, `timing.json`, `tensorboard/` and
+        run: its folder; receives `checkpoints/`, `history.jsonl`, `timing.json`, `tensorboard/` and
             `model.keras`.
 
     Returns:
@@ -74,16 +74,16 @@ def fit(
 
     Raises:
         Stopped: after SIGINT or SIGTERM; the same call goes on from there.
-        UserError: what the run in `folder` needs to go on is damaged or gone.
+        UserError: what the run needs to go on is damaged or gone.
     """
     keras.utils.set_random_seed(config.seed)
     strategy = distribute.make_strategy(config.strategy)
     with strategy.scope():
         trainer = build()
-    run = _Loop(trainer, strategy, features, validate, config, folder, changes, adapt, refit)
-    run.go()
-    with reading(folder / MODEL):
-        return keras.models.load_model(folder / MODEL, compile=False)
+    loop = _Loop(trainer, strategy, features, validate, config, run, changes, adapt, refit)
+    loop.go()
+    with run.reading(run.model):
+        return keras.models.load_model(run.model, compile=False)
 
 
 class _Loop:
@@ -96,13 +96,13 @@ class _Loop:
         features: Mapping[str, np.ndarray],
         validate: Callable[[keras.Model], Mapping[str, float]],
         config: TrainingConfig,
-        folder: pathlib.Path,
+        run: RunFolder,
         changes: Sequence[Change],
         adapt: Solve | None,
         refit: Solve | None,
     ) -> None:
         self.trainer, self.strategy, self.features = trainer, strategy, dict(features)
-        self.validate, self.config, self.folder = validate, config, folder
+        self.validate, self.config, self.run = validate, config, run
         self.adapt, self.refit = adapt, refit
         self.changes = [*changes]
         if config.modality_dropout:  # the last one, for it says what is there
@@ -126,7 +126,7 @@ class _Loop:
         self.progress = Progress()
         with strategy.scope():
             trainer.compile(optimizer=make_optimizer(config, self.total_steps))
-            self.checkpoints = Checkpoints(folder / CHECKPOINTS, trainer, self.progress)
+            self.checkpoints = Checkpoints(run.checkpoints, trainer, self.progress)
         self.step = distribute.step_function(strategy, trainer.train_step)
         self.sums: dict[str, Any] = {}
         self.clock = 0.0  # when `progress.seconds` was last added to
@@ -135,23 +135,23 @@ class _Loop:
         progress = self.progress
         if self.checkpoints.restore():
             logging.info("Goes on at epoch %d, step %d.", progress.epoch + 1, progress.step)
-        elif (self.folder / TIMING).exists():  # it is written after every checkpoint
+        elif (self.run.timing).exists():  # it is written after every checkpoint
             raise UserError(
-                f"The run in {str(self.folder)!r} has lost its checkpoints, so it cannot go on. Put back "
+                f"The run in {str(self.run)!r} has lost its checkpoints, so it cannot go on. Put back "
                 "a copy of them, or delete that folder to train anew."
             )
         elif self.adapt is not None:
             self.adapt(self.trainer.model, self.features)
         validated = progress.best is not None
-        history = History(self.folder / HISTORY, last_epoch=progress.epoch if validated else 0)
+        history = History(self.run, last_epoch=progress.epoch if validated else 0)
         if validated:
-            with reading(self.folder / MODEL):  # now, not when all epochs are done
+            with self.run.reading(self.run.model):  # now, not when all epochs are done
                 pass
         if progress.finished:
             logging.info("This run is trained to its end; best epoch: %d.", progress.best_epoch)
             return
         self.clock = time.monotonic()
-        writer = tf.summary.create_file_writer(str(self.folder / "tensorboard"))
+        writer = tf.summary.create_file_writer(str(self.run.tensorboard))
         self.sums = dict(progress.sums)
         bar = ProgressBar(self.total_steps, self.batch_size, done=progress.step)
         with stop_requests() as stop_requested, writer.as_default(), bar:
@@ -199,7 +199,7 @@ class _Loop:
         epoch = self.progress.epoch + (self.progress.step_in_epoch > 0)
         return Stopped(
             f"Stopped after step {self.progress.step} (epoch {epoch}); everything is saved in "
-            f"{str(self.folder)!r}. The same command goes on from there."
+            f"{str(self.run)!r}. The same command goes on from there."
         )
 
     def save(self) -> None:
@@ -207,7 +207,7 @@ class _Loop:
         self.progress.seconds += now - self.clock
         self.clock = now
         self.checkpoints.save()
-        seals.write_json(self.folder / TIMING, {"seconds": self.progress.seconds})
+        seals.write_json(self.run.timing, {"seconds": self.progress.seconds})
 
     def mean_losses(self) -> dict[str, float]:
         steps = self.progress.steps_since_validation
@@ -238,7 +238,7 @@ class _Loop:
         merit = monitored(metrics, config.monitor)
         if progress.best is None or merit > progress.best:
             progress.best, progress.best_epoch = merit, progress.epoch
-            with seals.replacing(self.folder / MODEL) as path:
+            with seals.replacing(self.run.model) as path:
                 self.trainer.model.save(path)
         history.add({"epoch": progress.epoch, "step": progress.step, **losses, **metrics})
         for name, value in {**losses, **{f"validation/{k}": v for k, v in metrics.items()}}.items():
@@ -254,14 +254,14 @@ class History:
     """`history.jsonl`: one line of losses and validation metrics a validation.
 
     Args:
-        path: of the file.
+        run: the folder of the run.
         last_epoch: the last whole epoch that the checkpoint knows of; later lines, written before
             a kill, are dropped, for their epochs are run again. 0 before the first validation.
     """
 
-    def __init__(self, path: pathlib.Path, last_epoch: int) -> None:
-        self.path = path
-        rows = read_history(path) if last_epoch else []
+    def __init__(self, run: RunFolder, last_epoch: int) -> None:
+        self.path = run.history
+        rows = read_history(run) if last_epoch else []
         self.lines = [json.dumps(row) for row in rows if row["epoch"] <= last_epoch]
 
     def add(self, row: Mapping[str, float]) -> None:
@@ -269,8 +269,9 @@ class History:
         seals.write_text(self.path, "\n".join(self.lines) + "\n")
 
 
-def read_history(path: pathlib.Path) -> list[dict[str, float]]:
-    """The rows of a `history.jsonl`; a UserError if it is damaged or gone."""
-    with reading(path):
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+def read_history(folder: str | os.PathLike[str]) -> list[dict[str, float]]:
+    """The rows of a run's `history.jsonl`; a UserError if it is damaged or missing."""
+    run = RunFolder(folder)
+    with run.reading(run.history):
+        rows = [json.loads(line) for line in run.history.read_text(encoding="utf-8").splitlines()]
         return [{"epoch": row["epoch"], **row} for row in rows]

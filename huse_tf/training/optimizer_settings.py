@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from huse_tf.config import TrainingConfig
 from huse_tf.errors import UserError
+from huse_tf.sections import TrainingConfig
 
 # Settings that only some optimizers have.
 WITH = {

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from huse_tf.config import TrainingConfig
 from huse_tf.errors import unknown_name
+from huse_tf.sections import TrainingConfig
 from huse_tf.training.optimizer_settings import WITH, check_optimizer, check_warmup
 
 OPTIMIZERS = {

@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 
 from huse_tf import distribute
+from huse_tf.losses.objective import Objective
 from huse_tf.losses.term import Tensors
-from huse_tf.training.objective import Objective
 
 
 class Trainer(keras.Model):

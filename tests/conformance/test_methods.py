@@ -12,7 +12,8 @@ from huse_tf import distribute, keys
 from huse_tf.config import Config
 from huse_tf.errors import UserError
 from huse_tf.methods import METHODS
-from huse_tf.methods.base import DataSpec, FeatureSpec, WordPieces
+from huse_tf.sections import SECTIONS
+from huse_tf.spec import DataSpec, FeatureSpec, WordPieces
 from huse_tf.training.trainer import Trainer
 
 SMALL = {
@@ -188,7 +189,7 @@ def test_settings_survive_json(name):
 
 @every_method
 def test_presets_name_settings_that_exist(name):
-    fields = {f.name for s in configs.SECTIONS.values() for f in dataclasses.fields(s)}
+    fields = {f.name for s in SECTIONS.values() for f in dataclasses.fields(s)}
     assert set(METHODS[name].preset) <= fields
 
 

@@ -20,17 +20,17 @@ from tiny_catalogues import (
     write_text_catalogue,
 )
 
-from huse_tf.config import DataConfig
 from huse_tf.data.catalogue import (
     Catalogue,
     check_rejected_share,
     write_rejected,
 )
-from huse_tf.data.columns import Columns
-from huse_tf.data.disk import DiskTable
 from huse_tf.data.items import Item, Rejection
-from huse_tf.data.records import Record
+from huse_tf.data.table.columns import Columns
+from huse_tf.data.table.disk import DiskTable
+from huse_tf.data.table.records import Record
 from huse_tf.errors import UserError
+from huse_tf.sections import DataConfig
 
 
 @pytest.fixture

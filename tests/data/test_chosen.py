@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from huse_tf.data.chosen import Chosen
+from huse_tf.data.table.chosen import Chosen
 
 
 def test_the_chosen_cells_every_time_they_are_asked_for():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from huse_tf.data.class_tree import MAX_DEPTH, ClassTree, Node, node_paths
+from huse_tf.data.classes.tree import MAX_DEPTH, ClassTree, Node, node_paths
 from huse_tf.errors import UserError
 
 HOME, SEATS, CHAIRS = ("Home",), ("Home", "Seats"), ("Home", "Seats", "Arm chairs")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from huse_tf.data.codes import codes_of, distinct, first_places, pick
+from huse_tf.data.table.codes import codes_of, distinct, first_places, pick
 
 
 def random_texts(seed, count=300):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from huse_tf.config import DataConfig
-from huse_tf.data.columns import Columns, fill_template, find_columns, template_fields
+from huse_tf.data.table.columns import Columns, fill_template, find_columns, template_fields
 from huse_tf.errors import UserError
+from huse_tf.sections import DataConfig
 
 
 def test_defaults():

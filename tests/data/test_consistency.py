@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from huse_tf.data.columns import Columns
-from huse_tf.data.consistency import compare
+from huse_tf.data.consistency import check_consistency
 from huse_tf.data.items import Item, Rejection
+from huse_tf.data.table.columns import Columns
 
 COLUMNS = Columns(("image",), ("name",), ("classes",), item="id")
 BLANK = Item("a.csv", 2, "", "", "", "", "", "", "", "", ("",), (("x",),), 1.0, (), "")
@@ -77,7 +77,7 @@ def test_against_all_pairs(seed):
         for row in range(2, 102)
     ]
     told = []
-    for outcome in compare(items, COLUMNS):
+    for outcome in check_consistency(items, COLUMNS):
         if isinstance(outcome, Item):
             told.append(("kept", outcome.item_id))
         else:
@@ -89,7 +89,11 @@ def test_against_all_pairs(seed):
 def test_rejections_pass_by():
     gone = Rejection("a.csv", 3, "p", "x.png", "image", "picture file is missing")
     first, second = item(2, product_id="p"), item(4, product_id="q")
-    assert [type(one) for one in compare([first, gone, second], COLUMNS)] == [Item, Rejection, Item]
+    assert [type(one) for one in check_consistency([first, gone, second], COLUMNS)] == [
+        Item,
+        Rejection,
+        Item,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -105,4 +109,4 @@ def test_ids_are_unique(asked, given):
         item(row, item_id=name, product_id=name, text=str(row))
         for row, name in enumerate(asked.split(), start=2)
     ]
-    assert [one.item_id for one in compare(items, COLUMNS)] == given.split()
+    assert [one.item_id for one in check_consistency(items, COLUMNS)] == given.split()

@@ -8,15 +8,15 @@ import PIL.Image
 import pytest
 
 from huse_tf import keys
-from huse_tf.config import DataConfig
 from huse_tf.data.assembly import Assembly, labelled
 from huse_tf.data.catalogue import Catalogue
-from huse_tf.data.columns import Columns
-from huse_tf.data.disk import DiskTable
+from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.data.items import Item, Rejection
-from huse_tf.data.leaks import leaks
-from huse_tf.data.summary import summarize
-from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.data.splits.leaks import leaks
+from huse_tf.data.summary.summarize import summarize
+from huse_tf.data.table.columns import Columns
+from huse_tf.data.table.disk import DiskTable
+from huse_tf.sections import DataConfig
 
 CONFIG = DataConfig(catalogue="shop.csv", weight_column="w")
 CHAIR, LAMP, RUG = ("Furniture", "Chair"), ("Light", "Lamp"), ("Rug",)
@@ -142,7 +142,7 @@ def test_classes(shop):
 
 
 def test_smallest_classes_where_not_all_are_listed(shop, monkeypatch):
-    monkeypatch.setattr("huse_tf.data.summary._MAX_CLASSES", 2)
+    monkeypatch.setattr("huse_tf.data.summary.summarize._MAX_CLASSES", 2)
     summary = summarize(*shop, CONFIG)
     assert [row[0] for row in part(summary, "Classes", "Largest classes").rows] == ["Chair", "Lamp"]
     assert part(summary, "Classes", "Smallest classes").rows[0] == ("Rug", 3)

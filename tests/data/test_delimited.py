@@ -5,7 +5,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from huse_tf.data.readers.delimited import DelimitedSource
 from huse_tf.data.readers.opening import CatalogueFile
-from huse_tf.data.records import Record
+from huse_tf.data.table.records import Record
 from huse_tf.errors import UserError
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from huse_tf.data import disk
-from huse_tf.data.disk import DiskDict, DiskTable
+from huse_tf.data.table import disk
+from huse_tf.data.table.disk import DiskDict, DiskTable
 from huse_tf.errors import UserError
 
 

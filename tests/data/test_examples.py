@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from huse_tf.data import examples
+from huse_tf.data.shards import examples
 
 
 def test_round_trip():

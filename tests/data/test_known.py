@@ -5,9 +5,9 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from huse_tf.data.disk import DiskTable
 from huse_tf.data.items import Item
 from huse_tf.data.known import known_items
+from huse_tf.data.table.disk import DiskTable
 from huse_tf.errors import UserError
 
 ITEM = Item(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from huse_tf import keys
-from huse_tf.data.leaks import connected_groups, leaks, shared_codes
+from huse_tf.data.splits.leaks import connected_groups, leaks, shared_codes
 
 NAMES = {
     "product": "product_id",

@@ -9,8 +9,8 @@ import PIL.ImageDraw
 import PIL.ImageEnhance
 import pytest
 
-from huse_tf.data import near_duplicates
-from huse_tf.data.near_duplicates import near_groups, perceptual_hash
+from huse_tf.data.images import near_duplicates
+from huse_tf.data.images.near_duplicates import near_groups, perceptual_hash
 
 
 def drawing(seed, size=(160, 120)):

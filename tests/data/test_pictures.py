@@ -11,9 +11,9 @@ import PIL.Image
 import pytest
 from tiny_catalogues import encode, picture_bytes
 
-from huse_tf.data.near_duplicates import perceptual_hash
-from huse_tf.data.pictures import BadPictureError, Limits, Root, read_picture
-from huse_tf.data.spool import Spool
+from huse_tf.data.images.near_duplicates import perceptual_hash
+from huse_tf.data.images.reading import BadPictureError, Limits, Root, read_picture
+from huse_tf.data.images.spool import Spool
 from huse_tf.errors import UserError
 
 LIMITS = Limits(max_bytes=100_000, max_pixels=10_000)

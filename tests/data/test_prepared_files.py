@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 from tiny_shards import COUNT, tiny_folder
 
-from huse_tf.config import DataConfig
-from huse_tf.data import shard_index
-from huse_tf.data.sources import locate, open_source
+from huse_tf.data.readers.sources import locate, open_source
+from huse_tf.data.shards import shard_index
 from huse_tf.errors import UserError
+from huse_tf.sections import DataConfig
 
 
 @pytest.fixture(scope="module")
@@ -141,11 +141,9 @@ def test_a_remote_folder_is_checked_too(whole, damage):
 
 def test_a_table_of_sides_is_checked_too(folder):
     """No record's checksum tells that it was moved from training to testing."""
-    from huse_tf.data.shard_reader import ShardReader
-
     path = shard(folder).with_suffix(".npy")
     table = np.load(path)
     table["side"] = 3
     np.save(path, table)
     with pytest.raises(UserError, match="not what was written"):
-        ShardReader(folder)
+        read(folder)

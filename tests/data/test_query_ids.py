@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from huse_tf.data import query_ids
-from huse_tf.data.query_ids import query_lengths, query_numbers, with_queries
+from huse_tf.changes import query_ids
+from huse_tf.changes.query_ids import query_lengths, query_numbers, with_queries
 
 START, END = 1, 2
 # Of length 8: a query of two pieces; of one; none; a query that fills the text; a query alone; no text.

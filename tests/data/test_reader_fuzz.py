@@ -12,10 +12,10 @@ import tensorflow as tf
 from hypothesis import strategies as st
 from tiny_catalogues import picture_bytes, read, write_pictures
 
-from huse_tf.config import DataConfig
-from huse_tf.data.examples import example
 from huse_tf.data.readers.dataframe import from_dataframe
+from huse_tf.data.shards.examples import example
 from huse_tf.errors import UserError
+from huse_tf.sections import DataConfig
 
 COLUMNS = ("product_id", "image", "name", "description", "classes", "weight")
 ROWS = [

@@ -14,16 +14,16 @@ from fsspec.implementations.local import LocalFileSystem
 from tiny_catalogues import picture_bytes, read
 from tiny_shards import tiny_folder
 
-from huse_tf.config import DataConfig
-from huse_tf.data.examples import example
 from huse_tf.data.readers.dataframe import from_dataframe
 from huse_tf.data.readers.dataset import from_dataset
 from huse_tf.data.readers.jsonl import JsonLinesSource
 from huse_tf.data.readers.opening import CatalogueFile
 from huse_tf.data.readers.parquet import ParquetSource
 from huse_tf.data.readers.shards import ShardSource
-from huse_tf.data.records import BadCellError, Record, cell
+from huse_tf.data.shards.examples import example
+from huse_tf.data.table.records import BadCellError, Record, cell
 from huse_tf.errors import UserError
+from huse_tf.sections import DataConfig
 
 
 @pytest.fixture

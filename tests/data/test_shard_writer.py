@@ -3,7 +3,7 @@
 import pytest
 from tiny_shards import RECORDS, tiny_folder
 
-from huse_tf.data import shard_index, shard_writer, shards
+from huse_tf.data.shards import shard_files, shard_index, writer
 from huse_tf.errors import UserError
 
 
@@ -34,7 +34,7 @@ def killed_after(records, count):
 
 def write(folder, records, fingerprint="f", num_shards=3):
     metadata = {"classes": 4}
-    return shard_writer.write_shards(
+    return writer.write_shards(
         folder, records, num_shards, fingerprint=fingerprint, metadata=metadata, threads=1
     )
 
@@ -51,7 +51,7 @@ def test_killed_while_dealing(tmp_path, expected):
 @pytest.fixture
 def killed(tmp_path, monkeypatch):
     """A folder with one of three shards done, and half of the second left behind."""
-    real, done = shards.write_shard, []
+    real, done = shard_files.write_shard, []
 
     def write_one(folder, shard, num_shards, records):
         if done:
@@ -61,20 +61,20 @@ def killed(tmp_path, monkeypatch):
         return real(folder, shard, num_shards, records)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shards, "write_shard", write_one)
+        patch.setattr(shard_files, "write_shard", write_one)
         with pytest.raises(Killed):
             write(tmp_path / "a", RECORDS)
     return tmp_path / "a"
 
 
 def test_killed_while_writing(killed, expected, monkeypatch):
-    real, written = shards.write_shard, []
+    real, written = shard_files.write_shard, []
 
     def write_one(folder, shard, num_shards, records):
         written.append(shard)
         return real(folder, shard, num_shards, records)
 
-    monkeypatch.setattr(shards, "write_shard", write_one)
+    monkeypatch.setattr(shard_files, "write_shard", write_one)
     write(killed, killed_after([], 0))  # Raises if the records are asked for again.
     assert written == [1, 2]
     assert contents(killed) == expected
@@ -103,9 +103,9 @@ def test_damaged_notes_of_a_killed_run_are_not_trusted(killed, expected, name, t
 
 def test_what_was_dealt_is_what_is_sealed(tmp_path, monkeypatch):
     """Else a folder that something else wrote into would be taken for whole."""
-    real = shards.write_shard
+    real = shard_files.write_shard
     monkeypatch.setattr(
-        shards,
+        shard_files,
         "write_shard",
         lambda *args: real(*args[:3], [record for record in args[3] if record[0] != "item-7"]),
     )
@@ -155,6 +155,6 @@ def test_records_out_of_order_are_refused(tmp_path):
 
 
 def test_an_item_fits_in_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "MAX_RECORD_BYTES", 100)
+    monkeypatch.setattr(shard_files, "MAX_RECORD_BYTES", 100)
     with pytest.raises(UserError, match=r"'item-0' has .* more than 100"):
         write(tmp_path, RECORDS)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tiny_shards import RECORDS, tiny_folder
 
 from huse_tf import files
-from huse_tf.data import shard_index, shards
+from huse_tf.data.shards import shard_files, shard_index
 from huse_tf.errors import UserError
 
 
@@ -23,8 +23,8 @@ def folder(tmp_path):
 def test_a_shard_is_the_hash_of_the_key():
     """sha256("item-7") begins with the bytes below; the first 8, as a number, modulo 3."""
     start = int(hashlib.sha256(b"item-7").hexdigest()[:16], 16)
-    assert shards.shard_of("item-7", 3) == start % 3
-    counts = np.bincount([shards.shard_of(str(n), 4) for n in range(4000)])
+    assert shard_files.shard_of("item-7", 3) == start % 3
+    counts = np.bincount([shard_files.shard_of(str(n), 4) for n in range(4000)])
     assert counts.min() > 900  # Even, by chance: 1000 ± 27.
 
 
@@ -35,8 +35,8 @@ def test_files_hold_each_record_once_by_key(folder):
     ]
     assert (index.fingerprint, index.metadata) == ("f", {"classes": 4})
     for number, shard in enumerate(index.shards):
-        expected = [d for k, d in sorted(RECORDS) if shards.shard_of(k, 3) == number]
-        assert list(shards.read_shard(folder / shard.name)) == expected
+        expected = [d for k, d in sorted(RECORDS) if shard_files.shard_of(k, 3) == number]
+        assert list(shard_files.read_shard(folder / shard.name)) == expected
         assert (shard.records, shard.bytes) == (
             len(expected),
             (folder / shard.name).stat().st_size,
@@ -52,8 +52,8 @@ def test_the_table_tells_where_records_lie(folder):
     for path in folder.glob("*.tfrecord"):
         table, data = np.load(path.with_suffix(".npy")), path.read_bytes()
         pieces = [data[row["offset"] : row["offset"] + row["length"]] for row in table]
-        assert pieces == list(shards.read_shard(path))
-        sides = [shards.SIDES[row["side"]] for row in table]
+        assert pieces == list(shard_files.read_shard(path))
+        sides = [shard_files.SIDES[row["side"]] for row in table]
         assert sides == [
             tf.train.Example.FromString(p).features.feature["split"].bytes_list.value[0].decode()
             for p in pieces
@@ -63,22 +63,22 @@ def test_the_table_tells_where_records_lie(folder):
 def test_one_shard_by_itself_is_the_same(folder, tmp_path):
     """What a Beam worker does."""
     for number in range(3):
-        records = [r for r in RECORDS if shards.shard_of(r[0], 3) == number]
-        info = shards.write_shard(tmp_path / "alone", number, 3, records)
+        records = [r for r in RECORDS if shard_files.shard_of(r[0], 3) == number]
+        info = shard_files.write_shard(tmp_path / "alone", number, 3, records)
         assert info == shard_index.read_index(folder).shards[number]
         alone = (tmp_path / "alone" / info.name).read_bytes()
         assert alone == (folder / info.name).read_bytes()
 
 
 def test_an_empty_shard(tmp_path):
-    info = shards.write_shard(tmp_path, 0, 1, [])
+    info = shard_files.write_shard(tmp_path, 0, 1, [])
     assert (info.records, info.bytes) == (0, 0)
-    assert list(shards.read_shard(tmp_path / info.name)) == []
+    assert list(shard_files.read_shard(tmp_path / info.name)) == []
 
 
 def test_keys_are_distinct(tmp_path):
     with pytest.raises(UserError, match=f"Received twice: {RECORDS[3][0]!r}"):
-        shards.write_shard(tmp_path, 0, 1, [RECORDS[2], RECORDS[3], RECORDS[3]])
+        shard_files.write_shard(tmp_path, 0, 1, [RECORDS[2], RECORDS[3], RECORDS[3]])
 
 
 def test_verify(folder):
@@ -150,7 +150,7 @@ def masked_crc(data):
 
 def test_any_tfrecord_is_read(tmp_path):
     (tmp_path / "a").write_bytes(framed(b"one", b"", b"three" * 9))
-    assert list(shards.read_shard(tmp_path / "a")) == [b"one", b"", b"three" * 9]
+    assert list(shard_files.read_shard(tmp_path / "a")) == [b"one", b"", b"three" * 9]
 
 
 @pytest.mark.parametrize(
@@ -169,12 +169,12 @@ def test_any_tfrecord_is_read(tmp_path):
 def test_damage_names_file_and_record(tmp_path, data, reason):
     (tmp_path / "shard").write_bytes(data)
     with pytest.raises(UserError, match=f"shard' is damaged.*{reason}"):
-        list(shards.read_shard(tmp_path / "shard"))
+        list(shard_files.read_shard(tmp_path / "shard"))
 
 
 def test_records_before_the_damage_come_first(tmp_path):
     (tmp_path / "shard").write_bytes(framed(b"one", b"two", b"six").replace(b"six", b"sex"))
-    records = shards.read_shard(tmp_path / "shard")
+    records = shard_files.read_shard(tmp_path / "shard")
     assert [next(records), next(records)] == [b"one", b"two"]
 
 
@@ -184,4 +184,4 @@ def test_a_sparse_file_does_not_fill_memory(tmp_path):
         file.write(head + masked_crc(head))
         file.truncate(2**41)
     with pytest.raises(UserError, match="at most 268435456 are allowed"):
-        list(shards.read_shard(tmp_path / "shard"))
+        list(shard_files.read_shard(tmp_path / "shard"))

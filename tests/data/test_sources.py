@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from tiny_catalogues import picture_bytes, read, write_pictures
 
-from huse_tf.config import DataConfig
-from huse_tf.data.sources import locate, open_source
+from huse_tf.data.readers.sources import locate, open_source
 from huse_tf.errors import UserError
+from huse_tf.sections import DataConfig
 
 CSV = "image,name,classes\na.png,Chair,x\n"
 

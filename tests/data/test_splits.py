@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from huse_tf import keys
-from huse_tf.config import DataConfig
-from huse_tf.data import splits
-from huse_tf.data.leaks import leaks
-from huse_tf.data.splits import train_only_labels
-from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.data.classes.taxonomy import Taxonomy
+from huse_tf.data.splits import assign
+from huse_tf.data.splits.assign import train_only_labels
+from huse_tf.data.splits.leaks import leaks
 from huse_tf.errors import UserError
+from huse_tf.sections import DataConfig
 
 # Labels need not lie close; nothing is held out here, so that no class's name is asked for.
 TAXONOMY = Taxonomy((("any",),))
@@ -32,7 +32,7 @@ def table(rows, **columns):
 
 def split(items, validation, test, seed):
     config = DataConfig(validation_fraction=validation, test_fraction=test, split_seed=seed)
-    return splits.split(items, TAXONOMY, config)
+    return assign.split(items, TAXONOMY, config)
 
 
 def random_items(generator, count=600, classes=8):
@@ -207,7 +207,7 @@ def test_near_pictures_stay_together_if_asked_to():
     divided = {}
     for bits in (-1, 0, 1):
         config = DataConfig(near_duplicate_bits=bits)
-        sides = splits.split(items, TAXONOMY, config)
+        sides = assign.split(items, TAXONOMY, config)
         divided[bits] = (sides[::2] != sides[1::2]).any()
         assert leaks(items, sides, bits) == []
         assert bool(leaks(items, sides, 1)) == divided[bits]
@@ -243,7 +243,7 @@ def test_newest_are_tested(form):
     """Ten single items in any order: days 8–10 are tested (.3), 6 and 7 tuned on (.2)."""
     days = np.random.default_rng(0).permutation(10) + 1
     items = table(filler(10)).assign(side=[form(day) for day in days])
-    sides = splits.split(items, TAXONOMY, BY_TIME)
+    sides = assign.split(items, TAXONOMY, BY_TIME)
     assert set(days[sides == keys.TEST]) == {8, 9, 10}
     assert set(days[sides == keys.VALIDATION]) == {6, 7}
 
@@ -252,14 +252,14 @@ def test_times_of_several_zones():
     """01:00+02:00 is an hour before 00:00Z although it reads later."""
     rows = filler(10)
     items = table(rows).assign(side=["2024-01-02T00:00Z"] + ["2024-01-02T01:00+02:00"] * 9)
-    assert splits.split(items, TAXONOMY, BY_TIME)[0] == keys.TEST
+    assert assign.split(items, TAXONOMY, BY_TIME)[0] == keys.TEST
 
 
 def test_a_group_is_as_old_as_its_newest_item():
     """Items 0 and 9 are one product: both go with day 10, though item 0 is of day 1."""
     rows = filler(10)
     rows[9] = ("f0", *rows[9][1:])
-    sides = splits.split(
+    sides = assign.split(
         table(rows).assign(side=[str(day) for day in range(1, 11)]), TAXONOMY, BY_TIME
     )
     train, validation, test = [keys.TRAIN], [keys.VALIDATION], [keys.TEST]
@@ -267,7 +267,7 @@ def test_a_group_is_as_old_as_its_newest_item():
 
 
 def test_equally_old_items_go_by_their_order():
-    sides = splits.split(table(filler(10)).assign(side="2020"), TAXONOMY, BY_TIME).tolist()
+    sides = assign.split(table(filler(10)).assign(side="2020"), TAXONOMY, BY_TIME).tolist()
     assert sides == [keys.TRAIN] * 5 + [keys.VALIDATION] * 2 + [keys.TEST] * 3
 
 
@@ -277,7 +277,7 @@ def test_cells_that_are_no_time(cell):
     items = table(filler(10)).assign(side="2024-01-02")
     items.loc[3, "side"] = cell
     with pytest.raises(UserError, match=rf"1 of 10 .*ISO 8601.*{cell!r} in row 5 of shop.csv"):
-        splits.split(items, TAXONOMY, BY_TIME)
+        assign.split(items, TAXONOMY, BY_TIME)
 
 
 BY_COLUMN = DataConfig(split_by="column", split_column="fold")
@@ -285,14 +285,14 @@ BY_COLUMN = DataConfig(split_by="column", split_column="fold")
 
 def test_given_sides():
     given = ["train", "TRAINING", " val", "valid", "Validation", "dev", "test", "Testing "]
-    sides = splits.split(table(filler(8)).assign(side=given), TAXONOMY, BY_COLUMN).tolist()
+    sides = assign.split(table(filler(8)).assign(side=given), TAXONOMY, BY_COLUMN).tolist()
     assert sides == [keys.TRAIN] * 2 + [keys.VALIDATION] * 4 + [keys.TEST] * 2
 
 
 def test_given_sides_that_divide_a_group_are_kept():
     rows = [("p", "a", "1", 0), ("p", "b", "2", 1)]
     items = table(rows).assign(side=["train", "test"])
-    sides = splits.split(items, TAXONOMY, BY_COLUMN)
+    sides = assign.split(items, TAXONOMY, BY_COLUMN)
     assert sides.tolist() == [keys.TRAIN, keys.TEST]
     assert [leak.kind for leak in leaks(items, sides, 0)] == ["product"]
 
@@ -301,18 +301,18 @@ def test_given_sides_that_divide_a_group_are_kept():
 def test_cells_that_are_no_side(cell):
     items = table(filler(4)).assign(side=["train", "test", cell, cell])
     with pytest.raises(UserError, match=rf"2 of 4 .*dev.*{cell!r} in row 4 of shop.csv"):
-        splits.split(items, TAXONOMY, BY_COLUMN)
+        assign.split(items, TAXONOMY, BY_COLUMN)
 
 
 def test_a_column_may_name_the_unseen_side_as_prepared_folders_do():
     items = table(filler(4)).assign(side=["train", "test", "unseen", "Unseen"])
-    sides = splits.split(items, TAXONOMY, BY_COLUMN)
+    sides = assign.split(items, TAXONOMY, BY_COLUMN)
     assert sides.tolist() == [keys.TRAIN, keys.TEST, keys.UNSEEN, keys.UNSEEN]
 
 
 def test_nothing_to_train_on():
     with pytest.raises(UserError, match="No item is left to train on"):
-        splits.split(table(filler(4)).assign(side="test"), TAXONOMY, BY_COLUMN)
+        assign.split(table(filler(4)).assign(side="test"), TAXONOMY, BY_COLUMN)
 
 
 @pytest.mark.parametrize(
@@ -320,4 +320,4 @@ def test_nothing_to_train_on():
 )
 def test_column_and_kind_of_split_go_together(settings):
     with pytest.raises(UserError, match="--split_column goes with"):
-        splits.split(table(filler()), TAXONOMY, DataConfig(**settings))
+        assign.split(table(filler()), TAXONOMY, DataConfig(**settings))

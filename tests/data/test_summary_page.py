@@ -6,8 +6,8 @@ import re
 import PIL.Image
 import pytest
 
-from huse_tf.data.summary_page import write_summary_page
-from huse_tf.data.summary_parts import Histogram, Sample, Section, Summary, Table
+from huse_tf.data.summary.page import write_summary_page
+from huse_tf.data.summary.parts import Histogram, Sample, Section, Summary, Table
 
 EVIL = "<script>alert('x')</script>\"&{{ 7 * 7 }}"
 

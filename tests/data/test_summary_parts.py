@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from huse_tf.data.summary_parts import Histogram, Section, Summary, Table, cell_text, histogram
+from huse_tf.data.summary.parts import Histogram, Section, Summary, Table, cell_text, histogram
 
 
 def test_small_numbers_have_a_bin_each():

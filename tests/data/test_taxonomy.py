@@ -5,7 +5,7 @@ import collections
 import numpy as np
 import pytest
 
-from huse_tf.data.taxonomy import Taxonomy, distinct_ends, path_name, tree_hops
+from huse_tf.data.classes.taxonomy import Taxonomy, distinct_ends, path_name, tree_hops
 from huse_tf.errors import UserError
 
 #              (root)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from huse_tf.data import taxonomy_files
-from huse_tf.data.class_tree import MAX_DEPTH
-from huse_tf.data.taxonomy_files import load_tree
+from huse_tf.data.classes import taxonomy_files
+from huse_tf.data.classes.taxonomy_files import load_tree
+from huse_tf.data.classes.tree import MAX_DEPTH
 from huse_tf.errors import UserError
 
 GOOGLE = """\

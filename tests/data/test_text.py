@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from huse_tf.data.text import (
+from huse_tf.data.table.text import (
     MAX_MARKS,
     clean,
     cut_marks,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from huse_tf.data.text_augmentation import drop_fields, drop_tokens
+from huse_tf.changes.text_augmentation import drop_fields, drop_tokens
 
 IDS = np.array([[5, 3, 5, 9, 7, 2], [8, 1, 0, 0, 0, 0], [4, 0, 0, 0, 0, 0], [0] * 6], np.int32)
 FIELDS = np.array([["title", "text", ""], ["", "only", ""], ["", "", ""], ["a", "b", "c"]])

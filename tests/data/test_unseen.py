@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 
 from huse_tf import keys
-from huse_tf.config import DataConfig
-from huse_tf.data import splits
-from huse_tf.data.leaks import leaks
-from huse_tf.data.taxonomy import Taxonomy
-from huse_tf.data.unseen import unseen_labels
+from huse_tf.data.classes.taxonomy import Taxonomy
+from huse_tf.data.splits import assign
+from huse_tf.data.splits.leaks import leaks
+from huse_tf.data.splits.unseen import unseen_labels
 from huse_tf.errors import UserError
+from huse_tf.sections import DataConfig
 
 TAXONOMY = Taxonomy.from_paths(
     [("home", "chair"), ("home", "lamp"), ("office", "chair"), ("office", "desk")]
@@ -71,7 +71,7 @@ def table(rows):
 
 def split(items, config):
     count = max(map(max, items["labels"])) + 1
-    return splits.split(items, Taxonomy.from_paths((f"{k:02}",) for k in range(count)), config)
+    return assign.split(items, Taxonomy.from_paths((f"{k:02}",) for k in range(count)), config)
 
 
 def shop(classes=6, each=20):

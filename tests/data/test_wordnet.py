@@ -18,8 +18,8 @@ import pathlib
 
 import pytest
 
-from huse_tf.data.taxonomy_files import load_tree
-from huse_tf.data.wordnet import read_wordnet
+from huse_tf.data.classes.taxonomy_files import load_tree
+from huse_tf.data.classes.wordnet import read_wordnet
 from huse_tf.errors import UserError
 
 LICENCE = "  1 This software and database is being provided to you | 00000009 n \n  2 more  \n"

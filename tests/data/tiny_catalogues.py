@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import PIL.Image
 
-from huse_tf.config import DataConfig
 from huse_tf.data.catalogue import Catalogue, read_catalogue
-from huse_tf.data.records import Record, Source
+from huse_tf.data.table.records import Record, Source
+from huse_tf.sections import DataConfig
 
 HEADER = ("product_id", "image", "name", "description", "classes")
 ROWS = (

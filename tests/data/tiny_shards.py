@@ -5,8 +5,8 @@ import io
 from PIL import Image
 
 from huse_tf import keys
-from huse_tf.data.examples import example
-from huse_tf.data.shard_writer import write_shards
+from huse_tf.data.shards.examples import example
+from huse_tf.data.shards.writer import write_shards
 
 COUNT = 23
 SIZE = 8  # Pixels a side.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.evaluation.class_ranking import (
     hierarchical_precisions_at,
     hits_at,

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 
 from huse_tf import keys
-from huse_tf.config import EvaluationConfig
-from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.evaluation.comparison_table import Outcome
 from huse_tf.evaluation.frozen_features import frozen_retrieval, nearest_neighbours
 from huse_tf.evaluation.frozen_rows import frozen_rows
 from huse_tf.evaluation.per_query import QueryFigures
+from huse_tf.sections import EvaluationConfig
 
 TAXONOMY = Taxonomy(tuple((top, leaf) for top in "ab" for leaf in "xyz"))
 CONFIG = EvaluationConfig(recall_at=(1, 3), precision_at=(3,), query_chunk=7)

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 
 from huse_tf import keys
-from huse_tf.config import EvaluationConfig
-from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.evaluation import measure as measures
 from huse_tf.evaluation.measure import Predictions, galleries, measure, predict
 from huse_tf.models import inference
+from huse_tf.sections import EvaluationConfig
 
 TAXONOMY = Taxonomy((("home", "chairs"), ("home", "sofas"), ("lamps",)))
 CONFIG = EvaluationConfig(recall_at=(1, 2), precision_at=(2,))

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from huse_tf import keys
-from huse_tf.config import EvaluationConfig
-from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.evaluation import plots
 from huse_tf.evaluation.measure import Predictions, final_fusion_weight, measure, predict
+from huse_tf.sections import EvaluationConfig
 
 LABELS = [0, 0, 1, 2]
 ITEMS = pd.DataFrame({"product_id": [*"aabc"], "text": [*"xxyz"], "label": LABELS})

@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 
 from huse_tf import keys
-from huse_tf.config import EvaluationConfig
 from huse_tf.evaluation.pairs import (
     measure_pair_scorer,
     pair_figures,
@@ -17,6 +16,7 @@ from huse_tf.evaluation.pairs import (
     score_of_model,
     scores_pairs,
 )
+from huse_tf.sections import EvaluationConfig
 
 CONFIG = EvaluationConfig(recall_at=(1, 2, 5), pair_queries=1000, validation_pairs=4)
 

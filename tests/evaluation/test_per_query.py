@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from huse_tf.config import EvaluationConfig
-from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.evaluation.measure import Predictions, measure
 from huse_tf.evaluation.per_query import per_query
+from huse_tf.sections import EvaluationConfig
 
 # Rings of 2, 6 and 12 classes: the set of 5 has 6.
 TAXONOMY = Taxonomy(tuple((top, middle, leaf) for top in "ab" for middle in "pqr" for leaf in "xy"))

@@ -7,7 +7,7 @@ import pytest
 from shop import run_whole, sample
 
 from huse_tf import files
-from huse_tf.data import shard_index
+from huse_tf.data.shards import shard_index
 
 pytestmark = pytest.mark.slow
 

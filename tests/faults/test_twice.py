@@ -5,7 +5,7 @@ import small_runs
 from shop import complaint, run_whole
 
 from huse_tf import files
-from huse_tf.data import shard_index
+from huse_tf.data.shards import shard_index
 
 pytestmark = pytest.mark.slow
 

@@ -112,9 +112,9 @@ def _serve() -> None:
     import tensorflow  # noqa: F401
     import tensorflow_text  # noqa: F401
 
-    import huse_tf.comparison
-    import huse_tf.preparation
-    import huse_tf.workflow  # noqa: F401
+    import huse_tf.jobs.compare
+    import huse_tf.jobs.prepare
+    import huse_tf.jobs.train  # noqa: F401
 
     # Answers go to a copy: standard output is the child's.
     with os.fdopen(os.dup(1), "w") as answers:

@@ -9,9 +9,9 @@ import tensorflow as tf
 from huse_tf import keys
 from huse_tf.errors import UserError
 from huse_tf.features.bert import load_bert
-from huse_tf.features.encoders import make_text_encoder
-from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.features.registry import make_text_encoder
 from huse_tf.methods.fashion_bert import FashionBert
+from huse_tf.spec import DataSpec, FeatureSpec
 
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "oak", "arm", "##chair", "sofa"]
 SIZES = {"depth": 2, "hidden_dim": 12, "heads": 3, "dropout": 0.1}

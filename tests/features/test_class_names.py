@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from huse_tf.config import FeatureConfig
 from huse_tf.errors import UserError
 from huse_tf.features import words
 from huse_tf.features.class_names import class_name_encoder
 from huse_tf.features.random_vectors import random_vectors
 from huse_tf.features.skip_gram import skip_gram, terms
+from huse_tf.sections import FeatureConfig
 
 PATHS = [
     ("Furniture", "Seats", "Arm chair"),

@@ -12,7 +12,7 @@ from test_picture_decoding import KINDS
 
 from huse_tf.errors import UserError
 from huse_tf.features import efficientnet_lite0, packages
-from huse_tf.features.encoders import make_image_encoder
+from huse_tf.features.registry import make_image_encoder
 from huse_tf.features.torch_file import read_tensors
 
 pytestmark = pytest.mark.skipif(

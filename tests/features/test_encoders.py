@@ -15,7 +15,7 @@ import tensorflow as tf
 from huse_tf.errors import UserError
 from huse_tf.features import words
 from huse_tf.features.encoder import Encoder
-from huse_tf.features.encoders import (
+from huse_tf.features.registry import (
     IMAGE_ENCODERS,
     TEXT_ENCODERS,
     make_image_encoder,
@@ -32,7 +32,7 @@ def test_every_name_leads_to_an_encoder(name):
 
 def test_names_are_known_without_tensorflow():
     """encoders.py is read by the command line's help: no heavy import at its top."""
-    source = pathlib.Path(__file__).parents[2] / "huse_tf/features/encoders.py"
+    source = pathlib.Path(__file__).parents[2] / "huse_tf/features/registry.py"
     body = ast.parse(source.read_text(encoding="utf-8")).body
     imported = {
         getattr(node, "module", None) or node.names[0].name

@@ -12,7 +12,7 @@ import tensorflow as tf
 from huse_tf.features import extract as extract_module
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.extract import extract
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 
 
 class Lengths(Encoder):

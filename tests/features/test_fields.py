@@ -8,7 +8,7 @@ import tensorflow as tf
 from test_encoders import check_export
 
 from huse_tf.errors import UserError
-from huse_tf.features.encoders import make_text_encoder
+from huse_tf.features.registry import make_text_encoder
 
 SPEC = "fields:3:tfidf:4"
 # Texts of three columns as `join_columns` makes them: all there, some empty, one alone, too many.

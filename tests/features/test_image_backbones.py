@@ -8,7 +8,7 @@ import tensorflow as tf
 from huse_tf.errors import UserError
 from huse_tf.features.efficientnet_lite0 import EfficientNetLite0
 from huse_tf.features.image_backbones import picture_layers
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 from huse_tf.towers.mlp import mlp_tower
 
 PIXELS = FeatureSpec((64, 64, 3))

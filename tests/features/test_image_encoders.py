@@ -14,7 +14,7 @@ from test_picture_decoding import KINDS
 
 from huse_tf.errors import UserError
 from huse_tf.features import pictures
-from huse_tf.features.encoders import make_image_encoder, make_text_encoder
+from huse_tf.features.registry import make_image_encoder, make_text_encoder
 
 PICTURES = [KINDS["png rgba"], KINDS["jpeg grey"]]
 

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text
 
-from huse_tf.data import text
+from huse_tf.data.table import text
 from huse_tf.features.marks import cut_marks
 from huse_tf.features.text_backbone import in_graph
 

@@ -13,8 +13,8 @@ from test_encoders import check_export
 
 from huse_tf.errors import UserError
 from huse_tf.features import minilm
-from huse_tf.features.encoders import make_text_encoder
 from huse_tf.features.packages import package_file
+from huse_tf.features.registry import make_text_encoder
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec(minilm.PACKAGE) is None,

@@ -7,10 +7,10 @@ import PIL.Image
 import pytest
 import tensorflow as tf
 
-from huse_tf.data.query_ids import with_queries
+from huse_tf.changes.query_ids import with_queries
 from huse_tf.errors import UserError
 from huse_tf.features import patches
-from huse_tf.features.encoders import make_image_encoder, make_text_encoder
+from huse_tf.features.registry import make_image_encoder, make_text_encoder
 
 
 def picture(seed=0, size=64):

@@ -6,12 +6,12 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from huse_tf.config import FeatureConfig
 from huse_tf.errors import UserError
-from huse_tf.features import run_encoders
+from huse_tf.features import item_encoders
+from huse_tf.features.item_encoders import RunEncoders
 from huse_tf.features.lazy import LazyFeatures
 from huse_tf.features.pixels import Pixels
-from huse_tf.features.run_encoders import RunEncoders
+from huse_tf.sections import FeatureConfig
 
 IDS = ["d", "a", "c", "b"]
 PRESENT = np.array([True, False, True, True])
@@ -70,7 +70,7 @@ def test_pictures_are_read_from_their_paths(tmp_path, paths, monkeypatch):
 
 
 def test_vectors_of_ones_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_encoders, "_CHUNK", 2)
+    monkeypatch.setattr(item_encoders, "_CHUNK", 2)
     vectors = np.arange(8, dtype=np.float64).reshape(4, 2)
     np.save(tmp_path / "f.npy", vectors)
     (tmp_path / "f.npy.ids.txt").write_text("b\nc\nd\ne\n", encoding="utf-8")

@@ -4,8 +4,8 @@ import pytest
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.cca import Cca
+from huse_tf.spec import DataSpec, FeatureSpec
 
 SPEC = DataSpec(FeatureSpec((6,)), FeatureSpec((5,)), 3, np.zeros((3, 3), np.float32))
 

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from huse_tf import keys
-from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.hie import Hie, vectors_of_similarities
 from huse_tf.methods.huse_p import HuseP
+from huse_tf.spec import DataSpec, FeatureSpec
 
 SMALL = {"image_layers": (8,), "text_layers": (8,), "dropout": 0.0, "input_dropout": 0.0}
 # Two classes of one parent and one of another, 1 - Wu-Palmer: .5 within, 1 across.

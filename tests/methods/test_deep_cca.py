@@ -5,9 +5,9 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.deep_cca import DeepCca
 from huse_tf.models.two_tower import IMAGE_TOWER, TEXT_TOWER
+from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.training.trainer import Trainer
 
 SPEC = DataSpec(FeatureSpec((6,)), FeatureSpec((5,)), 3, np.zeros((3, 3), np.float32))

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.features.encoders import make_image_encoder
-from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.features.registry import make_image_encoder
 from huse_tf.methods.devise import Devise
 from huse_tf.methods.devise_star import DeviseStar
+from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.training.trainer import Trainer
 from huse_tf.training.warm_start import copy_weights
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 from huse_tf import keys
 from huse_tf.errors import UserError
 from huse_tf.losses.one_hot_regression import OneHotRegression, ridge_classifier
-from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.dscmr import Dscmr
 from huse_tf.models.two_tower import modality_model
+from huse_tf.spec import DataSpec, FeatureSpec
 
 SPEC = DataSpec(FeatureSpec((6,)), FeatureSpec((5,)), 3, np.zeros((3, 3), np.float32))
 SMALL = {"embedding_dim": 4, "image_layers": (8,), "text_layers": (8,)}

@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec, FeatureSpec, WordPieces
+from huse_tf.losses.adaptive_weights import GradientWeights, LossWeights
 from huse_tf.methods.fashion_bert import FashionBert
-from huse_tf.training.adaptive_weights import GradientWeights, LossWeights
+from huse_tf.spec import DataSpec, FeatureSpec, WordPieces
 from huse_tf.training.trainer import Trainer
 
 PIECES = WordPieces(start=1, end=2, mask=3, continuations=frozenset())

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.huse import Huse
 from huse_tf.methods.huse_plus import HusePlus
+from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.training.trainer import Trainer
 
 SMALL = {"embedding_dim": 8, "image_layers": (16,), "text_layers": (16,)}

@@ -4,8 +4,8 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.late_fusion import LateFusion
+from huse_tf.spec import DataSpec, FeatureSpec
 
 SPEC = DataSpec(FeatureSpec((6,)), FeatureSpec((5,)), 3, np.zeros((3, 3), np.float32))
 MULTI = DataSpec(SPEC.image, SPEC.text, 3, SPEC.class_distances, multi_label=True)

@@ -9,8 +9,8 @@ from huse_tf import keys
 from huse_tf.errors import UserError
 from huse_tf.heads.sub_networks import fused_model
 from huse_tf.losses.block_norms import BlockPenalty
-from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.modality_weights import ModalityWeights
+from huse_tf.spec import DataSpec, FeatureSpec
 
 SMALL = {"embedding_dim": 8, "image_layers": (8,), "text_layers": (8,)}
 

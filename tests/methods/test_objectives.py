@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.methods import METHODS
-from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.spec import DataSpec, FeatureSpec
 
 IMAGES = np.array([[1, 0], [0, 1], [-1, 0]], np.float32)
 TEXTS = np.array([[0.6, 0.8], [0.8, 0.6], [0, 1]], np.float32)

@@ -8,11 +8,11 @@ import tensorflow as tf
 from huse_tf import keys
 from huse_tf.methods import linear_probe
 from huse_tf.methods.adamine import AdaMine
-from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.clip import Clip
 from huse_tf.methods.siglip import SigLip
 from huse_tf.methods.triplet import Triplet
 from huse_tf.methods.vse_pp import VsePp
+from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.training.trainer import Trainer
 
 SMALL = {"image_layers": (16,), "text_layers": (16,), "dropout": 0.0, "input_dropout": 0.0}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from huse_tf import keys
-from huse_tf.methods.base import DataSpec, FeatureSpec, WordPieces
 from huse_tf.models.single_stream import single_stream, start_from
+from huse_tf.spec import DataSpec, FeatureSpec, WordPieces
 from huse_tf.training.warm_start import copy_weights
 
 PIECES = WordPieces(start=1, end=2, mask=3, continuations=frozenset({8, 9}))

@@ -4,9 +4,9 @@ import pytest
 import tensorflow as tf
 
 from huse_tf import keys
-from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.huse import Huse
 from huse_tf.models.two_tower import embedding_model, modality_model, two_tower
+from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.towers.mlp import mlp_tower
 
 SPEC = DataSpec(FeatureSpec((6,)), FeatureSpec((5,)), 3, np.zeros((3, 3), np.float32))

@@ -2,7 +2,7 @@
 
 import pathlib
 
-from huse_tf.serving.compare import compare
+from huse_tf.serving.compare import compare_answers
 
 LOADERS = str(pathlib.Path(__file__).parent)  # where the modules below are found, for PYTHONPATH
 SESSION_LOADER = "session_loader"
@@ -13,7 +13,7 @@ def differences_by_signature(asked, found, expected):
     """The largest difference of a number of each signature; every answer must be the same."""
     differences = {}
     for question, *answers in zip(asked, found, expected, strict=True):
-        difference, problem = compare(question, *answers)
+        difference, problem = compare_answers(question, *answers)
         assert not problem, f"{question.signature}, {question.about}: {problem}"
         name = question.signature
         differences[name] = max(differences.get(name, 0), difference)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from huse_tf.serving.compare import compare
+from huse_tf.serving.compare import compare_answers
 from huse_tf.serving.exchange import (
     Answer,
     Question,
@@ -47,16 +47,21 @@ def answer(scores, classes=None):
     ],
 )
 def test_answers_are_the_same_or_said_not_to_be(found, expected, difference, problem):
-    got, words = compare(ASKED, found, expected)
+    got, words = compare_answers(ASKED, found, expected)
     assert got == pytest.approx(difference, nan_ok=True, rel=0.2)
     assert words.startswith(problem) if problem else not words
 
 
 def test_what_may_be_refused_must_be_refused_alike():
     question = ASKED._replace(refusable=True)
-    assert compare(question, Answer({}, 3, "x"), Answer({}, 3, "y")) == (0.0, "")
-    assert "where Python has error 3" in compare(question, Answer({}, 9, "x"), Answer({}, 3, ""))[1]
-    assert "where Python has error 3" in compare(question, answer([[1]]), Answer({}, 3, ""))[1]
+    assert compare_answers(question, Answer({}, 3, "x"), Answer({}, 3, "y")) == (0.0, "")
+    assert (
+        "where Python has error 3"
+        in compare_answers(question, Answer({}, 9, "x"), Answer({}, 3, ""))[1]
+    )
+    assert (
+        "where Python has error 3" in compare_answers(question, answer([[1]]), Answer({}, 3, ""))[1]
+    )
 
 
 def test_questions_and_answers_survive_the_way(tmp_path):

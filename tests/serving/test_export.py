@@ -25,11 +25,11 @@ from tiny_models import (
 
 import huse_tf
 from huse_tf import keys
-from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.errors import UserError
-from huse_tf.methods.base import DataSpec
 from huse_tf.methods.huse import Huse
 from huse_tf.serving.export import export_model
+from huse_tf.spec import DataSpec
 
 README = pathlib.Path(huse_tf.__file__).parents[1] / "saved_models" / "README.md"
 
@@ -268,7 +268,7 @@ def test_a_failed_export_leaves_nothing_behind(tmp_path):
 
 @pytest.mark.slow
 def test_real_encoders_serve_real_bytes(tmp_path, rng):
-    from huse_tf.features.encoders import make_image_encoder, make_text_encoder
+    from huse_tf.features.registry import make_image_encoder, make_text_encoder
 
     image, text = make_image_encoder("efficientnet_lite0"), make_text_encoder("minilm")
     paths = (("a",), ("b", "c"), ("d",))

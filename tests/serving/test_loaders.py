@@ -9,15 +9,15 @@ import tensorflow as tf
 from loaders import CLI_LOADER, LOADERS, SESSION_LOADER, differences_by_signature
 from tiny_models import PATHS, WEIGHT, AverageColour, Encoder, build
 
-from huse_tf.data.taxonomy import Taxonomy
+from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.errors import UserError
-from huse_tf.features.encoders import make_text_encoder
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.features.registry import make_text_encoder
 from huse_tf.serving import c_library, check, export
 from huse_tf.serving.check import C_LOADER, PYTHON_LOADER, ask
 from huse_tf.serving.export import export_model
 from huse_tf.serving.questions import questions
 from huse_tf.serving.restored import read_graph, refuse_unrestored, unrestored
+from huse_tf.spec import FeatureSpec
 
 
 class Deep(tf.Module):

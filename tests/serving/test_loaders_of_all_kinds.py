@@ -9,9 +9,8 @@ import tensorflow as tf
 from loaders import CLI_LOADER, LOADERS, SESSION_LOADER, differences_by_signature
 from tiny_models import WORDS
 
-from huse_tf.data.taxonomy import Taxonomy
-from huse_tf.features.encoders import make_image_encoder, make_text_encoder
-from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.data.classes.taxonomy import Taxonomy
+from huse_tf.features.registry import make_image_encoder, make_text_encoder
 from huse_tf.methods.fashion_bert import FashionBert
 from huse_tf.methods.huse import Huse
 from huse_tf.methods.modality_weights import ModalityWeights
@@ -21,6 +20,7 @@ from huse_tf.serving.export import export_model
 from huse_tf.serving.pair_scorer import export_pair_scorer
 from huse_tf.serving.questions import questions
 from huse_tf.serving.restored import read_graph
+from huse_tf.spec import DataSpec, FeatureSpec
 
 pytestmark = pytest.mark.slow
 

@@ -7,10 +7,10 @@ import tensorflow as tf
 from tiny_models import PATHS, TEXTS, WORDS, AverageColour, BagOfWords, best, decoded, softmax
 
 from huse_tf import keys
-from huse_tf.data.taxonomy import Taxonomy
-from huse_tf.methods.base import DataSpec, FeatureSpec
+from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.methods.modality_weights import ModalityWeights
 from huse_tf.serving.export import export_model
+from huse_tf.spec import DataSpec, FeatureSpec
 
 
 def build(fusion, fields=1):

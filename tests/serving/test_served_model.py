@@ -15,8 +15,8 @@ from tiny_models import (
 )
 
 from huse_tf import keys
-from huse_tf.methods.base import FeatureSpec
 from huse_tf.serving.served_model import ServedModel
+from huse_tf.spec import FeatureSpec
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])

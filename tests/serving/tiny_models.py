@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.features.encoder import Encoder
-from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.huse import Huse
+from huse_tf.spec import DataSpec, FeatureSpec
 
 WORDS = ["red", "blue", "shirt", "shoe"]
 WEIGHT = 0.3

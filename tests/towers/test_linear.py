@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 from huse_tf.towers.linear import linear_tower
 
 

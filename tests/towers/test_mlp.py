@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from huse_tf.methods.base import FeatureSpec
+from huse_tf.spec import FeatureSpec
 from huse_tf.towers.mlp import mlp_tower
 
 

@@ -9,8 +9,8 @@ import scipy.optimize
 import tensorflow as tf
 
 from huse_tf import distribute
-from huse_tf.training.adaptive_weights import GradientWeights, LossWeights, closed_form
-from huse_tf.training.objective import Objective
+from huse_tf.losses.adaptive_weights import GradientWeights, LossWeights, closed_form
+from huse_tf.losses.objective import Objective
 from huse_tf.training.trainer import Trainer
 
 LOSSES = {"a": 0.3, "b": 2.0, "c": 1.1}

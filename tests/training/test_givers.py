@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from huse_tf import keys
-from huse_tf.training.givers import Givers
+from huse_tf.changes.givers import Givers
 
 CLASSES = 5
 

@@ -9,10 +9,11 @@ import pytest
 import tensorflow as tf
 
 from huse_tf import keys
-from huse_tf.config import TrainingConfig
 from huse_tf.errors import Stopped, UserError
-from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.huse import Huse
+from huse_tf.run_folder import RunFolder
+from huse_tf.sections import TrainingConfig
+from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.training.class_balance import balanced_weights
 from huse_tf.training.loop import fit, read_history
 from huse_tf.training.trainer import Trainer
@@ -62,7 +63,9 @@ class Validate:
 
 def train(features, folder, validate=None, adapt=None, refit=None, **changes):
     config = dataclasses.replace(CONFIG, **changes)
-    return fit(build, features, validate or Validate(), config, folder, adapt=adapt, refit=refit)
+    return fit(
+        build, features, validate or Validate(), config, RunFolder(folder), adapt=adapt, refit=refit
+    )
 
 
 def assert_equal_models(one, other):
@@ -76,9 +79,7 @@ def test_killed_between_epochs_gives_the_same_result(features, tmp_path):
         train(features, tmp_path / "cut", Validate(dies_at=3))
     resumed = train(features, tmp_path / "cut", Validate(scores=(3, 4, 5)))
     assert_equal_models(whole, resumed)
-    assert read_history(tmp_path / "whole/history.jsonl") == read_history(
-        tmp_path / "cut/history.jsonl"
-    )
+    assert read_history(tmp_path / "whole") == read_history(tmp_path / "cut")
 
 
 @pytest.mark.parametrize("settings", [{}, {"modality_dropout": 0.5, "class_balance": "sampling"}])
@@ -88,9 +89,7 @@ def test_stopped_inside_an_epoch_gives_the_same_result(features, tmp_path, setti
         train(features, tmp_path / "cut", Validate(stops_at=1), **settings)
     resumed = train(features, tmp_path / "cut", Validate(scores=(2, 3, 4, 5)), **settings)
     assert_equal_models(whole, resumed)
-    assert read_history(tmp_path / "whole/history.jsonl") == read_history(
-        tmp_path / "cut/history.jsonl"
-    )
+    assert read_history(tmp_path / "whole") == read_history(tmp_path / "cut")
 
 
 def test_killed_after_the_last_step_of_an_epoch_gives_the_same_result(features, tmp_path):
@@ -100,9 +99,7 @@ def test_killed_after_the_last_step_of_an_epoch_gives_the_same_result(features, 
         train(features, tmp_path / "cut", Validate(dies_at=1), checkpoint_every_steps=5)
     resumed = train(features, tmp_path / "cut", checkpoint_every_steps=5)
     assert_equal_models(whole, resumed)
-    assert read_history(tmp_path / "whole/history.jsonl") == read_history(
-        tmp_path / "cut/history.jsonl"
-    )
+    assert read_history(tmp_path / "whole") == read_history(tmp_path / "cut")
 
 
 @pytest.mark.parametrize("other", [{"image_layers": (16, 16)}, {"embedding_dim": 9}])
@@ -133,12 +130,12 @@ def test_best_epoch_is_kept_and_patience_stops(features, tmp_path):
     best_after_one = train(features, tmp_path / "one", Validate((9,)), epochs=1)
     patient = train(features, tmp_path / "two", Validate((9, 1, 1, 1, 1, 1)), epochs=6, patience=2)
     assert_equal_models(best_after_one, patient)
-    assert [row["epoch"] for row in read_history(tmp_path / "two/history.jsonl")] == [1, 2, 3]
+    assert [row["epoch"] for row in read_history(tmp_path / "two")] == [1, 2, 3]
 
 
 def test_max_steps_ends_inside_an_epoch(features, tmp_path):
     train(features, tmp_path, max_steps=7)
-    rows = read_history(tmp_path / "history.jsonl")
+    rows = read_history(tmp_path)
     assert [row["step"] for row in rows] == [5, 7]
 
 
@@ -151,7 +148,7 @@ def test_a_finished_run_is_not_trained_again(features, tmp_path):
 
 def test_losses_fall_and_are_logged(features, tmp_path):
     train(features, tmp_path, epochs=20, learning_rate=3e-3, validate=Validate(range(20)))
-    rows = read_history(tmp_path / "history.jsonl")
+    rows = read_history(tmp_path)
     assert rows[-1]["loss/total"] < rows[0]["loss/total"]
     terms = ("loss/classification", "loss/semantic_graph", "loss/cross_modal_gap")
     assert all(json.dumps(row[name]) for row in rows for name in terms)
@@ -166,7 +163,7 @@ def test_model_file_loads_with_stock_keras(features, tmp_path):
 
 def test_fewer_items_than_a_batch_are_one_batch(features, tmp_path):
     train(features, tmp_path, batch_size=1024, epochs=2)
-    assert [row["step"] for row in read_history(tmp_path / "history.jsonl")] == [1, 2]
+    assert [row["step"] for row in read_history(tmp_path)] == [1, 2]
 
 
 def test_unknown_monitor_is_refused_with_a_suggestion(features, tmp_path):
@@ -198,13 +195,13 @@ def test_validations_may_be_rare(features, tmp_path):
     """Seven epochs of five steps, validated after the third, the sixth and the last."""
     settings = {"epochs": 7, "validate_every": 3}
     whole = train(features, tmp_path / "whole", Validate((1, 2, 3)), **settings)
-    rows = read_history(tmp_path / "whole/history.jsonl")
+    rows = read_history(tmp_path / "whole")
     assert [(row["epoch"], row["step"]) for row in rows] == [(3, 15), (6, 30), (7, 35)]
     with pytest.raises(RuntimeError, match="killed"):
         train(features, tmp_path / "cut", Validate((1, 2, 3), dies_at=2), **settings)
     resumed = train(features, tmp_path / "cut", Validate((2, 3)), **settings)
     assert_equal_models(whole, resumed)
-    assert read_history(tmp_path / "cut/history.jsonl") == rows
+    assert read_history(tmp_path / "cut") == rows
 
 
 @pytest.mark.parametrize(

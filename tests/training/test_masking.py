@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from huse_tf import keys
-from huse_tf.methods.base import WordPieces
-from huse_tf.training.masking import HidePatches, HideWords
+from huse_tf.changes.masking import HidePatches, HideWords
+from huse_tf.spec import WordPieces
 
 PIECES = WordPieces(start=1, end=2, mask=3, continuations=frozenset({8, 9}))
 VOCABULARY = 20

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from huse_tf import keys
+from huse_tf.changes.masking import HidePatches, HideWords
+from huse_tf.changes.mismatches import Mismatch, MismatchQueries
 from huse_tf.data.pipeline import training_batches
-from huse_tf.methods.base import WordPieces
-from huse_tf.training.masking import HidePatches, HideWords
-from huse_tf.training.mismatches import Mismatch, MismatchQueries
+from huse_tf.spec import WordPieces
 
 PIECES = WordPieces(start=1, end=2, mask=3, continuations=frozenset())
 LINE = np.abs(np.subtract.outer(range(4), range(4))).astype(np.float32)

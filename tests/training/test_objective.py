@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from huse_tf.errors import UserError
-from huse_tf.training.objective import Objective
+from huse_tf.losses.objective import Objective
 
 TERMS = {
     "far": lambda outputs, batch: outputs["x"] - batch["y"],

@@ -5,8 +5,8 @@ import keras
 import numpy as np
 import pytest
 
-from huse_tf.config import TrainingConfig
 from huse_tf.errors import UserError
+from huse_tf.sections import TrainingConfig
 from huse_tf.training.optimizer_settings import WITH
 from huse_tf.training.optimizers import OPTIMIZERS, make_optimizer
 

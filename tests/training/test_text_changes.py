@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from huse_tf import keys
-from huse_tf.training import text_changes
-from huse_tf.training.text_changes import FieldDropout, TokenDropout
+from huse_tf.changes import text_changes
+from huse_tf.changes.text_changes import FieldDropout, TokenDropout
 
 FIELDS = [("red lamp", "for tables"), ("blue chair", ""), ("", "a rug")]
 

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from huse_tf import distribute, keys
-from huse_tf.methods.base import DataSpec, FeatureSpec
 from huse_tf.methods.huse import Huse
+from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.training.trainer import Trainer
 
 CLASSES = 4

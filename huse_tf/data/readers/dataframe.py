@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from huse_tf.data.records import Record, Source
+from huse_tf.data.table.records import Record, Source
 from huse_tf.errors import UserError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import tensorflow as tf
 
-from huse_tf.data.records import BadCellError, Record, Source
+from huse_tf.data.table.records import BadCellError, Record, Source
 from huse_tf.errors import UserError
 
 

@@ -11,7 +11,7 @@ from collections.abc import Generator, Iterator
 from typing import IO
 
 from huse_tf.data.readers.opening import CatalogueFile
-from huse_tf.data.records import MAX_LINE_BYTES, Record
+from huse_tf.data.table.records import MAX_LINE_BYTES, Record
 from huse_tf.errors import UserError
 
 _PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from huse_tf.data.readers.opening import CatalogueFile
-from huse_tf.data.records import MAX_LINE_BYTES, Record
+from huse_tf.data.table.records import MAX_LINE_BYTES, Record
 from huse_tf.errors import UserError
 
 _MAX_PIECES = 16  # of MAX_LINE_BYTES, of a line that is a fault; a longer one is no line

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from huse_tf.data.readers.opening import CatalogueFile
-from huse_tf.data.records import Record
+from huse_tf.data.table.records import Record
 from huse_tf.errors import UserError
 
 _BATCH_ROWS = 256  # a few megabytes where a row has a picture

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from fsspec import AbstractFileSystem
 
 from huse_tf.data.readers.opening import CatalogueFile
-from huse_tf.data.shard_index import (
+from huse_tf.data.shards.shard_index import (
     INDEX,
     PARTIAL,
     TABLE_ENDING,

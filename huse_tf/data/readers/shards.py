@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from huse_tf.data.readers.opening import CatalogueFile
 from huse_tf.data.readers.prepared_files import check_content
-from huse_tf.data.records import BadCellError, Record
+from huse_tf.data.table.records import BadCellError, Record
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -55,8 +55,8 @@ class ShardSource:
         import tensorflow as tf
         from google.protobuf.message import DecodeError
 
-        from huse_tf.data.examples import IMAGE, ITEM_JSON
-        from huse_tf.data.shards import read_shard
+        from huse_tf.data.shards.examples import IMAGE, ITEM_JSON
+        from huse_tf.data.shards.shard_files import read_shard
 
         for row, data in enumerate(read_shard(self._file.local_path()), start=1):
             try:

@@ -1,0 +1,208 @@
+"""Settings from the command line: every field of a section, and of every method, is one flag.
+
+What a flag says wins over what a method's preset says, which wins over the defaults.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
+
+from absl import flags
+
+from huse_tf.cli.flag_help import method_help, section_default, section_help
+from huse_tf.config import Config
+from huse_tf.errors import UserError, unknown_name
+from huse_tf.methods import METHODS
+from huse_tf.methods.base import Method
+from huse_tf.sections import SECTIONS
+
+_OF_THE_RUN = ("seed", "run_dir")  # a comparison gives each of its runs its own
+
+flags.disclaim_key_flags()  # flags belong to the command that asks for them, for its --help
+
+
+def define_flags(*sections: str, method: bool = False, shown: type[Method] | None = None) -> None:
+    """Defines flags; which of them were given says the command line, for defaults are there to be shown.
+
+    Args:
+        sections: names of sections (sections.SECTIONS) whose fields are flags.
+        method: whether the fields of all methods are flags too.
+        shown: the only one of them, for its own --help (`flag_help.method_to_show`).
+    """
+    for section in sections:
+        for field in dataclasses.fields(SECTIONS[section]):
+            help = f"[{section}] {field.metadata['help']}"
+            if method:
+                help = section_help(section, field, shown)
+            _define(SECTIONS[section], field, section_default(field, shown), help)
+    if not method:
+        return
+    name = shown.name if shown else "huse"
+    flags.DEFINE_enum(
+        "method",
+        name,
+        sorted(METHODS),
+        "The method, or a preset of one. --method=NAME --help shows its settings and defaults only.",
+    )
+    for field, owner in _method_fields(shown).values():
+        if shown:
+            _define(owner, field, field.default, f"[{name}] {field.metadata['help']}")
+        else:
+            _define(owner, field, None, method_help(field.name))
+
+
+def _method_fields(
+    method: type[Method] | None = None,
+) -> dict[str, tuple[dataclasses.Field, type[Method]]]:
+    """Each field of the method, or of all methods, by name, with the first one that has it."""
+    found: dict[str, tuple[dataclasses.Field, type[Method]]] = {}
+    for owner in [method] if method else METHODS.values():
+        for field in dataclasses.fields(owner):
+            found.setdefault(field.name, (field, owner))
+    return found
+
+
+def _define(kind: type, field: dataclasses.Field, default: Any, help: str) -> None:
+    hint = typing.get_type_hints(kind)[field.name]
+    define: dict[type, Callable[..., Any]] = {
+        bool: flags.DEFINE_bool,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
+    if typing.get_origin(hint) is Literal:
+        flags.DEFINE_enum(field.name, default, list(typing.get_args(hint)), help)
+    elif typing.get_origin(hint) is tuple:
+        words = None if default is None else [str(value) for value in default]
+        flags.DEFINE_list(field.name, words, help)
+    else:
+        define[hint](field.name, default, help)
+
+
+def from_flags(base: Config | None = None, values: flags.FlagValues = flags.FLAGS) -> Config:
+    """The settings that the parsed flags describe.
+
+    Args:
+        base: where settings come from that no flag gives (the config of a finished run). Without
+            it: the defaults, under the method's preset.
+        values: absl's parsed flags.
+    """
+    method_kind = (
+        METHODS[str(values["method"].value)]
+        if "method" in values
+        else type((base or Config()).method)
+    )
+    _check_owned([method_kind], values)
+    return _from_flags(method_kind, base or Config.from_preset(method_kind), values)
+
+
+def variants_from_flags(
+    specs: Sequence[str], values: flags.FlagValues = flags.FLAGS
+) -> dict[str, Config]:
+    """The settings of several methods under the same flags, by spec; --method is passed over.
+
+    Args:
+        specs: NAME or NAME:SETTING=VALUE:..., the setting one of the method, of features or of
+            training, its value written as for its flag, the values of a list joined by +.
+        values: absl's parsed flags. A setting of a method goes to all of these that have it.
+    """
+    if not specs or len(set(specs)) < len(specs):
+        raise UserError(
+            f"--methods are different methods, at least one. Received: {','.join(specs)!r}. Known: "
+            f"{', '.join(METHODS)}."
+        )
+    kinds = {}
+    for spec in specs:
+        name = spec.partition(":")[0]
+        if name not in METHODS:
+            raise unknown_name("method", name, METHODS)
+        kinds[spec] = METHODS[name]
+    _check_owned(kinds.values(), values)
+    return {
+        spec: _varied(_from_flags(kind, Config.from_preset(kind), values), spec)
+        for spec, kind in kinds.items()
+    }
+
+
+def _varied(config: Config, spec: str) -> Config:
+    """The settings, with those that the spec names."""
+    sections = {name: getattr(config, name) for name in ("method", "features", "training")}
+    owners = {
+        field.name: name
+        for name, section in sections.items()
+        for field in dataclasses.fields(section)
+        if field.name not in _OF_THE_RUN
+    }
+    changes: dict[str, dict[str, Any]] = {name: {} for name in sections}
+    _, colon, settings = spec.partition(":")
+    # A colon that no SETTING= follows is of the value, as in class_encoder=random:384.
+    for part in re.split(r":(?=\w+=)", settings) if colon else ():
+        name, equals, text = part.partition("=")
+        if name not in owners:
+            raise unknown_name(f"setting of {config.method.name}", name, owners)
+        if not equals:
+            raise UserError(f"In --methods={spec}, expected {name}=VALUE.")
+        owner = owners[name]
+        try:
+            value = _parsed(typing.get_type_hints(type(sections[owner]))[name], text)
+        except ValueError as error:
+            raise UserError(
+                f"In --methods={spec}, {name} is written like its flag. Received: {text!r}."
+            ) from error
+        changes[owner][name] = value
+    varied = {name: dataclasses.replace(sections[name], **changes[name]) for name in sections}
+    return dataclasses.replace(config, **varied)
+
+
+def _parsed(hint: Any, text: str) -> Any:
+    if typing.get_origin(hint) is tuple:
+        return tuple(typing.get_args(hint)[0](each) for each in text.split("+") if each)
+    if typing.get_origin(hint) is Literal:
+        if text not in typing.get_args(hint):
+            raise ValueError(text)
+        return text
+    if hint is bool:
+        if text not in ("true", "false"):
+            raise ValueError(text)
+        return text == "true"
+    return hint(text)
+
+
+def _check_owned(kinds: Iterable[type[Method]], values: flags.FlagValues) -> None:
+    """Refuses settings of other methods than these."""
+    kinds = list(kinds)
+    known = {field.name: None for kind in kinds for field in dataclasses.fields(kind)}
+    for name in _method_fields():
+        if name in values and values[name].present and name not in known:
+            raise UserError(
+                f"--{name} is not a setting of method {' or '.join(repr(k.name) for k in kinds)}. "
+                f"Expected one of: {', '.join(known)}."
+            )
+
+
+def _from_flags(kind: type[Method], base: Config, values: flags.FlagValues) -> Config:
+    sections = {name: _override(getattr(base, name), values) for name in SECTIONS}
+    method = _override(base.method if type(base.method) is kind else kind(), values)
+    return Config(method=method, **sections)
+
+
+def _override(section: Any, values: flags.FlagValues) -> Any:
+    hints = typing.get_type_hints(type(section))
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(section):
+        if field.name in values and values[field.name].present:
+            value: Any = values[field.name].value
+            if typing.get_origin(hints[field.name]) is tuple:
+                item = typing.get_args(hints[field.name])[0]
+                try:
+                    value = tuple(item(v) for v in value)
+                except ValueError as error:
+                    raise UserError(
+                        f"--{field.name} takes a comma-separated list of {item.__name__}. Received: {value}."
+                    ) from error
+            changes[field.name] = value
+    return dataclasses.replace(section, **changes)

@@ -1,0 +1,238 @@
+"""Pictures of a catalogue: found under the image root, read once, decoded as a proof, hashed.
+
+What gets in, TensorFlow's decoder can read: JPEG, PNG, GIF, BMP and WebP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import os
+import pathlib
+import posixpath
+import stat
+import threading
+from collections.abc import Iterator
+
+import fsspec
+import PIL.Image
+from fsspec import AbstractFileSystem
+
+from huse_tf.data.images.near_duplicates import perceptual_hash
+from huse_tf.data.images.spool import Spool
+from huse_tf.errors import UserError
+
+# MPO is what Pillow calls a JPEG file with further pictures behind the first (many cameras).
+_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP")
+
+
+# Pictures are read by several threads; of those with more pixels one is in memory at a time.
+_LARGE_PIXELS = 10_000_000
+_one_large = threading.Lock()
+
+
+class BadPictureError(ValueError):
+    """Why a picture cannot be used; the part before ": " is the same for all pictures with that fault."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """The largest picture that is accepted: bytes of its file, pixels of its decoded form."""
+
+    max_bytes: int
+    max_pixels: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture that can be decoded.
+
+    Attributes:
+        path: absolute path of a local file that TensorFlow can decode.
+        digest: sha256 hex digest of that file's bytes.
+        hash: perceptual hash, 16 hex digits; "" for a picture that shows next to nothing.
+    """
+
+    path: str
+    digest: str
+    hash: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Root:
+    """Where the paths of pictures start.
+
+    Attributes:
+        folder: absolute, links followed; in a remote file system as that one writes it.
+        file_system: the remote one; None for this machine's.
+    """
+
+    folder: str
+    file_system: AbstractFileSystem | None = None
+
+    @classmethod
+    def of(cls, location: str) -> Root:
+        """The root at a path or URL.
+
+        Raises:
+            UserError: it is no folder, or cannot be reached.
+        """
+        if "://" not in location:
+            folder = pathlib.Path(location).expanduser()
+            if not folder.is_dir():
+                raise UserError(f"--image_root is not a folder. Received: {location!r}.")
+            return cls(os.path.realpath(folder))
+        try:
+            file_system, folder_name = fsspec.core.url_to_fs(location)
+        except (ImportError, ValueError, OSError) as error:
+            raise UserError(f"--image_root={location!r} cannot be reached: {error}.") from error
+        return cls(folder_name.rstrip("/"), file_system)
+
+    def resolve(self, value: str) -> str:
+        """The absolute path of the picture `value` under the root, links followed.
+
+        Raises:
+            BadPictureError: a URL, or a path that leaves the root (by `..`, absolute, or through a
+                link).
+        """
+        if "\0" in value:
+            raise BadPictureError("picture path with a NUL character")
+        if "://" in value:
+            raise BadPictureError("picture given as a URL, of which none is fetched")
+        if self.file_system is None:
+            path = os.path.realpath(os.path.join(self.folder, value))
+            inside = path.startswith(os.path.join(self.folder, ""))
+        else:
+            path = posixpath.normpath(posixpath.join(self.folder, value))
+            inside = path.startswith(f"{self.folder}/")
+        if not inside:
+            raise BadPictureError("picture path leaves the image root")
+        return path
+
+    def read(self, path: str, max_bytes: int) -> bytes:
+        """The bytes of a resolved path.
+
+        Raises:
+            BadPictureError: no such file, no file, too large, or unreadable.
+        """
+        try:
+            if self.file_system is None:
+                return _read_local(path, max_bytes)
+            return _read_remote(self.file_system, path, max_bytes)
+        except FileNotFoundError as error:
+            raise BadPictureError("picture file is missing") from error
+        except OSError as error:
+            raise BadPictureError(f"picture cannot be read: {error.strerror or error}") from error
+
+
+def read_picture(source: str | bytes, root: Root, limits: Limits, spool: Spool) -> Picture:
+    """Reads and decodes a picture.
+
+    Args:
+        source: a path that `root` resolved, or the picture's bytes.
+        root: where the path lies.
+        limits: beyond which it is refused.
+        spool: where a picture is kept that has no local file, or none that TensorFlow can decode.
+
+    Raises:
+        BadPictureError: it cannot be read or decoded, or is too large.
+    """
+    data = source if isinstance(source, bytes) else root.read(source, limits.max_bytes)
+    if not data:
+        raise BadPictureError("picture file is empty")
+    if len(data) > limits.max_bytes:
+        raise _too_many_bytes(len(data), limits.max_bytes)
+    with _room(_pixels(data, limits.max_pixels)):
+        image = _decode(data)
+        decodable = as_decodable(image, data)
+        look = perceptual_hash(image)
+    local = isinstance(source, str) and root.file_system is None and decodable is data
+    path = source if local and isinstance(source, str) else spool.keep(decodable)
+    return Picture(path, hashlib.sha256(decodable).hexdigest(), look)
+
+
+@contextlib.contextmanager
+def _room(pixels: int) -> Iterator[None]:
+    """Waits until there is room for so many."""
+    with _one_large if pixels > _LARGE_PIXELS else contextlib.nullcontext():
+        yield
+
+
+def as_decodable(image: PIL.Image.Image, data: bytes) -> bytes:
+    """The picture in a form that TensorFlow decodes to the same pixels: as it is, or as PNG.
+
+    Args:
+        image: decoded from `data`.
+        data: of a format in `_FORMATS`.
+    """
+    # TensorFlow takes the indices of a palette for grey levels.
+    if image.format == "BMP" and image.mode in ("1", "P"):
+        file = io.BytesIO()
+        image.convert("RGB").save(file, "PNG")
+        return file.getvalue()
+    return data
+
+
+def _too_many_bytes(count: int, limit: int) -> BadPictureError:
+    return BadPictureError(f"picture has too many bytes: {count}, more than {limit}")
+
+
+def _read_local(path: str, max_bytes: int) -> bytes:
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe or device could wait for ever
+        raise BadPictureError("picture is not a file")
+    if status.st_size > max_bytes:
+        raise _too_many_bytes(status.st_size, max_bytes)
+    return pathlib.Path(path).read_bytes()
+
+
+def _read_remote(file_system: AbstractFileSystem, path: str, max_bytes: int) -> bytes:
+    try:
+        with file_system.open(path, "rb") as file:
+            return file.read(max_bytes + 1)
+    except OSError:
+        raise
+    except Exception as error:  # of any kind: file systems raise what they like
+        raise BadPictureError(f"picture cannot be read: {error}") from error
+
+
+def _pixels(data: bytes, max_pixels: int) -> int:
+    """The number of pixels as the header tells it; refuses more than `max_pixels`."""
+    with _as_bad_picture(), PIL.Image.open(io.BytesIO(data)) as image:
+        if image.format not in _FORMATS:
+            raise BadPictureError(
+                f"picture format is not JPEG, PNG, GIF, BMP or WebP: {image.format}"
+            )
+        if image.width * image.height > max_pixels:
+            raise BadPictureError(
+                f"picture has too many pixels: {image.width} x {image.height}, "
+                f"more than {max_pixels}"
+            )
+        return image.width * image.height
+
+
+def _decode(data: bytes) -> PIL.Image.Image:
+    """Decodes the whole picture, after its header has told that it is small enough."""
+    with _as_bad_picture():
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            image.verify()  # check sums and the end mark of a PNG, which load() lets pass
+        decoded = PIL.Image.open(io.BytesIO(data))
+        decoded.load()
+        return decoded
+
+
+@contextlib.contextmanager
+def _as_bad_picture() -> Iterator[None]:
+    """Whatever a decoder raises, as the reason why the picture cannot be used."""
+    try:
+        yield
+    except BadPictureError:
+        raise
+    except PIL.UnidentifiedImageError as error:
+        raise BadPictureError("file is not a picture") from error
+    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
+        raise BadPictureError(f"picture has too many pixels: {error}") from error
+    except Exception as error:  # of any kind: decoders meet hostile bytes here
+        raise BadPictureError(f"picture is damaged: {error}") from error

@@ -1,0 +1,58 @@
+"""Folders of pictures: folder/class/subclass/picture.jpg; the folders' names are the class path."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from fsspec import AbstractFileSystem
+
+from huse_tf.data.table.records import Record
+from huse_tf.errors import UserError
+
+
+class PictureFolderSource:
+    """Every file in the folder is a row, but hidden ones, in the order of their names.
+
+    The product is the picture's path without its ending. There are no texts; the column for them is
+    there, and empty, so that the same settings read tables and folders. Links to folders are not
+    followed: their row is a picture that is no file.
+    """
+
+    columns: tuple[str, ...] = ("product_id", "image", "name", "classes")
+    optional = False
+
+    def __init__(self, file_system: AbstractFileSystem, folder: str, class_separator: str) -> None:
+        self._file_system = file_system
+        self._folder = folder
+        self._separator = class_separator
+
+    def __iter__(self) -> Iterator[Record]:
+        for row, path in enumerate(self._pictures(self._folder), start=1):
+            image = posixpath.relpath(path, self._folder)
+            levels = posixpath.dirname(image).split("/")
+            if any(self._separator in level for level in levels):
+                fault = f"folder name with the class separator in it: {image}"
+                yield Record(image, row, {}, fault)
+                continue
+            cells = {
+                "product_id": posixpath.splitext(image)[0],
+                "image": image,
+                "classes": self._separator.join(levels),
+            }
+            yield Record.of(image, row, cells)
+
+    def _pictures(self, folder: str) -> Iterator[str]:
+        """One folder at a time in memory; the names are in order in each."""
+        try:
+            entries = self._file_system.ls(folder, detail=True)
+        except OSError as error:
+            raise UserError(f"The folder {folder!r} cannot be read: {error.strerror}.") from error
+        for entry in sorted(entries, key=lambda entry: entry["name"]):
+            path = entry["name"].rstrip("/")
+            if posixpath.basename(path).startswith("."):
+                continue
+            if entry["type"] == "directory" and not entry.get("islink"):
+                yield from self._pictures(path)
+            else:
+                yield path

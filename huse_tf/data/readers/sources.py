@@ -1,0 +1,216 @@
+"""From `--catalogue` to a source of records: files found, their format told, read as one."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import pathlib
+import posixpath
+from collections.abc import Iterator, Sequence
+
+import fsspec
+from fsspec import AbstractFileSystem
+
+from huse_tf.data.readers.opening import COMPRESSIONS, CatalogueFile
+from huse_tf.data.readers.prepared_files import check_whole, whole_folder
+from huse_tf.data.table.cells import MAX_CHARACTERS
+from huse_tf.data.table.records import Record, Source
+from huse_tf.errors import UserError
+from huse_tf.sections import DataConfig
+
+_FORMATS = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".tfrecord": "shards",
+    ".tfrecords": "shards",
+}
+_PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
+
+
+@dataclasses.dataclass(frozen=True)
+class Location:
+    """Where a catalogue lies.
+
+    Attributes:
+        file_system: local or remote.
+        folder: what files' names and the paths of pictures start from, if nothing else is said.
+        files: paths in the file system, sorted; none for a folder of pictures.
+        format: one of the settings' formats, but not "auto".
+    """
+
+    file_system: AbstractFileSystem
+    folder: str
+    files: tuple[str, ...]
+    format: str
+
+
+def open_source(place: Location, config: DataConfig) -> Source:
+    """All records of a catalogue, file by file.
+
+    Raises:
+        UserError: its files differ in their columns, or one of them cannot be read.
+    """
+    if place.format == "images":
+        from huse_tf.data.readers.image_folder import PictureFolderSource
+
+        return PictureFolderSource(place.file_system, place.folder, config.class_separator)
+    sources = []
+    for path in place.files:
+        file = CatalogueFile(posixpath.relpath(path, place.folder), place.file_system, path)
+        sources.append((file.location, _open(file, place.format, config)))
+    return _Chain(sources)
+
+
+def _open(file: CatalogueFile, format: str, config: DataConfig) -> Source:
+    """Readers are imported when they are needed: each brings its libraries along."""
+    if format in ("csv", "tsv"):
+        from huse_tf.data.readers.delimited import DelimitedSource
+
+        max_cell = MAX_CHARACTERS
+        if config.image_cells == "base64":
+            max_cell = max(max_cell, 2 * config.max_image_bytes)
+        return DelimitedSource(file, "\t" if format == "tsv" else config.delimiter, max_cell)
+    if format == "jsonl":
+        from huse_tf.data.readers.jsonl import JsonLinesSource
+
+        return JsonLinesSource(file)
+    if format == "parquet":
+        try:
+            from huse_tf.data.readers.parquet import ParquetSource
+        except ImportError as error:
+            raise UserError(
+                "Parquet files need the package pyarrow. Run: pip install 'huse_tf[parquet]'."
+            ) from error
+        return ParquetSource(file)
+    from huse_tf.data.readers.shards import ShardSource
+
+    return ShardSource(file)
+
+
+class _Chain:
+    """Several files of one format, one after the other."""
+
+    optional = False
+
+    def __init__(self, sources: Sequence[tuple[str, Source]]) -> None:
+        """Takes pairs of a file's location and its source."""
+        self._sources = sources
+        first_file, first = sources[0]
+        self.columns = first.columns
+        for file, source in sources[1:]:
+            odd = sorted(set(first.columns) ^ set(source.columns))
+            if odd and not source.optional:
+                raise UserError(
+                    f"The files {first_file!r} and {file!r} of the catalogue have different columns. "
+                    f"Expected the same ones in all. In one of them only: {', '.join(odd)}."
+                )
+            self.columns = tuple(dict.fromkeys([*self.columns, *source.columns]))
+
+    def __iter__(self) -> Iterator[Record]:
+        for _, source in self._sources:
+            yield from source
+
+
+def locate(config: DataConfig) -> Location:
+    """Finds the catalogue's files and tells their format.
+
+    Raises:
+        UserError: none is given, nothing lies there, or the format is not told by the names.
+    """
+    if not config.catalogue:
+        raise UserError("No catalogue is given. Expected --catalogue=FILE, a folder or a URL.")
+    file_system, path = _file_system(config.catalogue)
+    try:
+        if file_system.isdir(path):
+            return _folder(file_system, path.rstrip("/"), config)
+        if glob.has_magic(path) and not file_system.exists(path):
+            folder = path
+            while glob.has_magic(folder):
+                folder = posixpath.dirname(folder)
+            files = sorted(file for file in file_system.glob(path) if not file_system.isdir(file))
+        else:
+            folder, files = posixpath.dirname(path), [path]
+    except OSError as error:
+        raise UserError(f"The catalogue {config.catalogue!r} cannot be read: {error}.") from error
+    if not files:
+        raise UserError(f"No file fits --catalogue={config.catalogue!r}.")
+    format: str = config.catalogue_format
+    if format == "auto":
+        formats = {_format(file) for file in files}
+        _refuse_mixture(config, formats, files)
+        format = formats.pop()
+    if format == "images":
+        raise UserError(
+            "--catalogue_format=images takes a folder of pictures by class. "
+            f"Received: {config.catalogue!r}."
+        )
+    if format == "shards":
+        check_whole(file_system, files)
+    return Location(file_system, folder, tuple(files), format)
+
+
+def _file_system(catalogue: str) -> tuple[AbstractFileSystem, str]:
+    """The file system of a path or URL, and the path in it."""
+    if "://" not in catalogue:
+        catalogue = str(pathlib.Path(catalogue).expanduser())
+    try:
+        return fsspec.core.url_to_fs(catalogue)
+    except (ImportError, ValueError, OSError) as error:
+        raise UserError(
+            f"The catalogue {catalogue!r} cannot be reached: {error}. Install what fsspec needs for "
+            "this kind of URL, e.g. s3fs for s3://."
+        ) from error
+
+
+def _format(path: str) -> str:
+    """The format that a file's ending tells; "" for another ending."""
+    stem, ending = posixpath.splitext(path.lower())
+    if ending in COMPRESSIONS:
+        ending = posixpath.splitext(stem)[1]
+    return _FORMATS.get(ending, "")
+
+
+def _folder(file_system: AbstractFileSystem, folder: str, config: DataConfig) -> Location:
+    """Tables go before pictures, which they name."""
+    if config.catalogue_format == "images":
+        return Location(file_system, folder, (), "images")
+    if config.catalogue_format == "shards" and (shards := whole_folder(file_system, folder)):
+        return Location(file_system, folder, shards, "shards")
+    files, pictures = [], False
+    for path in sorted(file_system.find(folder)):
+        hidden = any(part[:1] in "._" for part in posixpath.relpath(path, folder).split("/"))
+        pictures = pictures or path.lower().endswith(_PICTURE_ENDINGS)
+        if not hidden and _format(path):
+            files.append(path)
+    formats = {_format(file) for file in files}
+    if config.catalogue_format != "auto":
+        formats &= {config.catalogue_format}
+        files = [file for file in files if _format(file) in formats]
+    elif pictures and not files:
+        return Location(file_system, folder, (), "images")
+    if not files:
+        raise UserError(
+            f"The folder {folder!r} holds no catalogue. Expected files that end in "
+            f"{', '.join(_FORMATS)} (or these with {', '.join(COMPRESSIONS)}), or folders of "
+            "pictures by class."
+        )
+    _refuse_mixture(config, formats, files)
+    return Location(file_system, folder, tuple(files), formats.pop())
+
+
+def _refuse_mixture(config: DataConfig, formats: set[str], files: Sequence[str]) -> None:
+    if "" in formats:
+        odd = next(file for file in files if not _format(file))
+        raise UserError(
+            f"The format of the catalogue {odd!r} is not told by its ending. Expected one of "
+            f"{', '.join(_FORMATS)}, or --catalogue_format."
+        )
+    if len(formats) > 1:
+        raise UserError(
+            f"The catalogue {config.catalogue!r} holds files of several formats: "
+            f"{', '.join(sorted(formats))}. Name one with --catalogue_format, or give a glob."
+        )

@@ -1,0 +1,123 @@
+"""The shards of a prepared folder: TFRecords, and a table of offsets beside each.
+
+    items-00000-of-00008.tfrecord  records that TensorFlow reads by itself, sorted by key
+    items-00000-of-00008.npy       `TABLE`: where each record lies, so that any can be read alone
+
+A record's shard is a function of its key, and its place there is by the order of keys. So the bytes
+do not depend on who wrote them, in which order, or how many at a time. `shard_index` tells what makes
+a folder of them whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from huse_tf import files, keys
+from huse_tf.data.shards.examples import side_of
+from huse_tf.data.shards.shard_index import ShardInfo, shard_name
+from huse_tf.errors import UserError
+
+MAX_RECORD_BYTES = 256 * 2**20
+SIDES = ("", keys.TRAIN, keys.VALIDATION, keys.TEST, keys.UNSEEN)
+# One row per record: where its data begins in the shard, how long it is, zlib.crc32 of it, and
+# which of SIDES it is on.
+TABLE = np.dtype([("offset", "<u8"), ("length", "<u4"), ("crc32", "<u4"), ("side", "u1")])
+# A TFRecord is its length (8 bytes) and a checksum of that (4), the data, a checksum of that (4).
+_HEAD, _FOOT = 12, 4
+
+
+def shard_of(key: str, num_shards: int) -> int:
+    """The shard that a key belongs to, in [0, num_shards)."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % num_shards
+
+
+def write_shard(
+    folder: pathlib.Path, shard: int, num_shards: int, records: Iterable[tuple[str, bytes]]
+) -> ShardInfo:
+    """Writes one shard and its table; to be called in any process, on any machine.
+
+    Args:
+        folder: the prepared folder.
+        shard: number of this shard.
+        num_shards: number of all shards.
+        records: (key, `examples.example`) of all of this shard's items, in the order of the keys.
+
+    Raises:
+        UserError: two records have one key.
+        ValueError: the keys are not in order.
+    """
+    path = folder / shard_name(shard, num_shards)
+    rows = bytearray()
+    with files.replacing(path) as temporary:
+        offset = _HEAD
+        with tf.io.TFRecordWriter(str(temporary)) as writer:
+            for data in _in_order(records):
+                writer.write(data)
+                side = SIDES.index(side_of(data))
+                rows += np.array((offset, len(data), zlib.crc32(data), side), TABLE).tobytes()
+                offset += len(data) + _FOOT + _HEAD
+        table = np.frombuffer(rows, TABLE)
+        size, sha256 = temporary.stat().st_size, files.sha256_file(temporary)
+    with files.replacing(path.with_suffix(".npy")) as temporary:
+        np.save(temporary, table, allow_pickle=False)
+        table_sha256 = files.sha256_file(temporary)
+    return ShardInfo(path.name, len(table), size, sha256, table_sha256)
+
+
+def _in_order(records: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
+    """The data of records, whose keys ascend."""
+    previous = None
+    for key, data in records:
+        if key == previous:
+            raise UserError(f"Every item needs a key of its own. Received twice: {key!r}.")
+        if previous is not None and key < previous:
+            raise ValueError(
+                f"Records come in the order of keys. Received: {key!r} after {previous!r}."
+            )
+        yield data
+        previous = key
+
+
+def read_shard(path: pathlib.Path) -> Iterator[bytes]:
+    """The records of any TFRecord file one after the other, with their checksums checked.
+
+    Raises:
+        UserError: the file is cut short or damaged; names the record.
+    """
+    # TensorFlow believes in lengths and asks for as much memory; so they are looked at before.
+    _check_lengths(path)
+    record = 1
+    try:
+        for data in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            yield data
+            record += 1
+    except tf.errors.DataLossError as error:
+        raise UserError(
+            f"{str(path)!r} is damaged: the checksum of record {record} is wrong."
+        ) from error
+
+
+def _check_lengths(path: pathlib.Path) -> None:
+    """Refuses a file whose records, by their lengths, do not fill it exactly."""
+    record = 1
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        while (start := file.tell()) < size:
+            head = file.read(_HEAD)
+            length = struct.unpack("<Q", head[:8])[0] if len(head) == _HEAD else 0
+            if length > MAX_RECORD_BYTES or start + _HEAD + length + _FOOT > size:
+                raise UserError(
+                    f"{str(path)!r} is damaged or no TFRecord file: record {record}, at byte "
+                    f"{start}, claims {length} bytes, of which at most {MAX_RECORD_BYTES} are "
+                    f"allowed and {max(0, size - start - _HEAD - _FOOT)} are there."
+                )
+            file.seek(length + _FOOT, os.SEEK_CUR)
+            record += 1

@@ -1,0 +1,436 @@
+"""From a catalogue to what a model is trained and measured on: items, splits, features, classes.
+
+A run's folder keeps its label vocabulary and what its text encoder learned, for other catalogues and for
+the export. For the run's own catalogue both are made anew, and a fingerprint tells that it is the same.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import io
+import os
+import pathlib
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+from absl import logging
+
+from huse_tf import keys, seals
+from huse_tf.config import Config
+from huse_tf.data.assembly import Assembly, assemble, labelled
+from huse_tf.data.catalogue import (
+    Catalogue,
+    check_rejected_share,
+    read_catalogue,
+    safe_for_spreadsheets,
+    write_csv,
+    write_rejected,
+)
+from huse_tf.data.class_cells import path_names
+from huse_tf.data.classes.taxonomy import Taxonomy, path_name
+from huse_tf.data.items import Item, Rejection
+from huse_tf.data.known import known_items
+from huse_tf.data.shards.prepared import content_hash
+from huse_tf.data.splits.assign import SIDES, train_only_labels
+from huse_tf.data.splits.leaks import Leak
+from huse_tf.data.table.chosen import Chosen
+from huse_tf.data.table.codes import codes_of, pick
+from huse_tf.data.table.disk import DiskTable
+from huse_tf.data.table.records import Source
+from huse_tf.errors import UserError
+from huse_tf.features.class_graph import class_distances, class_embeddings
+from huse_tf.features.class_names import class_name_encoder
+from huse_tf.features.encoder import Encoder
+from huse_tf.features.item_encoders import RunEncoders
+from huse_tf.features.precomputed import Precomputed
+from huse_tf.features.rows import take
+from huse_tf.run_folder import RunFolder
+from huse_tf.sections import FeatureConfig
+from huse_tf.spec import DataSpec
+from huse_tf.training.class_balance import class_shares
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Usable items with their features.
+
+    Attributes:
+        table: the items, on disk, and beside them label, labels and split (`data.assembly`).
+        features: per key (keys.py) an array [items, ...], or what looks like one; labels, weights and
+            masks are among them.
+        taxonomy: the classes; a label is an index into them.
+        spec: what a method needs to know of the data.
+        rows: number of rows in the catalogue.
+        rejections: the entries that could not be used, with reasons, on disk.
+        train_only: labels without held-out items.
+        leaks: what the sides of the split share in spite of all.
+        known: of another catalogue: what items have in common with those that the run knows -> number
+            of such items; None for the run's own.
+    """
+
+    table: DiskTable[Item]
+    features: dict[str, Any]
+    taxonomy: Taxonomy
+    spec: DataSpec
+    rows: int
+    rejections: DiskTable[Rejection]
+    train_only: list[int]
+    leaks: list[Leak] = dataclasses.field(default_factory=list)
+    known: Mapping[str, int] | None = None
+    # Validation asks for the same items in every epoch.
+    _in_memory: dict[str, pd.DataFrame] = dataclasses.field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    @property
+    def sides(self) -> dict[str, int]:
+        """Side of the split -> number of items, of the sides that have some."""
+        return _sides(self.table)
+
+    @property
+    def products(self) -> int:
+        """Number of products."""
+        return _products(self.table)
+
+    @property
+    def items(self) -> pd.DataFrame:
+        """All items, read into memory; columns as of `table`."""
+        return self.table.frame()
+
+    @property
+    def rejected(self) -> pd.DataFrame:
+        """All entries that could not be used, read into memory."""
+        return self.rejections.frame()
+
+    def chosen(self, side: str) -> np.ndarray:
+        """[items] bool: which are on this side."""
+        return np.asarray(self.table["split"]) == side
+
+    def features_of(self, side: str) -> dict[str, Any]:
+        """The features of the items of one side of the split."""
+        chosen = self.chosen(side)
+        return {key: take(array, chosen) for key, array in self.features.items()}
+
+    def side(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """The items of one side of the split, in memory from now on, and their features."""
+        if name not in self._in_memory:
+            self._in_memory[name] = self.table.frame(self.chosen(name))
+        return self._in_memory[name], self.features_of(name)
+
+
+# A catalogue, and the image features of its items: what does not depend on how it is split.
+Reading: TypeAlias = tuple[Catalogue, Any]
+
+
+def read(config: Config) -> Reading:
+    """Reads a catalogue once for several runs that split it differently (`load_data`)."""
+    return _readable(config, RunEncoders(config.features))
+
+
+def spool_dir(config: FeatureConfig) -> pathlib.Path:
+    """Where pictures go that have no local file of their own."""
+    return pathlib.Path(config.cache_dir) / "pictures"
+
+
+def load_data(
+    config: Config,
+    folder: str | os.PathLike[str],
+    source: Source | None = None,
+    reading: Reading | None = None,
+    encoders: RunEncoders | None = None,
+) -> Dataset:
+    """The data of a run: read, checked, split and encoded.
+
+    Args:
+        config: the run's settings.
+        folder: the run's; receives `rejected.csv`, `items.csv` and what fixes the meaning of labels.
+        source: the rows, if they come from Python.
+        reading: the catalogue and its picture features, if they were read already.
+        encoders: those of the settings, if they were made already.
+
+    Raises:
+        UserError: the catalogue cannot be used, too many rows are rejected, or it is no longer the
+            one that the run in `folder` began with.
+    """
+    run = RunFolder(folder)
+    encoders = encoders or RunEncoders(config.features)
+    catalogue, image = reading or _readable(config, encoders, source)
+    _report_rejected(catalogue, config, run.rejected)
+    assembly = assemble(catalogue.table, config.data)
+    table, taxonomy = assembly.table, assembly.taxonomy
+    for leak in assembly.leaks:
+        logging.warning("The sides of the split share data. %s", leak)
+    fingerprint = _fingerprint(table)
+    _check_unchanged(fingerprint, run)
+    training_texts = Chosen(table["text"], (table["split"] == keys.TRAIN) & _given(table["text"]))
+    state: dict[str, Any] = {}
+    if isinstance(encoders.text, Encoder):
+        encoders.text.fit(training_texts)
+        state = encoders.text.state()
+    encode = class_name_encoder(config.features, training_texts, taxonomy.classes)
+    distances = class_distances(taxonomy.classes, config.features.class_graph, encode)
+    dataset = _dataset(catalogue, table, image, taxonomy, distances, encoders, config)
+    if config.method.needs_class_embeddings:
+        embeddings = class_embeddings(taxonomy.classes, encode)
+        spec = dataclasses.replace(dataset.spec, class_embeddings=embeddings)
+        dataset = dataclasses.replace(dataset, spec=spec)
+    dataset = dataclasses.replace(dataset, leaks=assembly.leaks)
+    # Only now: settings that were refused have not begun a run.
+    seals.write_json(run.text_encoder, state)
+    seals.write_text(run.taxonomy, taxonomy.to_json())
+    with seals.replacing(run.class_distances) as path:
+        content = io.BytesIO()  # numpy itself would not say why a disk refuses
+        np.save(content, distances)
+        path.write_bytes(content.getvalue())
+    with seals.replacing(run.items) as path:
+        write_items(assembly, config, path)
+    seals.write_json(run.fingerprint, fingerprint)
+    return dataset
+
+
+def write_items(assembly: Assembly, config: Config, path: pathlib.Path) -> None:
+    """Writes the items as a table to read, every cell plain and safe to open in a spreadsheet."""
+    write_csv(path, (_readable_cells(frame, config) for frame in assembly.table.frames()))
+
+
+def _readable_cells(items: pd.DataFrame, config: Config) -> pd.DataFrame:
+    attributes = {
+        name: [cells[place] for cells in items["attributes"]]
+        for place, name in enumerate(config.data.attribute_columns)
+    }
+    names = ["image_path", "text_fields", "attributes", "class_paths", "labels"]
+    table = items.drop(columns=names).assign(class_path=items["class_paths"].map(path_names))
+    return safe_for_spreadsheets(table.assign(**attributes))
+
+
+def load_other_catalogue(
+    config: Config,
+    folder: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    include_known: bool = False,
+) -> Dataset:
+    """Another catalogue, for the model of the run in `folder`; its items are test items.
+
+    Rows of a class that the run's vocabulary does not have are rejected. Items that the run was trained
+    or tuned on are on the side keys.KNOWN.
+
+    Args:
+        config: the run's settings, with the other catalogue.
+        folder: the run's.
+        output: receives `rejected.csv`, and `known.csv` if the run knows items.
+        include_known: whether these are test items too.
+
+    Raises:
+        UserError: the catalogue cannot be used, or the run knows all its items.
+    """
+    run, target = RunFolder(folder), RunFolder(output)
+    encoders = RunEncoders.of_run(config.features, run)
+    taxonomy = run_taxonomy(run)
+    catalogue, image = _readable(config, encoders)
+    unseen = {
+        index: f"class not in the model's vocabulary: {path_name(path)!r}"
+        for index, paths in enumerate(catalogue.table["class_paths"])
+        for path in paths
+        if taxonomy.find(path) is None
+    }
+    image = take(image, _others(len(catalogue.table), unseen))
+    catalogue = catalogue.without(unseen, ",".join(config.data.class_columns))
+    _report_rejected(catalogue, config, target.rejected)
+    table = labelled(catalogue.table, taxonomy)
+    with run.reading(run.items):
+        reasons = known_items(table, run.items)
+    counts = collections.Counter(reason for reason in reasons if reason)
+    sides = np.where((reasons == "") | include_known, keys.TEST, keys.KNOWN).astype(object)
+    table = table.assign(split=sides)
+    with run.reading(run.class_distances):
+        distances = np.load(run.class_distances, allow_pickle=False)
+    dataset = _dataset(catalogue, table, image, taxonomy, distances, encoders, config)
+    _tell_known(table, reasons, counts, target.known, include_known)
+    return dataclasses.replace(dataset, known=dict(counts.most_common()))
+
+
+def _tell_known(
+    table: DiskTable[Item],
+    reasons: np.ndarray,
+    counts: Mapping[str, int],
+    path: pathlib.Path,
+    include_known: bool,
+) -> None:
+    """Lists the items that the run knows, and refuses if nothing would be left."""
+    path.unlink(missing_ok=True)  # of an earlier measurement
+    if not counts:
+        return
+    names = ["file", "row", "item_id", "product_id", "image", "title", "reason"]
+    frames = table.assign(reason=reasons).frames()
+    write_csv(path, (safe_for_spreadsheets(f.loc[f["reason"] != "", names]) for f in frames))
+    told = ", ".join(f"{count} by {reason}" for reason, count in counts.items())
+    what = "measured all the same" if include_known else "left out"
+    logging.warning(
+        "The run was trained or tuned on %d of %d items (%s): %s, see %s.",
+        sum(counts.values()), len(table), told, what, path,
+    )  # fmt: skip
+    if sum(counts.values()) == len(table) and not include_known:
+        raise UserError(
+            f"The run was trained or tuned on all {len(table)} items of this catalogue ({told}), so none "
+            f"is left to measure. Expected new ones. Each with its reason: {path}. Figures of items that "
+            "it knows: --include_known."
+        )
+
+
+def run_taxonomy(run: RunFolder) -> Taxonomy:
+    """The classes of a run."""
+    with run.reading(run.taxonomy):
+        return Taxonomy.from_json((run.taxonomy).read_text(encoding="utf-8"))
+
+
+def _readable(
+    config: Config, encoders: RunEncoders, source: Source | None = None
+) -> tuple[Catalogue, Any]:
+    """The catalogue without the pictures that the encoder cannot read, and all image features."""
+    catalogue = read_catalogue(config.data, spool_dir(config.features), source)
+    table = catalogue.table
+    logging.info("Catalogue: %d rows, %d usable items.", catalogue.rows, len(table))
+    features, failed = encoders.encode(
+        encoders.image,
+        table["image_path"],
+        table["item_id"],
+        _available(encoders, encoders.image, table["image_path"], table["item_id"]),
+        "Pictures",
+    )
+    failed = {row: f"the image encoder cannot read it: {why}" for row, why in failed.items()}
+    kept = take(features, _others(len(table), failed))
+    return catalogue.without(failed, ",".join(catalogue.columns.images)), kept
+
+
+def _others(count: int, chosen: Iterable[int]) -> np.ndarray:
+    """[count] bool: all but the chosen places."""
+    kept = np.ones(count, bool)
+    kept[list(chosen)] = False
+    return kept
+
+
+def _report_rejected(catalogue: Catalogue, config: Config, path: pathlib.Path) -> None:
+    write_rejected(catalogue, path)
+    if len(catalogue.rejections):
+        logging.warning("Rejected: %d, see %s.", len(catalogue.rejections), path)
+    check_rejected_share(catalogue, config.data.max_rejected_share, path)
+
+
+def _fingerprint(table: DiskTable[Item]) -> dict[str, Any]:
+    """What tells these items, their classes and their split from others, and counts to read."""
+    return {
+        "fingerprint": content_hash(table.frames()),
+        "items": len(table),
+        "products": _products(table),
+        "classes": len(np.unique(table["label"])),
+        **_sides(table),
+    }
+
+
+def _products(table: DiskTable[Item]) -> int:
+    return int(codes_of(table["product_id"]).max()) + 1
+
+
+def _sides(table: DiskTable[Item]) -> dict[str, int]:
+    counts = collections.Counter(table["split"])
+    return {side: counts[side] for side in (*SIDES, keys.UNSEEN) if counts[side]}
+
+
+def _check_unchanged(now: Mapping[str, Any], run: RunFolder) -> None:
+    """Compares the data's fingerprint with that of a run begun before, if there is one."""
+    path = run.fingerprint
+    before = run.read_json(path) if path.exists() else now
+    if before != now:
+        raise UserError(
+            f"The catalogue has changed since the run in {str(run)!r} began: it had "
+            f"{before['items']} items of {before['products']} products, and has {now['items']} of "
+            f"{now['products']} (or other texts, pictures, classes or sides). Give another --run_dir."
+        )
+
+
+def _dataset(
+    catalogue: Catalogue,
+    table: DiskTable[Item],
+    image: Any,
+    taxonomy: Taxonomy,
+    distances: np.ndarray,
+    encoders: RunEncoders,
+    config: Config,
+) -> Dataset:
+    ids = table["item_id"]
+    with_image = _available(encoders, encoders.image, table["image_path"], ids)
+    _check_fields(catalogue, config)
+    with_text = _available(encoders, encoders.text, table["text"], ids)
+    text, failed = encoders.encode(encoders.text, table["text"], ids, with_text, "Texts")
+    if failed:
+        place, why = next(iter(failed.items()))
+        row = pick(table["row"], [place])[0]
+        raise UserError(f"The text of row {row} cannot be encoded: {why}")
+    features: dict[str, Any] = {
+        keys.IMAGE_FEATURES: image,
+        keys.TEXT_FEATURES: text,
+        keys.IMAGE_MASK: with_image.astype(np.float32),
+        keys.TEXT_MASK: with_text.astype(np.float32),
+        keys.WEIGHT: np.fromiter(table["weight"], np.float32),
+        keys.PRODUCT: codes_of(table["product_id"]),
+    }
+    if config.data.multi_label:
+        features[keys.LABELS] = _multi_hot(table["labels"], len(taxonomy.classes))
+    else:
+        features[keys.LABEL] = np.asarray(table["label"], np.int32)
+    sides = np.asarray(table["split"])
+    trained = sides == keys.TRAIN
+    targets = {
+        key: features[key][trained]
+        for key in (keys.WEIGHT, keys.LABEL, keys.LABELS)
+        if key in features
+    }
+    spec = DataSpec(
+        image=encoders.image.feature_spec,
+        text=encoders.text.feature_spec,
+        num_classes=len(taxonomy.classes),
+        class_distances=distances,
+        multi_label=config.data.multi_label,
+        class_shares=class_shares(targets, len(taxonomy.classes)) if trained.any() else None,
+    )
+    train_only = train_only_labels(table, sides)
+    return Dataset(
+        table, features, taxonomy, spec, catalogue.rows, catalogue.rejections, train_only
+    )
+
+
+def _check_fields(catalogue: Catalogue, config: Config) -> None:
+    """Columns that are encoded one by one are told apart by their place, so none may be missing."""
+    wanted, there = config.data.text_columns, catalogue.columns.text
+    if config.features.encodes_fields and len(there) != len(wanted):
+        raise UserError(
+            f"--text_encoder={config.features.text_encoder} needs every text column. Expected "
+            f"{', '.join(wanted)}, with empty cells where nothing is known. Received a catalogue with: "
+            f"{', '.join(there) or 'none of them'}."
+        )
+
+
+def _available(
+    encoders: RunEncoders,
+    encoder: Encoder | Precomputed,
+    inputs: Iterable[str],
+    ids: Iterable[str],
+) -> np.ndarray:
+    """[items] bool: which items have features of the modality of these inputs."""
+    return encoders.available(encoder, _given(inputs), ids)
+
+
+def _given(cells: Iterable[str]) -> np.ndarray:
+    """[items] bool: which cells are not empty."""
+    return np.fromiter(map(bool, cells), bool)
+
+
+def _multi_hot(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """[items, K] float32 multi-hot."""
+    multi_hot = np.zeros((len(labels), num_classes), np.float32)
+    for row, each in zip(multi_hot, labels, strict=True):
+        row[list(each)] = 1.0
+    return multi_hot

@@ -1,0 +1,305 @@
+"""The settings of all parts of a run but the method: one frozen dataclass a section, one flag a field.
+
+Nothing here imports TensorFlow, so `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from typing import Literal
+
+from huse_tf.settings import Settings, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig(Settings):
+    """The catalogue: where it lies, what its columns mean, how it is split."""
+
+    catalogue: str = setting(
+        "",
+        "The catalogue: a file, glob, folder or URL of CSV, TSV, JSONL, Parquet or prepared shards; "
+        "or a folder of pictures by class.",
+    )
+    catalogue_format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "shards", "images"] = (
+        setting("auto", "Format of the catalogue; auto goes by the files' endings.")
+    )
+    image_root: str = setting(
+        "", "Folder that picture paths are relative to. Default: the catalogue's folder."
+    )
+    image_columns: tuple[str, ...] = setting(
+        ("image",), "Columns with pictures; a row gives one item per picture."
+    )
+    image_separator: str = setting(
+        "", "What stands between several pictures in one cell; empty: a cell is one picture."
+    )
+    image_cells: Literal["path", "base64"] = setting(
+        "path",
+        "What a text cell of an image column holds: a path relative to the image root, or base64.",
+    )
+    item_column: str = setting(
+        "", "Column that names the item. Default: the picture's path, or the product's id."
+    )
+    product_column: str = setting(
+        "product_id",
+        "Column that names the product. Without such a column, rows of equal title and class are one product.",
+    )
+    text_columns: tuple[str, ...] = setting(
+        ("name", "description"),
+        "Columns with text, joined in this order. The first one is the title.",
+    )
+    text_separator: str = setting(
+        "",
+        "What stands between the text columns of an item, as [SEP]; empty: they are joined as sentences.",
+    )
+    class_columns: tuple[str, ...] = setting(
+        ("classes",), "Columns with the class path, or with its levels from the top down."
+    )
+    class_separator: str = setting("<", "What stands between the levels of a class path.")
+    multi_label: bool = setting(
+        False, "Items may have several classes; the classifier is then a sigmoid per class."
+    )
+    label_separator: str = setting(
+        "|", "What stands between several class paths in one cell, with --multi_label."
+    )
+    weight_column: str = setting("", "Column with the item's weight in training, above 0.")
+    attribute_columns: tuple[str, ...] = setting(
+        (), "Further columns to carry along, for the report and the prepared shards."
+    )
+    delimiter: str = setting(",", "What stands between the columns of a CSV.")
+    missing: Literal["keep", "reject"] = setting(
+        "keep", "What becomes of rows whose image or text cell is empty."
+    )
+    taxonomy: str = setting(
+        "",
+        "File or folder with the class tree: 'A > B > C' lines, parent and child columns, or WordNet. "
+        "Classes are then node names. Default: the tree of the class paths.",
+    )
+    taxonomy_format: Literal["auto", "paths", "parents", "wordnet"] = setting(
+        "auto", "Format of --taxonomy; auto goes by its content."
+    )
+    max_rejected_share: float = setting(
+        0.05,
+        "Refuse to train when more than this share of the rows was rejected.",
+        minimum=0,
+        maximum=1,
+    )
+    max_image_bytes: int = setting(
+        20_000_000, "Reject picture files larger than this many bytes.", minimum=1
+    )
+    max_image_pixels: int = setting(
+        50_000_000, "Reject pictures with more pixels than this (decompression bombs).", minimum=1
+    )
+    validation_fraction: float = setting(
+        0.15, "Share of the product groups used to tune and to stop.", minimum=0, maximum=1
+    )
+    test_fraction: float = setting(
+        0.15, "Share of the product groups held out for the final figures.", minimum=0, maximum=1
+    )
+    split_seed: int = setting(0, "Seed of the split into training, validation and test.", minimum=0)
+    split_by: Literal["group", "time", "column"] = setting(
+        "group", "Random groups, the newest groups for testing, or sides as a column gives them."
+    )
+    split_column: str = setting(
+        "", "Column with train, validation or test (--split_by=column), or with the time."
+    )
+    near_duplicate_bits: int = setting(
+        0,
+        "Pictures whose perceptual hashes differ in at most this many of 64 bits stay on one side; "
+        "-1 compares bytes only.",
+        minimum=-1,
+        maximum=8,
+    )
+    unseen_classes: tuple[str, ...] = setting(
+        (), "Classes held out from training wholly, for zero-shot figures (--split=unseen)."
+    )
+    unseen_class_fraction: float = setting(
+        0.0,
+        "Share of the classes to hold out likewise, drawn by --split_seed.",
+        minimum=0,
+        maximum=0.9,
+    )
+
+    @property
+    def name(self) -> str:
+        """What to call this catalogue: its folder, or the folder that its file lies in."""
+        path = pathlib.PurePath(self.catalogue.rpartition("://")[2])
+        folder = path.parent if path.suffix else path
+        return folder.name or pathlib.Path(folder).resolve().name
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureConfig(Settings):
+    """Frozen encoders and their cache."""
+
+    image_encoder: str = setting(
+        "efficientnet_lite0", "Image encoder; see README, section Encoders."
+    )
+    text_encoder: str = setting(
+        "minilm",
+        "Text encoder; join several with +, e.g. bert_last4:minilm+tfidf. word_cnn is trained with the "
+        "tower. fields:2:minilm encodes two text columns one by one.",
+    )
+    class_encoder: str = setting("minilm", "Text encoder of the class names, for the class graph.")
+    class_graph: str = setting(
+        "name",
+        "Distance of two classes: name (cosine of names' embeddings), path (of whole paths'), tree "
+        "(Wu-Palmer), hops (shortest path), file:FILE (.npy or .csv), or a blend like 0.7*name+0.3*tree.",
+    )
+    cache_dir: str = setting(".cache/huse_tf", "Folder of the feature cache.")
+    encoder_batch_size: int = setting(
+        32, "Pictures or texts a forward pass of an encoder.", minimum=1
+    )
+
+    @property
+    def encodes_fields(self) -> bool:
+        """Whether text columns are encoded one by one (`features.fields`)."""
+        return self.text_encoder.startswith("fields:")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig(Settings):
+    """Optimisation, the run folder, and when to stop."""
+
+    run_dir: str = setting(
+        "", "Folder of this run; a run that lies there unfinished goes on. Default: runs/NAME."
+    )
+    start_from: str = setting(
+        "",
+        "Folder of a trained run on the same items and split: layers of equal name and shape start "
+        "with its weights.",
+    )
+    seed: int = setting(0, "Seed of initial weights, dropout and shuffling.", minimum=0)
+    strategy: Literal["auto", "one", "mirrored"] = setting(
+        "auto",
+        "tf.distribute strategy: one device, all local devices, or whichever fits this machine.",
+    )
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd", "adagrad", "lamb"] = setting(
+        "adam", "Keras optimizer."
+    )
+    learning_rate: float = setting(3e-4, "Learning rate.", minimum=0)
+    momentum: float = setting(0.0, "Momentum, for rmsprop and sgd.", minimum=0, maximum=1)
+    beta_1: float = setting(
+        0.9, "Decay of the mean gradient, for adam, adamw and lamb.", minimum=0, maximum=0.9999
+    )
+    beta_2: float = setting(
+        0.999,
+        "Decay of the mean squared gradient, for adam, adamw and lamb.",
+        minimum=0,
+        maximum=0.99999,
+    )
+    weight_decay: float = setting(
+        0.0,
+        "Share of each weight, times the learning rate, lost in a step; 0: the optimizer's own "
+        "(adamw: 0.004, others: none).",
+        minimum=0,
+        maximum=1,
+    )
+    clip_norm: float = setting(
+        0.0, "Longest gradient, all weights together; longer ones are cut; 0: any.", minimum=0
+    )
+    warmup_steps: int = setting(
+        0, "Steps in which the learning rate rises from near 0, linearly.", minimum=0
+    )
+    decay: Literal["none", "linear"] = setting(
+        "none",
+        "How the learning rate falls after the warm-up: not at all, or to 0 at the last step.",
+    )
+    class_balance: Literal["none", "weights", "sampling", "logits"] = setting(
+        "none",
+        "Against rare classes' neglect: weigh their items up, draw them as often, or adjust logits.",
+    )
+    token_dropout: float = setting(
+        0.0,
+        "Chance of each word to be left out while training, for --text_encoder=word_cnn.",
+        minimum=0,
+        maximum=0.9,
+    )
+    field_dropout: float = setting(
+        0.0,
+        "Chance of each text column to be left out while training; the text encoder then runs in every step.",
+        minimum=0,
+        maximum=0.9,
+    )
+    modality_dropout: float = setting(
+        0.0,
+        "Share of complete items that lose their image or their text while training.",
+        minimum=0,
+        maximum=0.9,
+    )
+    batch_size: int = setting(128, "Items a step, over all replicas together.", minimum=1)
+    epochs: int = setting(60, "Passes over the training items at most.", minimum=1)
+    max_steps: int = setting(
+        0, "Steps at most; 0 leaves it to --epochs, otherwise --epochs is ignored.", minimum=0
+    )
+    validate_every: int = setting(
+        1, "Epochs between validations, each with a checkpoint and a row of history.", minimum=1
+    )
+    patience: int = setting(
+        10,
+        "Stop after this many epochs without a better --monitor; 0 never stops early.",
+        minimum=0,
+    )
+    monitor: tuple[str, ...] = setting(
+        (
+            "classification/fused/accuracy",
+            "classification/image/accuracy",
+            "classification/text/accuracy",
+        ),
+        "Validation metrics (higher is better) whose mean picks the best checkpoint.",
+    )
+    checkpoint_every_steps: int = setting(
+        0, "Checkpoint within epochs too, every so many steps; 0: at epoch ends only.", minimum=0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig(Settings):
+    """What is measured and shown."""
+
+    recall_at: tuple[int, ...] = setting((1, 5, 10), "Cut-offs of recall at k.", minimum=1)
+    precision_at: tuple[int, ...] = setting(
+        (2, 5, 10), "Cut-offs of hierarchical precision at k.", minimum=1
+    )
+    with_own_product: bool = setting(
+        False,
+        "Measure retrieval by class a second time, with the query's own product among the candidates; "
+        "those figures flatter, and are named with_own_product.",
+    )
+    query_chunk: int = setting(
+        512, "Queries scored at once; bounds the memory of retrieval metrics.", minimum=1
+    )
+    pair_queries: int = setting(
+        1000, "Queries ranked among 101 candidates, each way; scoring pairs takes long.", minimum=0
+    )
+    pair_seed: int = setting(0, "Seed of the draw of mismatched pairs and candidates.", minimum=0)
+    validation_pairs: int = setting(
+        500, "Products told from mismatched ones in each validation of a pair scorer.", minimum=1
+    )
+    report_queries: int = setting(
+        8, "Queries shown in the report's retrieval grid, per task.", minimum=0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig(Settings):
+    """Where the SavedModel goes."""
+
+    export_dir: str = setting("saved_models", "Folder of the exported models.")
+    export_name: str = setting(
+        "", "Name of the exported model. Default: the name of the run folder."
+    )
+    export_version: int = setting(0, "Version number; 0 takes the next free one.", minimum=0)
+    export_check: bool = setting(
+        True,
+        "Ask the model through TensorFlow's C++ loader, as TF Serving does, before it takes its place.",
+    )
+
+
+SECTIONS: dict[str, type] = {
+    "data": DataConfig,
+    "features": FeatureConfig,
+    "training": TrainingConfig,
+    "evaluation": EvaluationConfig,
+    "export": ExportConfig,
+}
