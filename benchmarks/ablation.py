@@ -98,7 +98,7 @@ def _floor(settings: Config) -> Mapping[str, float]:
     from huse_tf.jobs import run_data
 
     data = run_data.load_data(settings, pathlib.Path(settings.training.run_dir))
-    items, test = data.side(keys.TEST)
+    items, test = data.split(keys.TEST)
     figures, _ = frozen_retrieval(test, items, data.taxonomy, settings.evaluation)
     neighbours = nearest_neighbours(data.features_of(keys.TRAIN), test)
     return figures | {path: float(hits.mean()) for path, (_, hits) in neighbours.items()}

@@ -29,7 +29,7 @@ def main(values: flags.FlagValues) -> None:
     import_tensorflow()
     import tensorflow as tf
 
-    from huse_tf.features import pictures
+    from huse_tf.features import image_files
     from huse_tf.features.extract import extract
     from huse_tf.features.registry import make_image_encoder
 
@@ -41,7 +41,7 @@ def main(values: flags.FlagValues) -> None:
     size = encoder.model.input.shape[1:3]
     pixels = np.concatenate(
         [
-            pictures.decode(tf.constant([path.read_bytes() for path in paths[i : i + 64]]), size)
+            image_files.decode(tf.constant([path.read_bytes() for path in paths[i : i + 64]]), size)
             for i in range(0, len(paths), 64)
         ]
     )

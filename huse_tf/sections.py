@@ -19,26 +19,26 @@ class DataConfig(Settings):
     catalogue: str = setting(
         "",
         "The catalogue: a file, glob, folder or URL of CSV, TSV, JSONL, Parquet or prepared shards; "
-        "or a folder of pictures by class.",
+        "or a folder of images by class.",
     )
     catalogue_format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "shards", "images"] = (
         setting("auto", "Format of the catalogue; auto goes by the files' endings.")
     )
     image_root: str = setting(
-        "", "Folder that picture paths are relative to. Default: the catalogue's folder."
+        "", "Folder that image paths are relative to. Default: the catalogue's folder."
     )
     image_columns: tuple[str, ...] = setting(
-        ("image",), "Columns with pictures; a row gives one item per picture."
+        ("image",), "Columns with images; a row gives one item per image."
     )
     image_separator: str = setting(
-        "", "What stands between several pictures in one cell; empty: a cell is one picture."
+        "", "What stands between several images in one cell; empty: a cell is one image."
     )
     image_cells: Literal["path", "base64"] = setting(
         "path",
         "What a text cell of an image column holds: a path relative to the image root, or base64.",
     )
     item_column: str = setting(
-        "", "Column that names the item. Default: the picture's path, or the product's id."
+        "", "Column that names the item. Default: the image's path, or the product's id."
     )
     product_column: str = setting(
         "product_id",
@@ -85,10 +85,10 @@ class DataConfig(Settings):
         maximum=1,
     )
     max_image_bytes: int = setting(
-        20_000_000, "Reject picture files larger than this many bytes.", minimum=1
+        20_000_000, "Reject image files larger than this many bytes.", minimum=1
     )
     max_image_pixels: int = setting(
-        50_000_000, "Reject pictures with more pixels than this (decompression bombs).", minimum=1
+        50_000_000, "Reject images with more pixels than this (decompression bombs).", minimum=1
     )
     validation_fraction: float = setting(
         0.15, "Share of the product groups used to tune and to stop.", minimum=0, maximum=1
@@ -98,14 +98,14 @@ class DataConfig(Settings):
     )
     split_seed: int = setting(0, "Seed of the split into training, validation and test.", minimum=0)
     split_by: Literal["group", "time", "column"] = setting(
-        "group", "Random groups, the newest groups for testing, or sides as a column gives them."
+        "group", "Random groups, the newest groups for testing, or splits as a column gives them."
     )
     split_column: str = setting(
         "", "Column with train, validation or test (--split_by=column), or with the time."
     )
     near_duplicate_bits: int = setting(
         0,
-        "Pictures whose perceptual hashes differ in at most this many of 64 bits stay on one side; "
+        "Images whose perceptual hashes differ in at most this many of 64 bits stay in one split; "
         "-1 compares bytes only.",
         minimum=-1,
         maximum=8,
@@ -148,7 +148,7 @@ class FeatureConfig(Settings):
     )
     cache_dir: str = setting(".cache/huse_tf", "Folder of the feature cache.")
     encoder_batch_size: int = setting(
-        32, "Pictures or texts a forward pass of an encoder.", minimum=1
+        32, "Images or texts a forward pass of an encoder.", minimum=1
     )
 
     @property

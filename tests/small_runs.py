@@ -1,4 +1,4 @@
-"""A catalogue of tiny pictures with precomputed features, and the commands run on it in a process."""
+"""A catalogue of tiny images with precomputed features, and the commands run on it in a process."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ NOUNS = ("chair", "sofa", "lamp")
 PRODUCTS = 8  # of each class
 
 
-def rows(products: int = PRODUCTS, pictures: int = 2) -> list[dict[str, str]]:
-    """Products with their own word and several pictures each; products take turns in the classes."""
+def rows(products: int = PRODUCTS, images: int = 2) -> list[dict[str, str]]:
+    """Products with their own word and several images each; products take turns in the classes."""
     return [
         {
             "product_id": f"p{product}",
-            "image": f"images/{product}-{picture}.png",
+            "image": f"images/{product}-{image}.png",
             "name": f"{NOUNS[product % 3]} word{product}",
             "description": "four legs" if product % 3 == 0 else "",
             "classes": CLASSES[product % 3],
         }
         for product in range(products * 3)
-        for picture in range(pictures)
+        for image in range(images)
     ]
 
 
@@ -45,7 +45,7 @@ def vector(index: int, row: dict[str, str]) -> np.ndarray:
 
 
 def write_catalogue(folder: pathlib.Path, table: Sequence[dict[str, str]]) -> DataConfig:
-    """Writes the rows, a picture for each, and `features.npz` with the vector of each."""
+    """Writes the rows, an image for each, and `features.npz` with the vector of each."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "catalogue.csv", "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(table[0]))

@@ -21,7 +21,7 @@ def keep_determinism_out(monkeypatch):
 
 
 def with_gaps():
-    """Every fifth row lacks its picture, every seventh its text; one lacks both."""
+    """Every fifth row lacks its image, every seventh its text; one lacks both."""
     table = [dict(row) for row in rows()]
     for index, row in enumerate(table):
         row["file"] = row["image"]
@@ -33,7 +33,7 @@ def with_gaps():
 
 
 def gap_settings(tmp_path):
-    """The pictures are encoded for real: precomputed vectors would need ids for all."""
+    """The images are encoded for real: precomputed vectors would need ids for all."""
     config = settings(tmp_path, rows())
     frame = pd.DataFrame(with_gaps()).drop(columns="file")
     frame.to_csv(tmp_path / "shop/catalogue.csv", index=False)
@@ -48,7 +48,7 @@ def test_missing_images_and_texts_train_and_are_measured_apart(tmp_path):
     assert dataset.features[keys.IMAGE_FEATURES][image == 1].any(axis=1).all()
     assert (image == 0).sum() == sum(row["image"] == "" for row in with_gaps()) - 2  # rows 0 and 35
     assert len(dataset.rejected) == 2 and set(dataset.rejected["reason"]) == {
-        "neither picture nor text"
+        "neither image nor text"
     }
     result = train.train_run(config)
     patterns = {key.split("/")[2] for key in result.metrics if key.count("/") == 3}
@@ -91,8 +91,8 @@ def test_rows_from_python(tmp_path):
         np.testing.assert_array_equal(dataset.features[key], array)
 
 
-def test_vectors_of_ones_own_need_no_pictures(tmp_path):
-    """The catalogue has no picture column; the vectors are found by the item column."""
+def test_vectors_of_ones_own_need_no_images(tmp_path):
+    """The catalogue has no image column; the vectors are found by the item column."""
     config = settings(tmp_path)
     frame = pd.DataFrame(rows()).rename(columns={"image": "key"})
     frame.to_csv(tmp_path / "shop/catalogue.csv", index=False)
@@ -101,23 +101,23 @@ def test_vectors_of_ones_own_need_no_pictures(tmp_path):
     assert dataset.features[keys.IMAGE_FEATURES].any(axis=1).all()
 
 
-def test_a_split_column_without_a_side_is_refused(tmp_path):
+def test_a_split_column_without_a_split_is_refused(tmp_path):
     config = settings(tmp_path)
     frame = pd.DataFrame(rows())
-    frame["side"] = ["test" if int(p[1:]) < 6 else "train" for p in frame["product_id"]]
+    frame["split"] = ["test" if int(p[1:]) < 6 else "train" for p in frame["product_id"]]
     frame.to_csv(tmp_path / "shop/catalogue.csv", index=False)
-    config = change(config, split_by="column", split_column="side")
-    with pytest.raises(UserError, match=r"no validation items.*--split_column=side"):
+    config = change(config, split_by="column", split_column="split")
+    with pytest.raises(UserError, match=r"no validation items.*--split_column=split"):
         train.train_model(config)
 
 
 def test_classes_held_out_are_met_in_no_training_item(tmp_path):
     config = change(settings(tmp_path), unseen_classes=("lamps",))
     dataset = load_data(config, tmp_path / "looked")
-    unseen, _ = dataset.side(keys.UNSEEN)
+    unseen, _ = dataset.split(keys.UNSEEN)
     assert len(unseen) == 16 and set(unseen["label"]) == {2}
-    for side in (keys.TRAIN, keys.VALIDATION):
-        assert 2 not in set(dataset.side(side)[0]["label"])
+    for split in (keys.TRAIN, keys.VALIDATION):
+        assert 2 not in set(dataset.split(split)[0]["label"])
     train.train_run(config)
     result = evaluate.evaluate_run(tmp_path / "run", config, split=keys.UNSEEN)
     assert result.metrics["image_to_image/class/recall_at_1"] == 1.0  # one class, so all are right
@@ -161,7 +161,7 @@ def test_settings_that_cannot_be_honoured_are_refused(tmp_path, changes, message
 
 @pytest.mark.slow
 def test_an_image_network_is_trained_along(tmp_path):
-    """MobileNet from random weights on pictures of 32 pixels: its weights move, the export answers."""
+    """MobileNet from random weights on images of 32 pixels: its weights move, the export answers."""
     config = change(
         settings(tmp_path),
         image_encoder="pixels:32",
@@ -181,11 +181,11 @@ def test_an_image_network_is_trained_along(tmp_path):
     assert max(moved) > 1e-4
     result = train.train_run(config)
     served = tf.saved_model.load(str(result.export))
-    picture = (tmp_path / "shop/images/0-0.png").read_bytes()
-    answer = served.signatures["embed_image"](image_bytes=tf.constant([picture]))
+    image = (tmp_path / "shop/images/0-0.png").read_bytes()
+    answer = served.signatures["embed_image"](image_bytes=tf.constant([image]))
     embedding = next(iter(answer.values())).numpy()
     np.testing.assert_allclose(np.linalg.norm(embedding), 1.0, atol=1e-5)
-    items, features = dataset.side(keys.TRAIN)
+    items, features = dataset.split(keys.TRAIN)
     place = (
         items["image"].tolist().index("images/0-0.png")
         if "images/0-0.png" in set(items["image"])

@@ -16,12 +16,12 @@ from huse_tf.features.encoder import Encoder
 from huse_tf.jobs.run_data import load_data, load_other_catalogue
 from huse_tf.spec import FeatureSpec
 
-BROKEN = b"no picture at all"
+BROKEN = b"no image at all"
 UNDECODABLE = "images/5-0.png"
 
 
 class RedMean(Encoder):
-    """[batch] pictures -> [batch, 2]: mean of the red channel, and width; refuses wide pictures."""
+    """[batch] images -> [batch, 2]: mean of the red channel, and width; refuses wide images."""
 
     def __init__(self):
         super().__init__("red_mean")
@@ -34,8 +34,8 @@ class RedMean(Encoder):
         return ("red_mean 1",)
 
     def __call__(self, inputs):
-        def one(picture):
-            pixels = tf.cast(tf.io.decode_image(picture, expand_animations=False), tf.float32)
+        def one(image):
+            pixels = tf.cast(tf.io.decode_image(image, expand_animations=False), tf.float32)
             width = tf.shape(pixels)[1]
             with tf.control_dependencies([tf.debugging.assert_less(width, 9, "too wide")]):
                 return tf.stack([tf.reduce_mean(pixels[:, :, 0]), tf.cast(width, tf.float32)])
@@ -82,18 +82,18 @@ def test_every_array_row_belongs_to_its_item(tmp_path):
     assert data.spec.text.shape == (len(words),)
 
 
-def test_a_side_is_its_items_with_their_features(tmp_path):
+def test_a_split_is_its_items_with_their_features(tmp_path):
     data = load_data(settings(tmp_path), tmp_path / "run")
     seen = []
-    for side in (keys.TRAIN, keys.VALIDATION, keys.TEST):
-        items, features = data.side(side)
+    for split in (keys.TRAIN, keys.VALIDATION, keys.TEST):
+        items, features = data.split(split)
         assert len(items) > 0
-        assert (items["split"] == side).all()
+        assert (items["split"] == split).all()
         for key, array in features.items():
             np.testing.assert_array_equal(array, data.features[key][items.index])
         seen += items["image"].tolist()
     assert sorted(seen) == sorted(data.items["image"])
-    train, test = (set(data.side(s)[0]["product_id"]) for s in (keys.TRAIN, keys.TEST))
+    train, test = (set(data.split(s)[0]["product_id"]) for s in (keys.TRAIN, keys.TEST))
     assert not train & test
 
 
@@ -102,7 +102,7 @@ def test_text_encoders_learn_from_training_texts_only(tmp_path):
     data = load_data(settings(tmp_path), tmp_path / "run")
     words = set(json.loads((tmp_path / "run/text_encoder.json").read_text())["words"])
     of_products = {word for word in words if word.startswith("word")}
-    train = {product.replace("p", "word") for product in data.side(keys.TRAIN)[0]["product_id"]}
+    train = {product.replace("p", "word") for product in data.split(keys.TRAIN)[0]["product_id"]}
     assert of_products == train
 
 
@@ -120,14 +120,14 @@ def test_the_class_encoder_learns_from_training_texts_only(tmp_path, monkeypatch
     table = [{**row, "name": f"chairs sofas lamps {row['product_id']}"} for row in rows()]
     config = change(settings(tmp_path, table), class_encoder="tfidf", class_graph="name")
     data = load_data(config, tmp_path / "run")
-    train = data.side(keys.TRAIN)[0]["text"].tolist()
+    train = data.split(keys.TRAIN)[0]["text"].tolist()
     assert fitted == [train]
     # Three words that have nothing in common.
     np.testing.assert_allclose(data.spec.class_distances, 1 - np.eye(3), atol=1e-6)
 
 
-def test_pictures_that_the_encoder_cannot_read_are_rejected_rows(tmp_path, red_mean):
-    """One picture is damaged for everybody, one only too wide for this encoder."""
+def test_images_that_the_encoder_cannot_read_are_rejected_rows(tmp_path, red_mean):
+    """One image is damaged for everybody, one only too wide for this encoder."""
     config = change(settings(tmp_path), image_encoder="red_mean", max_rejected_share=0.1)
     (tmp_path / "shop/images/2-1.png").write_bytes(BROKEN)
     make_wide(tmp_path / "shop" / UNDECODABLE)
@@ -174,7 +174,7 @@ def test_prepared_again_the_data_are_the_same(tmp_path):
         lambda table: [*table[:-1], {**table[-1], "classes": CLASSES[0]}],
         lambda table: [table[1], table[0], *table[2:]],
     ],
-    ids=["fewer rows", "other text", "other class", "other pictures"],
+    ids=["fewer rows", "other text", "other class", "other images"],
 )
 def test_a_changed_catalogue_is_refused_for_an_existing_run(tmp_path, changed):
     config = settings(tmp_path)
@@ -217,7 +217,7 @@ def test_items_csv_tells_what_became_of_every_row(tmp_path):
     table = pd.read_csv(tmp_path / "run/items.csv", keep_default_na=False)
     assert set(table.columns) == {
         *("file", "row", "item_id", "product_id", "image", "image_digest", "image_hash"),
-        *("title", "text", "weight", "side", "class_path", "label", "split"),
+        *("title", "text", "weight", "split_cell", "class_path", "label", "split"),
     }
     for written, row in zip(table.itertuples(), rows(), strict=True):
         assert (written.product_id, written.image) == (row["product_id"], row["image"])
@@ -228,7 +228,7 @@ def test_items_csv_tells_what_became_of_every_row(tmp_path):
     assert counts["items"] == 48
     assert counts["products"] == 24
     assert counts["classes"] == 3
-    assert {side: counts[side] for side in set(table["split"])} == table[
+    assert {split: counts[split] for split in set(table["split"])} == table[
         "split"
     ].value_counts().to_dict()
 
@@ -249,7 +249,7 @@ def other_catalogue(tmp_path, table, **changes):
 
 def test_another_catalogue_gets_the_class_ids_of_the_run(tmp_path):
     """It has the last class first, lacks the middle one, and has one that the run never saw."""
-    table = rows(products=2, pictures=1)
+    table = rows(products=2, images=1)
     table = [row for row in reversed(table) if row["classes"] != CLASSES[1]]
     table[1] |= {"classes": "home<beds"}
     config = other_catalogue(tmp_path, table)
@@ -275,7 +275,7 @@ def test_another_catalogue_gets_the_class_ids_of_the_run(tmp_path):
 
 def test_another_catalogue_gets_the_vocabulary_of_the_run(tmp_path):
     """New words are unknown words; the columns are those that the model was trained on."""
-    table = [{**row, "name": "chair unheard"} for row in rows(products=1, pictures=1)]
+    table = [{**row, "name": "chair unheard"} for row in rows(products=1, images=1)]
     config = other_catalogue(tmp_path, table)
     data = load_other_catalogue(config, tmp_path / "run", tmp_path / "out", include_known=True)
     words = json.loads((tmp_path / "run/text_encoder.json").read_text())["words"]
@@ -293,7 +293,7 @@ def test_another_catalogue_without_any_known_class_is_refused(tmp_path):
 
 
 def test_items_that_the_run_was_trained_on_are_not_measured(tmp_path):
-    """Those of its test side are new to it, and so is a product of which it has seen nothing."""
+    """Those of its test split are new to it, and so is a product of which it has seen nothing."""
     table = [*rows(), {**rows()[0], "product_id": "new", "name": "Stool", "description": ""}]
     table[-1]["image"] = "images/new.png"
     config = other_catalogue(tmp_path, table)
@@ -303,13 +303,13 @@ def test_items_that_the_run_was_trained_on_are_not_measured(tmp_path):
     measured = data.items[data.items["split"] == keys.TEST]
     assert set(measured["product_id"]) == unknown | {"new"}
     left_out = len(table) - len(measured)
-    assert data.sides == {keys.TEST: len(measured)} and sum(data.known.values()) == left_out
+    assert data.split_sizes == {keys.TEST: len(measured)} and sum(data.known.values()) == left_out
     told = pd.read_csv(tmp_path / "out/known.csv")
     assert len(told) == left_out and not set(told["product_id"]) & set(measured["product_id"])
     everything = load_other_catalogue(
         config, tmp_path / "run", tmp_path / "out", include_known=True
     )
-    assert everything.sides == {keys.TEST: len(table)} and everything.known == data.known
+    assert everything.split_sizes == {keys.TEST: len(table)} and everything.known == data.known
 
 
 def test_a_catalogue_that_the_run_knows_wholly_is_refused(tmp_path):

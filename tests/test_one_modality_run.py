@@ -24,7 +24,7 @@ def of_one(folder, there):
     empty = {"name": "", "description": ""} if there == "image" else {"image": ""}
     config = settings(folder)
     catalogue = pathlib.Path(config.data.catalogue)
-    table = [{**row, **empty} for row in rows(pictures=1)]
+    table = [{**row, **empty} for row in rows(images=1)]
     lines = [",".join(table[0]), *(",".join(row.values()) for row in table)]
     catalogue.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return change(config, text_encoder="minilm")

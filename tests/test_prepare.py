@@ -169,7 +169,7 @@ def test_a_dry_run_tells_and_writes_no_shards(tmp_path):
     for line in (
         "COLUMNS",
         "REJECTED",
-        "picture file is missing",
+        "image file is missing",
         "Leak check",
         "rows             49",
     ):
@@ -179,7 +179,7 @@ def test_a_dry_run_tells_and_writes_no_shards(tmp_path):
         *(".lock", "rejected.csv", "items.csv", "taxonomy.json", "summary.txt", "summary.html")
     }
     page = (tmp_path / "looked/summary.html").read_text(encoding="utf-8")
-    assert "data:image" in page and "picture file is missing" in page
+    assert "data:image" in page and "image file is missing" in page
 
 
 def test_items_csv_is_safe_to_open(tmp_path):

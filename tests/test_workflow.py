@@ -117,7 +117,7 @@ def test_test_figures_are_those_of_the_saved_model_on_the_test_items(trained):
     folder, config, _ = trained
     dataset = run_data.load_data(config, folder / "run")
     model = keras.models.load_model(folder / "run/model.keras")
-    _, features = dataset.side(keys.TEST)
+    _, features = dataset.split(keys.TEST)
     outputs = model({k: features[k] for k in (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)})
     figures = metrics_of(folder / "run")["test"]
     for modality, logits in (("image", keys.IMAGE_LOGITS), ("text", keys.TEXT_LOGITS)):

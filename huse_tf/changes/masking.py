@@ -92,7 +92,7 @@ class HidePatches:
     """Sets some patches to zero, and tells which and what they were.
 
     Attributes:
-        share: of the patches of a picture, in (0, 1]; one at least.
+        share: of the patches of an image, in (0, 1]; one at least.
     """
 
     share: float

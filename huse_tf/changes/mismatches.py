@@ -35,7 +35,7 @@ class Mismatch:
                 of its released code.
         """
         self._share, self._images = share, features[keys.IMAGE_FEATURES]
-        # Of products of one title either picture is right.
+        # Of products of one title either image is right.
         titles = text_numbers(features[keys.TEXT_FEATURES])
         self.givers = Givers(features, _complete(features), titles, whole=True, distances=distances)
 

@@ -1,6 +1,6 @@
 """Ids of texts that begin with a query: [CLS] query [SEP] what is said of the product [SEP], 0 padding.
 
-A text without a second [SEP] is a query alone; a product is then its picture alone.
+A text without a second [SEP] is a query alone; a product is then its image alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a catalogue's usable rows to labelled items, each on its side of the split."""
+"""From a catalogue's usable rows to labelled items, each in its split."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from huse_tf.data.classes.taxonomy import Taxonomy, path_name
 from huse_tf.data.items import Item
-from huse_tf.data.splits.assign import first_labels, split
+from huse_tf.data.splits.assign import assign_splits, first_labels
 from huse_tf.data.splits.leaks import Leak, leaks
 from huse_tf.data.table.disk import DiskTable
 from huse_tf.errors import UserError
@@ -22,9 +22,9 @@ class Assembly:
 
     Attributes:
         table: the items, and beside them label (int, the first class id), labels (tuple of all
-            class ids) and split (a side, keys.py).
+            class ids) and split (a name from keys.py).
         taxonomy: the classes; a label is an index into them.
-        leaks: what sides share in spite of all; only sides that a column gives can leak.
+        leaks: what splits share in spite of all; only splits that a column gives can leak.
     """
 
     table: DiskTable[Item]
@@ -50,11 +50,11 @@ def assemble(items: DiskTable[Item], config: DataConfig) -> Assembly:
             "nothing to tell apart. Expected at least two classes."
         )
     items = labelled(items, taxonomy)
-    sides = split(items, taxonomy, config)
-    found = leaks(items, sides, config.near_duplicate_bits)
+    splits = assign_splits(items, taxonomy, config)
+    found = leaks(items, splits, config.near_duplicate_bits)
     if found and config.split_by != "column":
         raise RuntimeError(f"The split leaks; this is a defect of huse_tf. {found[0]}")
-    return Assembly(items.assign(split=sides), taxonomy, found)
+    return Assembly(items.assign(split=splits), taxonomy, found)
 
 
 def labelled(items: DiskTable[Item], taxonomy: Taxonomy) -> DiskTable[Item]:

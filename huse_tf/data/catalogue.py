@@ -31,7 +31,7 @@ from huse_tf.files import replacing
 from huse_tf.sections import DataConfig
 
 _THREADS = 4
-_CHUNK = 256  # entries whose pictures are in memory at once
+_CHUNK = 256  # entries whose images are in memory at once
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Catalogue:
         table: the items, in the order of the catalogue.
         rejections: likewise.
         rows: number of rows in the catalogue. Each has items or rejections; one with several
-            pictures may have several, and both.
+            images may have several, and both.
         columns: which column was taken for what.
     """
 
@@ -72,7 +72,7 @@ class Catalogue:
 
     @property
     def rejected_share(self) -> float:
-        """Rejected entries over all entries, in [0, 1]; an entry is a picture, or a row without."""
+        """Rejected entries over all entries, in [0, 1]; an entry is an image, or a row without."""
         return len(self.rejections) / (len(self.table) + len(self.rejections))
 
     def without(self, reasons: Mapping[int, str], column: str) -> Catalogue:
@@ -106,13 +106,13 @@ def _count_rows(*tables: Cells) -> int:
 def read_catalogue(
     config: DataConfig, spool_dir: pathlib.Path, source: Source | None = None
 ) -> Catalogue:
-    """Reads a catalogue, and every picture in it.
+    """Reads a catalogue, and every image in it.
 
     Args:
         config: names the catalogue, and says what its columns mean.
-        spool_dir: receives pictures that have no local file which TensorFlow can decode, under the
+        spool_dir: receives images that have no local file which TensorFlow can decode, under the
             sha256 of their bytes.
-        source: the rows, if they come from Python; paths of pictures then start from the image
+        source: the rows, if they come from Python; paths of images then start from the image
             root, by default the working directory.
 
     Raises:
@@ -130,7 +130,7 @@ def read_catalogue(
             rows, entries = rows + 1, entries + len(described)
             yield from described
 
-    catalogue = catalogue_of(with_pictures(drafts(), rules, Spool(spool_dir)), lambda: rows, rules)
+    catalogue = catalogue_of(with_images(drafts(), rules, Spool(spool_dir)), lambda: rows, rules)
     became = len(catalogue.table) + len(catalogue.rejections)
     if became != entries:
         raise RuntimeError(f"{entries} entries became {became}; a defect of huse_tf.")
@@ -187,25 +187,25 @@ def _root(place: Location) -> reading.Root:
     return reading.Root(place.folder, place.file_system)
 
 
-def with_picture(entry: Draft | Rejection, rules: Rules, spool: Spool) -> Item | Rejection:
-    """The item with its picture read, decoded as a proof and hashed; or why that cannot be done."""
-    if isinstance(entry, Rejection) or entry.picture is None:
+def with_image(entry: Draft | Rejection, rules: Rules, spool: Spool) -> Item | Rejection:
+    """The item with its image read, decoded as a proof and hashed; or why that cannot be done."""
+    if isinstance(entry, Rejection) or entry.source is None:
         return entry if isinstance(entry, Rejection) else entry.item
     item = entry.item
     limits = reading.Limits(rules.config.max_image_bytes, rules.config.max_image_pixels)
     try:
-        picture = reading.read_picture(entry.picture, rules.root, limits, spool)
-    except reading.BadPictureError as fault:
+        image = reading.read_image(entry.source, rules.root, limits, spool)
+    except reading.BadImageError as fault:
         return Rejection.of(item, entry.column, str(fault))
     return dataclasses.replace(
-        item, image_path=picture.path, image_digest=picture.digest, image_hash=picture.hash
+        item, image_path=image.path, image_digest=image.digest, image_hash=image.hash
     )
 
 
-def with_pictures(
+def with_images(
     entries: Iterable[Draft | Rejection], rules: Rules, spool: Spool
 ) -> Iterator[Item | Rejection]:
-    """`with_picture` for a stream, several at a time, in order and in bounded memory."""
+    """`with_image` for a stream, several at a time, in order and in bounded memory."""
     entries = iter(entries)
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         while chunk := list(itertools.islice(entries, _CHUNK)):
@@ -213,7 +213,7 @@ def with_pictures(
             # judge, and of oddities of which the decoding is the judge.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                outcomes = list(pool.map(lambda entry: with_picture(entry, rules, spool), chunk))
+                outcomes = list(pool.map(lambda entry: with_image(entry, rules, spool), chunk))
             yield from outcomes
 
 

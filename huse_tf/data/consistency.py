@@ -18,8 +18,8 @@ def check_consistency(
 ) -> Iterator[Item | Rejection]:
     """Rejects what contradicts or repeats an earlier item, and makes ids of items unique.
 
-    The first usable row is the one kept. The same picture file is one item, whatever the product;
-    pictures that come as bytes, and texts without a picture, are one within their product, unless
+    The first usable row is the one kept. The same image file is one item, whatever the product;
+    images that come as bytes, and texts without an image, are one within their product, unless
     an item column calls them different.
     """
     by_content = DiskDict()  # sha256 of the content -> place of the first such item
@@ -36,7 +36,7 @@ def check_consistency(
         twin = by_content.get(content)
         if twin is not None:
             column = (*(columns.images if outcome.image_path else columns.text), "")[0]
-            what = "picture" if outcome.image_path else "text"
+            what = "image" if outcome.image_path else "text"
             reason = f"duplicate item: its {what} is that of {_place(twin, outcome)}"
         elif set(classes) != set(outcome.class_paths):
             column = columns.classes[0]
@@ -57,9 +57,9 @@ def check_consistency(
 
 def _content(item: Item) -> tuple[str, ...]:
     if item.image:
-        return ("picture file", posixpath.normpath(item.image))
+        return ("image file", posixpath.normpath(item.image))
     if item.image_digest:
-        return ("picture", item.product_id, item.item_id, item.image_digest)
+        return ("image", item.product_id, item.item_id, item.image_digest)
     return ("text", item.product_id, item.item_id, item.text)
 
 

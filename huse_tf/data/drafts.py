@@ -9,29 +9,29 @@ import math
 from collections.abc import Iterator
 
 from huse_tf.data.class_cells import class_paths, path_names
-from huse_tf.data.images.reading import BadPictureError
+from huse_tf.data.images.reading import BadImageError
 from huse_tf.data.items import Draft, Item, Rejection, Rules
 from huse_tf.data.table.cells import RowFault, text, values
 from huse_tf.data.table.columns import fill_template, template_fields
 from huse_tf.data.table.records import Record
 from huse_tf.data.table.text import fold, join_columns
 
-_MAX_SHOWN = 300  # characters of a picture's path in the table of rejected rows
+_MAX_SHOWN = 300  # characters of an image's path in the table of rejected rows
 
 
 @dataclasses.dataclass(frozen=True)
 class _Named:
-    """A picture as a row names it: what can be read, or why it cannot be."""
+    """An image as a row names it: what can be read, or why it cannot be."""
 
     column: str
     shown: str
-    picture: str | bytes | BadPictureError
+    source: str | bytes | BadImageError
 
 
 def draft(record: Record, rules: Rules) -> list[Draft | Rejection]:
-    """What a record describes: one entry per picture, or one in all; never none.
+    """What a record describes: one entry per image, or one in all; never none.
 
-    Looks up paths of pictures, but opens none. What is missing is left empty in the item, unless
+    Looks up paths of images, but opens none. What is missing is left empty in the item, unless
     the settings reject it.
     """
     if record.fault:
@@ -43,7 +43,7 @@ def draft(record: Record, rules: Rules) -> list[Draft | Rejection]:
             if not product_id:
                 raise RowFault(rules.columns.product, "no product id")
         item = _item(record, product_id, rules)
-        named = list(_pictures(record, rules))
+        named = list(_images(record, rules))
         _check_missing(item, named, rules)
     except RowFault as fault:
         shown = _shown_image(record, rules)
@@ -51,21 +51,21 @@ def draft(record: Record, rules: Rules) -> list[Draft | Rejection]:
     if not item.product_id:
         alone = f"{record.file}:{record.row}"
         item = dataclasses.replace(item, product_id=named[0].shown or alone)
-    return [_with_name(item, picture) for picture in named] or [Draft(item, "", None)]
+    return [_with_name(item, image) for image in named] or [Draft(item, "", None)]
 
 
 def _with_name(item: Item, named: _Named) -> Draft | Rejection:
-    if isinstance(named.picture, BadPictureError):
-        reason = str(named.picture)
+    if isinstance(named.source, BadImageError):
+        reason = str(named.source)
         return Rejection(item.file, item.row, item.product_id, named.shown, named.column, reason)
     item_id = item.item_id or named.shown
     return Draft(
-        dataclasses.replace(item, item_id=item_id, image=named.shown), named.column, named.picture
+        dataclasses.replace(item, item_id=item_id, image=named.shown), named.column, named.source
     )
 
 
 def _item(record: Record, product_id: str, rules: Rules) -> Item:
-    """The item without its picture."""
+    """The item without its image."""
     columns = rules.columns
     fields = tuple(text(record, column) for column in columns.text)
     title = next(filter(None, fields), "")
@@ -88,7 +88,7 @@ def _item(record: Record, product_id: str, rules: Rules) -> Item:
         class_paths=paths,
         weight=_weight(record, columns.weight),
         attributes=tuple(text(record, column) for column in columns.attributes),
-        side=text(record, columns.side) if columns.side else "",
+        split_cell=text(record, columns.split) if columns.split else "",
     )
 
 
@@ -96,23 +96,23 @@ def _check_missing(item: Item, named: list[_Named], rules: Rules) -> None:
     images, text = rules.columns.images, rules.columns.text
     column = (*text, *images)[0]
     if not item.text and not named:
-        raise RowFault(column, "neither picture nor text")
+        raise RowFault(column, "neither image nor text")
     if rules.config.missing == "reject":
         if text and not item.text:
             raise RowFault(text[0], "no text")
         if images and not named:
-            raise RowFault(images[0], "no picture")
+            raise RowFault(images[0], "no image")
 
 
-def _pictures(record: Record, rules: Rules) -> Iterator[_Named]:
-    """The pictures of a row, in the order of columns and cells."""
+def _images(record: Record, rules: Rules) -> Iterator[_Named]:
+    """The images of a row, in the order of columns and cells."""
     for column in rules.columns.images:
-        for value in _picture_cells(record, column, rules.config.image_separator):
+        for value in _image_cells(record, column, rules.config.image_separator):
             if value.strip() if isinstance(value, str) else value:
-                yield _picture(column, value, rules)
+                yield _image(column, value, rules)
 
 
-def _picture_cells(record: Record, column: str, separator: str) -> Iterator[str | bytes]:
+def _image_cells(record: Record, column: str, separator: str) -> Iterator[str | bytes]:
     fields = template_fields(column)
     if fields:
         cells = {field: text(record, field) for field in fields}
@@ -126,7 +126,7 @@ def _picture_cells(record: Record, column: str, separator: str) -> Iterator[str 
             yield value
 
 
-def _picture(column: str, value: str | bytes, rules: Rules) -> _Named:
+def _image(column: str, value: str | bytes, rules: Rules) -> _Named:
     if isinstance(value, bytes):
         return _Named(column, "", value)
     if rules.config.image_cells == "base64" and not template_fields(column):
@@ -134,21 +134,21 @@ def _picture(column: str, value: str | bytes, rules: Rules) -> _Named:
     shown = value if len(value) <= _MAX_SHOWN else f"{value[:_MAX_SHOWN]}…"
     try:
         return _Named(column, shown, rules.root.resolve(value))
-    except BadPictureError as fault:
+    except BadImageError as fault:
         return _Named(column, shown, fault)
 
 
-def _from_base64(value: str, max_bytes: int) -> bytes | BadPictureError:
+def _from_base64(value: str, max_bytes: int) -> bytes | BadImageError:
     """The bytes; spaces and line breaks in the text do not matter, anything else odd does."""
     letters = "".join(value.split())
     if len(letters) * 3 // 4 - 2 > max_bytes:  # before more memory is spent on it
-        return BadPictureError(
-            f"picture has too many bytes: {len(letters) * 3 // 4}, more than {max_bytes}"
+        return BadImageError(
+            f"image has too many bytes: {len(letters) * 3 // 4}, more than {max_bytes}"
         )
     try:
         return base64.b64decode(letters, validate=True)
     except (binascii.Error, ValueError) as error:
-        return BadPictureError(f"picture is not base64: {error}")
+        return BadImageError(f"image is not base64: {error}")
 
 
 def _weight(record: Record, column: str | None) -> float:
@@ -165,7 +165,7 @@ def _weight(record: Record, column: str | None) -> float:
 
 
 def _shown_image(record: Record, rules: Rules) -> str:
-    """What the table has for a picture, as far as it is text to read."""
+    """What the table has for an image, as far as it is text to read."""
     if rules.config.image_cells == "base64":
         return ""
     cells = [record.cells.get(column) for column in rules.columns.images]

@@ -13,17 +13,17 @@ from huse_tf.sections import DataConfig
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One usable picture with its product's text and classes, or a text alone.
+    """One usable image with its product's text and classes, or a text alone.
 
     Attributes:
         file, row: where it stands, as in `Record`.
-        item_id: no two items have the same one. The item column's, else the picture's path, else
+        item_id: no two items have the same one. The item column's, else the image's path, else
             the product; with #2, #3 ... from the second on of equal ones.
         product_id: the product; without such a column, its folded title and class.
-        image: the picture's path as the table has it; "" where it has none, or the picture itself.
-        image_path: absolute path of the picture, links followed; "" if the item has none.
+        image: the image's path as the table has it; "" where it has none, or the image itself.
+        image_path: absolute path of the image, links followed; "" if the item has none.
         image_digest: sha256 hex digest of the bytes at that path; "" if the item has none.
-        image_hash: perceptual hash, 16 hex digits; "" if the picture shows next to nothing, or the
+        image_hash: perceptual hash, 16 hex digits; "" if the image shows next to nothing, or the
             item has none.
         title: the first text column that is not empty; "" if the item has no text.
         text: all text columns, joined (`data.table.text.join_columns`); "" if the item has no text.
@@ -32,7 +32,7 @@ class Item:
             different ones where items may have several labels.
         weight: of the item in training, above 0.
         attributes: one text per attribute column.
-        side: what the split column has; "" without one.
+        split_cell: what the split column has; "" without one.
     """
 
     file: str
@@ -49,12 +49,12 @@ class Item:
     class_paths: tuple[ClassPath, ...]
     weight: float
     attributes: tuple[str, ...]
-    side: str
+    split_cell: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Rejection:
-    """A row, or one of its pictures, that cannot be used.
+    """A row, or one of its images, that cannot be used.
 
     Attributes:
         file, row: as in `Item`.
@@ -78,17 +78,17 @@ class Rejection:
 
 @dataclasses.dataclass(frozen=True)
 class Draft:
-    """An item whose picture was not looked at yet.
+    """An item whose image was not looked at yet.
 
     Attributes:
-        item: without path, digest and hash of the picture.
-        column: where the picture is named; "" if there is none.
-        picture: a path that the root resolved, or the picture's bytes; None if there is none.
+        item: without path, digest and hash of the image.
+        column: where the image is named; "" if there is none.
+        source: a path that the root resolved, or the image's bytes; None if there is none.
     """
 
     item: Item
     column: str
-    picture: str | bytes | None
+    source: str | bytes | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Rules:
     Attributes:
         config: the settings.
         columns: which column is what.
-        root: where the paths of pictures start.
+        root: where the paths of images start.
         tree: the class tree that class names are looked up in; None: class cells are whole paths.
     """
 

@@ -1,7 +1,7 @@
 """Items of another catalogue that a run knows already, by its table of items: no figure may rest on them.
 
-Known is a product of which one item has the id, the product, the title or the picture of an item that the
-run was trained or tuned on; pictures are compared by their bytes, and by how they look.
+Known is a product of which one item has the id, the product, the title or the image of an item that the
+run was trained or tuned on; images are compared by their bytes, and by how they look.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from huse_tf.errors import UserError
 
 # Column of both tables -> what it tells, in the order in which a reason is looked for.
 _TRAITS = {
-    "image_digest": "picture",
-    "image_hash": "look of the picture",
+    "image_digest": "image",
+    "image_hash": "look of the image",
     "title": "title",
     "product_id": "product id",
     "item_id": "item id",
 }
 _OTHER_VIEW = "another item of the product"
 _CHUNK = 65536  # rows of the run's table that are read at once
-_SIDES = (keys.TRAIN, keys.VALIDATION)
+_SPLITS = (keys.TRAIN, keys.VALIDATION)
 
 
 def known_items(table: DiskTable[Item], run_items: pathlib.Path) -> np.ndarray:
@@ -59,7 +59,7 @@ def _run_hashes(path: pathlib.Path) -> dict[str, np.ndarray]:
     nothing = np.empty(0, np.uint64)
     found = {column: [nothing] for column in _TRAITS}
     for frame in _frames(path):
-        frame = frame[frame["split"].isin(_SIDES)]
+        frame = frame[frame["split"].isin(_SPLITS)]
         for column, hashes in found.items():
             hashes.append(np.unique(_hashes(frame, column)))
     return {column: np.unique(np.concatenate(hashes)) for column, hashes in found.items()}

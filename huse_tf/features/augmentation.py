@@ -1,7 +1,7 @@
-"""Random changes of pictures while training, as Keras layers by name.
+"""Random changes of images while training, as Keras layers by name.
 
 To be called in the training step, not in `Dataset.map`: the layers' seeds are variables (`.variables`),
-and a step that is resumed from a checkpoint with them makes the same pictures. Under `map` they would
+and a step that is resumed from a checkpoint with them makes the same images. Under `map` they would
 be hidden in the dataset, and several threads would draw from them in any order.
 """
 
@@ -20,7 +20,7 @@ _Layers = Callable[[int], list[keras.Layer]]
 # How much is moderate: what is left is still the same product.
 _CHANGES: dict[str, _Layers] = {
     "flip": lambda seed: [keras.layers.RandomFlip("horizontal", seed=seed)],
-    # For each picture a place and a size of its own; keras.layers.RandomCrop has one for the batch.
+    # For each image a place and a size of its own; keras.layers.RandomCrop has one for the batch.
     "crop": lambda seed: [
         keras.layers.RandomTranslation(0.1, 0.1, fill_mode="nearest", seed=seed),
         keras.layers.RandomZoom((-0.35, 0.0), fill_mode="nearest", seed=seed),
@@ -48,9 +48,9 @@ _MIXTURES: dict[str, _Layers] = {
 
 
 def augmentation(names: str, seed: int, soft_labels: bool = False) -> keras.layers.Pipeline:
-    """The layer that changes a batch of pictures.
+    """The layer that changes a batch of images.
 
-    It is called with pictures [batch, height, width, 3] float32 in 0..255, or with a dict of them as
+    It is called with images [batch, height, width, 3] float32 in 0..255, or with a dict of them as
     "images" and of "labels" [batch, K] float32, and returns the same; with training=False unchanged.
     `cutmix` and `mixup` need the dict.
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras import layers
 
 from huse_tf.errors import UserError
-from huse_tf.features import pictures
+from huse_tf.features import image_files
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.packages import WEIGHTS, package_file
 from huse_tf.features.torch_file import read_tensors
@@ -52,7 +52,7 @@ UNUSED = ("_fc.weight", "_fc.bias", ".num_batches_tracked")
 
 
 class EfficientNetLite0(Encoder):
-    """Encoded pictures -> [batch, 1280] float32: the network's global average pool."""
+    """Encoded images -> [batch, 1280] float32: the network's global average pool."""
 
     def __init__(self, spec: str = "efficientnet_lite0") -> None:
         super().__init__(spec)
@@ -69,13 +69,13 @@ class EfficientNetLite0(Encoder):
         return FeatureSpec((DIM,))
 
     def _identity(self) -> tuple[str, ...]:
-        return (WEIGHTS_SHA256, pictures.VERSION, "efficientnet_lite0 1")
+        return (WEIGHTS_SHA256, image_files.VERSION, "efficientnet_lite0 1")
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        return self.model(pictures.decode(inputs, (SIZE, SIZE)), training=False)
+        return self.model(image_files.decode(inputs, (SIZE, SIZE)), training=False)
 
     def network(self, size: int, pooled: bool = True) -> keras.Model:
-        """The network for pictures [batch, size, size, 3], with weights of its own to train.
+        """The network for images [batch, size, size, 3], with weights of its own to train.
 
         Without the pool to [batch, cells, cells, 1280].
         """

@@ -60,7 +60,7 @@ class Encoder(tf.Module, abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Encodes [batch] strings: encoded picture files, or UTF-8 texts.
+        """Encodes [batch] strings: encoded image files, or UTF-8 texts.
 
         Returns:
             [batch, dim] float32, or [batch, tokens] int32 word ids, as `feature_spec` tells.

@@ -65,11 +65,11 @@ def extract(
 
     Args:
         encoder: fitted, if it needs to be.
-        inputs: texts, encoded pictures, or paths of pictures, which are read batch by batch. Iterated
+        inputs: texts, encoded images, or paths of images, which are read batch by batch. Iterated
             over twice.
         cache_dir: folder of the cache, common to all encoders.
         batch_size: inputs a forward pass.
-        label: what the inputs are, for the progress bar and the log ("pictures").
+        label: what the inputs are, for the progress bar and the log ("images").
         into: array that receives the features; a new one by default.
         places: [n] int row of `into` for each input; 0, 1, ... by default.
 

@@ -16,17 +16,17 @@ _EXTENSION, _IMAGE = ord("!"), ord(",")
 _MAX_EXTENSIONS = 100  # before a frame; usual are two
 
 
-def first_frame(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def first_frame(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The file without what stands behind its first frame, and the size of that.
 
     Args:
-        picture: [] string, a GIF file of at least 13 bytes.
+        image: [] string, a GIF file of at least 13 bytes.
 
     Returns:
         (file, width and height in pixels, []): of a damaged file a part that no decoder takes for a
-        picture, and a size of 0.
+        image, and a size of 0.
     """
-    data = tf.cast(tf.io.decode_raw(picture, tf.uint8), tf.int32)
+    data = tf.cast(tf.io.decode_raw(image, tf.uint8), tf.int32)
     end = tf.size(data)
     # Behind the end are pieces without length, so whatever is read there ends at once.
     data = tf.pad(data, [[0, 256 + _FRAME]])
@@ -47,7 +47,7 @@ def first_frame(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     size = tf.where(is_frame, frame[5:9:2] + 256 * frame[6:10:2], 0)
     pieces = tf.minimum(place + _FRAME + _palette_size(frame[9]) + 1, end)
     stop = tf.minimum(tf.gather(last, pieces) + 1, end)
-    cut = tf.strings.substr(picture, 0, tf.where(is_frame, stop, _HEADER)) + b";"
+    cut = tf.strings.substr(image, 0, tf.where(is_frame, stop, _HEADER)) + b";"
     return cut, size[0], size[1]
 
 

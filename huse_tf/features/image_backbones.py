@@ -14,14 +14,14 @@ from huse_tf.spec import FeatureSpec
 NAMES = ("efficientnet_lite0", "keras_applications")
 
 
-def picture_layers(backbone: str, changes: str, features: FeatureSpec) -> list[keras.Layer]:
-    """What stands before an image tower that is trained on pictures; nothing where it is not.
+def input_layers(backbone: str, changes: str, features: FeatureSpec) -> list[keras.Layer]:
+    """What stands before an image tower that is trained on images; nothing where it is not.
 
     Args:
         backbone: `efficientnet_lite0`, `keras_applications:NAME@WEIGHTS`, or "" for none. The
             network starts with the pretrained weights and has them trained.
-        changes: random ones of the pictures while training (`augmentation`); "" for none.
-        features: of the image encoder; pictures (height, width, 3) or vectors (dim,).
+        changes: random ones of the images while training (`augmentation`); "" for none.
+        features: of the image encoder; images (height, width, 3) or vectors (dim,).
 
     Returns:
         Layers from [batch, *features.shape] to [batch, dim] float32.
@@ -29,20 +29,20 @@ def picture_layers(backbone: str, changes: str, features: FeatureSpec) -> list[k
     Raises:
         UserError: the three do not go together, an unknown name, or weights that are not installed.
     """
-    pictures = len(features.shape) == 3
-    if pictures != bool(backbone):
+    images = len(features.shape) == 3
+    if images != bool(backbone):
         raise UserError(
-            "--image_encoder=pixels:SIZE and --image_backbone=NAME go together: pictures as they are, "
+            "--image_encoder=pixels:SIZE and --image_backbone=NAME go together: images as they are, "
             f"and the network that is trained on them. Received: --image_backbone={backbone!r} and "
             f"image features of shape {features.shape}."
         )
-    if changes and not pictures:
+    if changes and not images:
         raise UserError(
-            "--augmentation changes pictures while a network is trained on them, and a frozen encoder "
-            "saw each picture once. Expected --image_encoder=pixels:SIZE and --image_backbone. "
+            "--augmentation changes images while a network is trained on them, and a frozen encoder "
+            "saw each image once. Expected --image_encoder=pixels:SIZE and --image_backbone. "
             f"Received: --augmentation={changes}."
         )
-    if not pictures:
+    if not images:
         return []
     name = backbone.partition(":")[0]
     if name not in NAMES:

@@ -60,7 +60,7 @@ class RunEncoders:
 
         Args:
             encoder: `self.image` or `self.text`.
-            given: [n] bool, whether the catalogue has the item's picture or text.
+            given: [n] bool, whether the catalogue has the item's image or text.
             ids: [n] by which precomputed features are found.
         """
         return given | encoder.holds(ids) if isinstance(encoder, Precomputed) else given
@@ -80,7 +80,7 @@ class RunEncoders:
 
         Args:
             encoder: `self.image` or `self.text`.
-            inputs: [n] paths of pictures, or texts; any text for those that lack it.
+            inputs: [n] paths of images, or texts; any text for those that lack it.
             ids: [n] by which precomputed features are found.
             present: [n] bool, whether the item has the input.
             label: what the inputs are, for the progress bar.

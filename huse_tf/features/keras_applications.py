@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from huse_tf.errors import UserError, unknown_name
-from huse_tf.features import pictures
+from huse_tf.features import image_files
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.weights import seed_weights, weights_sha256
 from huse_tf.spec import FeatureSpec
@@ -41,7 +41,7 @@ SIZES = {
 
 
 class KerasApplication(Encoder):
-    """Encoded pictures -> [batch, dim] float32: the network's global average pool.
+    """Encoded images -> [batch, dim] float32: the network's global average pool.
 
     `keras_applications:NAME@WEIGHTS` with a NAME such as VGG16, ResNet50 or EfficientNetB0. WEIGHTS
     is imagenet (the default; downloaded the first time), random (with a fixed seed), or the path of
@@ -68,14 +68,14 @@ class KerasApplication(Encoder):
         return FeatureSpec((self._model.output.shape[-1],))
 
     def _identity(self) -> tuple[str, ...]:
-        return (self._sha256, self._model.name, pictures.VERSION, "keras_applications 1")
+        return (self._sha256, self._model.name, image_files.VERSION, "keras_applications 1")
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        pixels = pictures.decode(inputs, (self._size, self._size))
+        pixels = image_files.decode(inputs, (self._size, self._size))
         return self._model(self._preprocess(pixels), training=False)
 
     def network(self, size: int, pooled: bool = True) -> keras.Model:
-        """The network for pictures [batch, size, size, 3], with weights of its own to train.
+        """The network for images [batch, size, size, 3], with weights of its own to train.
 
         Without the pool to [batch, cells, cells, dim]. Batch normalisations keep their statistics, as
         small batches would spoil them.

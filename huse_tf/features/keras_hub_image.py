@@ -6,7 +6,7 @@ import keras_hub
 import tensorflow as tf
 
 from huse_tf.errors import UserError
-from huse_tf.features import pictures
+from huse_tf.features import image_files
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.keras_hub_preset import from_preset, load_backbone
 from huse_tf.features.weights import weights_sha256
@@ -15,7 +15,7 @@ from huse_tf.spec import FeatureSpec
 
 
 class KerasHubImage(Encoder):
-    """Encoded pictures -> [batch, dim] float32: mean of the backbone's output over all places.
+    """Encoded images -> [batch, dim] float32: mean of the backbone's output over all places.
 
     `keras_hub:PRESET` with the name of a preset (resnet_50_imagenet) or the path of its folder;
     `@random` behind it leaves the weights untrained. Size and range of the pixels are those of the
@@ -41,9 +41,9 @@ class KerasHubImage(Encoder):
         return FeatureSpec((self._backbone.output.shape[-1],))
 
     def _identity(self) -> tuple[str, ...]:
-        return (self._sha256, pictures.VERSION, "keras_hub_image 1")
+        return (self._sha256, image_files.VERSION, "keras_hub_image 1")
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        pixels = self._converter(pictures.decode(inputs, self._size))
+        pixels = self._converter(image_files.decode(inputs, self._size))
         outputs = self._backbone(pixels, training=False)
         return tf.reduce_mean(outputs, axis=list(range(1, len(outputs.shape) - 1)))

@@ -1,4 +1,4 @@
-"""Features that are made when a batch asks for them: pictures decoded in tf.data, never all at once."""
+"""Features that are made when a batch asks for them: images decoded in tf.data, never all at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LazyFeatures:
     def __init__(
         self, encoder: Encoder, paths: Iterable[pathlib.Path | str], present: np.ndarray
     ) -> None:
-        """Takes the encoder and, per item, a picture's path and whether there is a picture."""
+        """Takes the encoder and, per item, an image's path and whether there is an image."""
         self._encoder, self._paths = encoder, _Paths(paths)
         self._present = np.asarray(present, bool)
         self._items = np.arange(len(self._present))  # places of these items among the paths
@@ -51,7 +51,7 @@ class LazyFeatures:
         return self._make([self._paths[item] for item in items[present]], present)
 
     def _make(self, paths: list[str], present: np.ndarray) -> np.ndarray:
-        """[len(present), ...] features; zeros where there is no picture."""
+        """[len(present), ...] features; zeros where there is no image."""
         features = np.zeros((len(present), *self.shape[1:]), self.dtype)
         if paths:
             data = [pathlib.Path(path).read_bytes() for path in paths]
@@ -62,12 +62,12 @@ class LazyFeatures:
         return features
 
     def _culprit(self, paths: list[str], data: list[bytes]) -> UserError | None:
-        """The error for the first picture of a batch that cannot be decoded."""
-        for path, picture in zip(paths, data, strict=True):
+        """The error for the first image of a batch that cannot be decoded."""
+        for path, image in zip(paths, data, strict=True):
             try:
-                self._function(tf.constant([picture]))
+                self._function(tf.constant([image]))
             except tf.errors.InvalidArgumentError as error:
-                return UserError(f"The picture {path!r} cannot be decoded: {error.message}")
+                return UserError(f"The image {path!r} cannot be decoded: {error.message}")
         return None
 
 

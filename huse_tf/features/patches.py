@@ -1,4 +1,4 @@
-"""Pictures as equal patches, each through a frozen network (FashionBERT, Gao et al. 2020, 3.1)."""
+"""Images as equal patches, each through a frozen network (FashionBERT, Gao et al. 2020, 3.1)."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import re
 import tensorflow as tf
 
 from huse_tf.errors import UserError
-from huse_tf.features import pictures
+from huse_tf.features import image_files
 from huse_tf.features.encoder import Encoder
 from huse_tf.spec import FeatureSpec
 
 NETWORKS = ("efficientnet_lite0", "keras_applications")  # encoders that have `network`
-# Pixels of a patch's side. The paper's: it cuts pictures of 256 pixels in 8 x 8. It is also what one
-# cell of the last map of these networks stands for, so 64 patches cost little more than a picture.
+# Pixels of a patch's side. The paper's: it cuts images of 256 pixels in 8 x 8. It is also what one
+# cell of the last map of these networks stands for, so 64 patches cost little more than an image.
 DEFAULT_SIZE = 32
 CELL = 32
 _ARGUMENT = re.compile(r"([1-9]|1[0-6]):(.+?)(?:@(\d+|map))?")
 
 
 class Patches(Encoder):
-    """Encoded pictures -> [batch, grid * grid, dim] float32, the patches in reading order.
+    """Encoded images -> [batch, grid * grid, dim] float32, the patches in reading order.
 
-    `patches:GRID:ENCODER`, such as `patches:8:efficientnet_lite0`, cuts a picture in GRID x GRID
+    `patches:GRID:ENCODER`, such as `patches:8:efficientnet_lite0`, cuts an image in GRID x GRID
     patches of 32 pixels and sends each through the network alone, to its average pool
     (`patches:8:keras_applications:ResNet50`: 64 x 2048, as FashionBERT's released code). With `@SIZE`
-    at the end the patches have SIZE pixels. With `@map` the network sees the whole picture, and the
+    at the end the patches have SIZE pixels. With `@map` the network sees the whole image, and the
     features of a patch are its cell of the last map, before the pool: they know what is around the patch.
     """
 
@@ -59,11 +59,11 @@ class Patches(Encoder):
 
     def _identity(self) -> tuple[str, ...]:
         how = "map" if self._is_map else str(self._size)
-        return (self._source, str(self._grid), how, pictures.VERSION, "patches 1")
+        return (self._source, str(self._grid), how, image_files.VERSION, "patches 1")
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         side = self._grid * (CELL if self._is_map else self._size)
-        pixels = pictures.decode(inputs, (side, side))
+        pixels = image_files.decode(inputs, (side, side))
         if not self._is_map:
             pixels = cut(pixels, self._grid)
         features = self._network(pixels, training=False)

@@ -1,11 +1,11 @@
-"""Pictures as they are, for image networks that are trained together with the tower."""
+"""Images as they are, for image networks that are trained together with the tower."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
 from huse_tf.errors import UserError
-from huse_tf.features import pictures
+from huse_tf.features import image_files
 from huse_tf.features.encoder import Encoder
 from huse_tf.spec import FeatureSpec
 
@@ -13,9 +13,9 @@ MAX_SIZE = 1024
 
 
 class Pixels(Encoder):
-    """Encoded pictures -> [batch, size, size, 3] float32 in 0..255; `pixels:SIZE`.
+    """Encoded images -> [batch, size, size, 3] float32 in 0..255; `pixels:SIZE`.
 
-    Its features are made batch by batch and never kept: they would be larger than the pictures.
+    Its features are made batch by batch and never kept: they would be larger than the images.
     """
 
     takes_argument = True
@@ -35,7 +35,7 @@ class Pixels(Encoder):
         return FeatureSpec((self._size, self._size, 3))
 
     def _identity(self) -> tuple[str, ...]:
-        return (str(self._size), pictures.VERSION, "pixels 1")
+        return (str(self._size), image_files.VERSION, "pixels 1")
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        return pictures.decode(inputs, (self._size, self._size))
+        return image_files.decode(inputs, (self._size, self._size))

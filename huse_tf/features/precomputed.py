@@ -54,7 +54,7 @@ class Precomputed:
         """[n] int64 row of `features` for each item.
 
         Args:
-            ids: [n], such as the paths of pictures in a catalogue. Iterated over twice where some
+            ids: [n], such as the paths of images in a catalogue. Iterated over twice where some
                 are missing.
 
         Raises:

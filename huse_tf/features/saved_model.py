@@ -1,4 +1,4 @@
-"""Any SavedModel as an encoder of pictures or texts: one's own, or one from TensorFlow Hub."""
+"""Any SavedModel as an encoder of images or texts: one's own, or one from TensorFlow Hub."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import pathlib
 import tensorflow as tf
 
 from huse_tf.errors import UserError
-from huse_tf.features import pictures
+from huse_tf.features import image_files
 from huse_tf.features.encoder import Encoder
 from huse_tf.files import sha256, sha256_file
 from huse_tf.spec import FeatureSpec
 
-# Height and width of the pictures, where the model takes any.
+# Height and width of the images, where the model takes any.
 DEFAULT_SIZE = 224
 CONTRACT = (
     "Expected a SavedModel with a signature serving_default that has one input ([batch] strings: "
-    "texts or encoded pictures; or [batch, height, width, 3] float32 pictures in 0..1) and one "
+    "texts or encoded images; or [batch, height, width, 3] float32 images in 0..1) and one "
     "output of shape [batch, dim], or several of which one is named 'default'."
 )
 
@@ -24,7 +24,7 @@ CONTRACT = (
 class SavedModel(Encoder):
     """Strings -> [batch, dim] float32, by the signature serving_default of `saved_model:PATH`.
 
-    What the signature takes is read from it: strings, which are passed as they are, or pictures as
+    What the signature takes is read from it: strings, which are passed as they are, or images as
     [batch, height, width, 3] floats in 0..1, the custom of TensorFlow Hub, which are decoded.
     """
 
@@ -48,11 +48,11 @@ class SavedModel(Encoder):
         return FeatureSpec((self._dim,))
 
     def _identity(self) -> tuple[str, ...]:
-        return (self._sha256, pictures.VERSION, "saved_model 1")
+        return (self._sha256, image_files.VERSION, "saved_model 1")
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         if self._size is not None:
-            inputs = pictures.decode(inputs, self._size) / 255.0
+            inputs = image_files.decode(inputs, self._size) / 255.0
         return tf.cast(self._signature(**{self._input: inputs})[self._output], tf.float32)
 
 
@@ -93,7 +93,7 @@ def _load(folder: pathlib.Path) -> tf.Module:
 def _input(
     signature: tf.types.experimental.ConcreteFunction, spec: str
 ) -> tuple[str, tuple[int, int] | None]:
-    """Name of the input; (height, width) if it takes decoded pictures."""
+    """Name of the input; (height, width) if it takes decoded images."""
     inputs = signature.structured_input_signature[1]
     if len(inputs) == 1:
         [(name, tensor)] = inputs.items()

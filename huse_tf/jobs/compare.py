@@ -240,14 +240,14 @@ def _measured(
     weight = run.read_json(run.metrics)[keys.VALIDATION].get("classification/fusion_weight")
     figures, queries = measure_queries(model, dataset, config, side, weight)
     # What is unseen stays so while settings are chosen.
-    if side == keys.TEST and keys.UNSEEN in dataset.sides:
+    if side == keys.TEST and keys.UNSEEN in dataset.split_sizes:
         more, asked = measure_queries(model, dataset, config, keys.UNSEEN, weight)
         figures |= {f"unseen/{path}": value for path, value in more.items()}
         queries |= {f"unseen/{path}": value for path, value in asked.items()}
     figures["cost/parameters"] = float(model.count_params())
     figures["cost/training_seconds"] = run.read_json(run.timing)["seconds"]
     if config.method.embeds:
-        _, features = dataset.side(side)
+        _, features = dataset.split(side)
         for modality in (keys.IMAGE, keys.TEXT):
             rows = features[f"{modality}_features"]
             speed = _items_per_second(modality_model(model, modality), rows)

@@ -122,7 +122,7 @@ def evaluate(
         split: which items.
     """
     began = time.monotonic()
-    items = dataset.side(split)[0]
+    items = dataset.split(split)[0]
     if items.empty:
         raise UserError(f"There are no {split} items to measure.")
     before = run.read_json(run.metrics)
@@ -134,7 +134,7 @@ def evaluate(
         answers = predicted(model, dataset, config, split, weight)
         predictions = answers[0]
         figures, undefined = measure(*answers)
-        features = dataset.side(split)[1]
+        features = dataset.split(split)[1]
         frozen, _ = frozen_retrieval(features, items, dataset.taxonomy, config.evaluation)
         figures |= {f"{FROZEN}/{path}": value for path, value in frozen.items()}
     own = output.path.resolve() == run.path.resolve()

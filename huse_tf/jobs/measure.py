@@ -50,10 +50,10 @@ def measure_queries(
     """
     if scores_pairs(model):
         pairs = _measure_pairs(model, dataset, config, side)
-        return dict(pairs.metrics), of_products(pairs.queries, dataset.side(side)[0])
+        return dict(pairs.metrics), of_products(pairs.queries, dataset.split(side)[0])
     answers = predicted(model, dataset, config, side, fusion_weight)
     figures, queries = measure(*answers)[0], per_query(*answers)
-    items, features = dataset.side(side)
+    items, features = dataset.split(side)
     frozen, asked = frozen_retrieval(features, items, dataset.taxonomy, config.evaluation)
     if side != keys.UNSEEN:
         neighbours = nearest_neighbours(dataset.features_of(keys.TRAIN), features)
@@ -68,7 +68,7 @@ def _measure_pairs(
     model: keras.Model, dataset: Measurable, config: Config, side: str, quick: bool = False
 ) -> PairFigures:
     """Of a pair scorer; of products and queries, if its texts begin with these."""
-    items, features = dataset.side(side)
+    items, features = dataset.split(side)
     pieces = dataset.spec.text.pieces
     query_end = pieces.end if config.method.scores_queries and pieces is not None else None
     return measure_pair_scorer(model, features, items, config.evaluation, quick, query_end)
@@ -82,7 +82,7 @@ def predicted(
     fusion_weight: float | None,
 ) -> tuple[Any, ...]:
     """The arguments of `measure` and `per_query`: the predictions of one side, and what is true of it."""
-    items, features = dataset.side(side)
+    items, features = dataset.split(side)
     predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
     seen, names_unseen = _seen_classes(dataset, side), config.method.names_unseen_classes
     known = items, dataset.taxonomy, config.evaluation, fusion_weight, seen, names_unseen

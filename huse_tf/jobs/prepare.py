@@ -144,7 +144,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class PlannedRecord:
-    """A record of the shards whose picture was not read yet; can be sent to other processes."""
+    """A record of the shards whose image was not read yet; can be sent to other processes."""
 
     key: str
     item_json: str
@@ -152,17 +152,17 @@ class PlannedRecord:
     text: str
     labels: tuple[int, ...]
     weight: float
-    side: str
+    split: str
 
     def example(self) -> bytes:
-        """The serialized example; reads the picture."""
+        """The serialized example; reads the image."""
         return example(
             self.item_json,
             pathlib.Path(self.image_path).read_bytes() if self.image_path else b"",
             text=self.text,
             labels=self.labels,
             weight=self.weight,
-            side=self.side,
+            split=self.split,
         )
 
 
@@ -215,5 +215,5 @@ def planned_records(assembly: Assembly, plan: Plan) -> Iterator[PlannedRecord]:
                 text=item.text,
                 labels=item.labels,
                 weight=item.weight,
-                side=item.split,
+                split=item.split,
             )

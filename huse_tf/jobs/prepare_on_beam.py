@@ -1,7 +1,7 @@
 """`prepare` as an Apache Beam pipeline: the same folder, byte for byte, made by many workers.
 
-Reading records, decoding pictures and writing shards is spread over the workers. Comparing and
-splitting needs all items at once, so it runs on one worker, which holds them without their pictures:
+Reading records, decoding images and writing shards is spread over the workers. Comparing and
+splitting needs all items at once, so it runs on one worker, which holds them without their images:
 some 2 kB each. All workers must reach the catalogue, the cache and the output folder under the same
 paths.
 """
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from huse_tf.config import Config
-from huse_tf.data.catalogue import catalogue_of, open_catalogue, with_picture
+from huse_tf.data.catalogue import catalogue_of, open_catalogue, with_image
 from huse_tf.data.drafts import draft
 from huse_tf.data.images.spool import Spool
 from huse_tf.data.items import Item, Rejection, Rules
@@ -81,7 +81,7 @@ def _build(pipeline: Any, config: Config, folder: pathlib.Path, num_shards: int)
         | beam.Create(range(max(1, len(place.files))))
         | "records" >> beam.FlatMap(_records, place, config)
         | beam.Reshuffle()
-        | "pictures" >> beam.Map(_outcomes, rules, spool)
+        | "images" >> beam.Map(_outcomes, rules, spool)
         | "all" >> beam.combiners.ToList()
         | "settle" >> beam.FlatMap(settle).with_outputs("plan", main="records")
     )
@@ -113,7 +113,7 @@ def _outcomes(
     element: tuple[Place, Record], rules: Rules, spool: Spool
 ) -> tuple[Place, list[Item | Rejection]]:
     place, record = element
-    return place, [with_picture(entry, rules, spool) for entry in draft(record, rules)]
+    return place, [with_image(entry, rules, spool) for entry in draft(record, rules)]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Measurable(Protocol):
     @property
     def taxonomy(self) -> Taxonomy: ...
 
-    def side(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]]: ...
+    def split(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]]: ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class StandIn:
     spec: DataSpec
     taxonomy: Taxonomy
 
-    def side(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    def split(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
         return self.items, dict(self.features)
 
 

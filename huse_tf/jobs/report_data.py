@@ -117,7 +117,7 @@ def _counts(dataset: Dataset) -> dict[str, int]:
         "Rejected entries": len(dataset.rejections),
         "Products": dataset.products,
         "Classes": len(dataset.taxonomy.classes),
-        **{f"Items, {side}": count for side, count in dataset.sides.items()},
+        **{f"Items, {side}": count for side, count in dataset.split_sizes.items()},
     }
 
 
@@ -165,7 +165,7 @@ def told_known(dataset: Dataset) -> str:
 
 def known_figures(dataset: Dataset) -> dict[str, Any]:
     """Of another catalogue: numbers of items that were measured, left out and known, and these by reason."""
-    measured = dataset.sides.get(keys.TEST, 0)
+    measured = dataset.split_sizes.get(keys.TEST, 0)
     return {
         "measured": measured,
         "left_out": len(dataset.table) - measured,

@@ -34,7 +34,7 @@ from huse_tf.data.classes.taxonomy import Taxonomy, path_name
 from huse_tf.data.items import Item, Rejection
 from huse_tf.data.known import known_items
 from huse_tf.data.shards.prepared import content_hash
-from huse_tf.data.splits.assign import SIDES, train_only_labels
+from huse_tf.data.splits.assign import SPLITS, train_only_labels
 from huse_tf.data.splits.leaks import Leak
 from huse_tf.data.table.chosen import Chosen
 from huse_tf.data.table.codes import codes_of, pick
@@ -66,7 +66,7 @@ class Dataset:
         rows: number of rows in the catalogue.
         rejections: the entries that could not be used, with reasons, on disk.
         train_only: labels without held-out items.
-        leaks: what the sides of the split share in spite of all.
+        leaks: what the splits share in spite of all.
         known: of another catalogue: what items have in common with those that the run knows -> number
             of such items; None for the run's own.
     """
@@ -86,9 +86,9 @@ class Dataset:
     )
 
     @property
-    def sides(self) -> dict[str, int]:
-        """Side of the split -> number of items, of the sides that have some."""
-        return _sides(self.table)
+    def split_sizes(self) -> dict[str, int]:
+        """Split -> number of items, of the splits that have some."""
+        return _split_sizes(self.table)
 
     @property
     def products(self) -> int:
@@ -105,17 +105,17 @@ class Dataset:
         """All entries that could not be used, read into memory."""
         return self.rejections.frame()
 
-    def chosen(self, side: str) -> np.ndarray:
-        """[items] bool: which are on this side."""
-        return np.asarray(self.table["split"]) == side
+    def chosen(self, split: str) -> np.ndarray:
+        """[items] bool: which are in this split."""
+        return np.asarray(self.table["split"]) == split
 
-    def features_of(self, side: str) -> dict[str, Any]:
-        """The features of the items of one side of the split."""
-        chosen = self.chosen(side)
+    def features_of(self, split: str) -> dict[str, Any]:
+        """The features of the items of one split."""
+        chosen = self.chosen(split)
         return {key: take(array, chosen) for key, array in self.features.items()}
 
-    def side(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-        """The items of one side of the split, in memory from now on, and their features."""
+    def split(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+        """The items of one split, in memory from now on, and their features."""
         if name not in self._in_memory:
             self._in_memory[name] = self.table.frame(self.chosen(name))
         return self._in_memory[name], self.features_of(name)
@@ -131,8 +131,8 @@ def read(config: Config) -> Reading:
 
 
 def spool_dir(config: FeatureConfig) -> pathlib.Path:
-    """Where pictures go that have no local file of their own."""
-    return pathlib.Path(config.cache_dir) / "pictures"
+    """Where images go that have no local file of their own."""
+    return pathlib.Path(config.cache_dir) / "images"
 
 
 def load_data(
@@ -148,7 +148,7 @@ def load_data(
         config: the run's settings.
         folder: the run's; receives `rejected.csv`, `items.csv` and what fixes the meaning of labels.
         source: the rows, if they come from Python.
-        reading: the catalogue and its picture features, if they were read already.
+        reading: the catalogue and its image features, if they were read already.
         encoders: those of the settings, if they were made already.
 
     Raises:
@@ -162,7 +162,7 @@ def load_data(
     assembly = assemble(catalogue.table, config.data)
     table, taxonomy = assembly.table, assembly.taxonomy
     for leak in assembly.leaks:
-        logging.warning("The sides of the split share data. %s", leak)
+        logging.warning("The splits share data. %s", leak)
     fingerprint = _fingerprint(table)
     _check_unchanged(fingerprint, run)
     training_texts = Chosen(table["text"], (table["split"] == keys.TRAIN) & _given(table["text"]))
@@ -215,7 +215,7 @@ def load_other_catalogue(
     """Another catalogue, for the model of the run in `folder`; its items are test items.
 
     Rows of a class that the run's vocabulary does not have are rejected. Items that the run was trained
-    or tuned on are on the side keys.KNOWN.
+    or tuned on are in the split keys.KNOWN.
 
     Args:
         config: the run's settings, with the other catalogue.
@@ -243,8 +243,8 @@ def load_other_catalogue(
     with run.reading(run.items):
         reasons = known_items(table, run.items)
     counts = collections.Counter(reason for reason in reasons if reason)
-    sides = np.where((reasons == "") | include_known, keys.TEST, keys.KNOWN).astype(object)
-    table = table.assign(split=sides)
+    splits = np.where((reasons == "") | include_known, keys.TEST, keys.KNOWN).astype(object)
+    table = table.assign(split=splits)
     with run.reading(run.class_distances):
         distances = np.load(run.class_distances, allow_pickle=False)
     dataset = _dataset(catalogue, table, image, taxonomy, distances, encoders, config)
@@ -289,7 +289,7 @@ def run_taxonomy(run: RunFolder) -> Taxonomy:
 def _readable(
     config: Config, encoders: RunEncoders, source: Source | None = None
 ) -> tuple[Catalogue, Any]:
-    """The catalogue without the pictures that the encoder cannot read, and all image features."""
+    """The catalogue without the images that the encoder cannot read, and all image features."""
     catalogue = read_catalogue(config.data, spool_dir(config.features), source)
     table = catalogue.table
     logging.info("Catalogue: %d rows, %d usable items.", catalogue.rows, len(table))
@@ -298,7 +298,7 @@ def _readable(
         table["image_path"],
         table["item_id"],
         _available(encoders, encoders.image, table["image_path"], table["item_id"]),
-        "Pictures",
+        "Images",
     )
     failed = {row: f"the image encoder cannot read it: {why}" for row, why in failed.items()}
     kept = take(features, _others(len(table), failed))
@@ -326,7 +326,7 @@ def _fingerprint(table: DiskTable[Item]) -> dict[str, Any]:
         "items": len(table),
         "products": _products(table),
         "classes": len(np.unique(table["label"])),
-        **_sides(table),
+        **_split_sizes(table),
     }
 
 
@@ -334,9 +334,9 @@ def _products(table: DiskTable[Item]) -> int:
     return int(codes_of(table["product_id"]).max()) + 1
 
 
-def _sides(table: DiskTable[Item]) -> dict[str, int]:
+def _split_sizes(table: DiskTable[Item]) -> dict[str, int]:
     counts = collections.Counter(table["split"])
-    return {side: counts[side] for side in (*SIDES, keys.UNSEEN) if counts[side]}
+    return {split: counts[split] for split in (*SPLITS, keys.UNSEEN) if counts[split]}
 
 
 def _check_unchanged(now: Mapping[str, Any], run: RunFolder) -> None:
@@ -347,7 +347,7 @@ def _check_unchanged(now: Mapping[str, Any], run: RunFolder) -> None:
         raise UserError(
             f"The catalogue has changed since the run in {str(run)!r} began: it had "
             f"{before['items']} items of {before['products']} products, and has {now['items']} of "
-            f"{now['products']} (or other texts, pictures, classes or sides). Give another --run_dir."
+            f"{now['products']} (or other texts, images, classes or splits). Give another --run_dir."
         )
 
 
@@ -381,8 +381,8 @@ def _dataset(
         features[keys.LABELS] = _multi_hot(table["labels"], len(taxonomy.classes))
     else:
         features[keys.LABEL] = np.asarray(table["label"], np.int32)
-    sides = np.asarray(table["split"])
-    trained = sides == keys.TRAIN
+    splits = np.asarray(table["split"])
+    trained = splits == keys.TRAIN
     targets = {
         key: features[key][trained]
         for key in (keys.WEIGHT, keys.LABEL, keys.LABELS)
@@ -396,7 +396,7 @@ def _dataset(
         multi_label=config.data.multi_label,
         class_shares=class_shares(targets, len(taxonomy.classes)) if trained.any() else None,
     )
-    train_only = train_only_labels(table, sides)
+    train_only = train_only_labels(table, splits)
     return Dataset(
         table, features, taxonomy, spec, catalogue.rows, catalogue.rejections, train_only
     )

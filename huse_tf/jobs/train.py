@@ -99,7 +99,7 @@ def train_model(
         rehearse_run(config, encoders)
     dataset = load_data(config, run, source, reading, encoders)
     for side in (keys.VALIDATION, keys.TEST):
-        if side not in dataset.sides:
+        if side not in dataset.split_sizes:
             raise UserError(
                 f"There are no {side} items. Expected some in --split_column={config.data.split_column}."
             )
@@ -136,7 +136,7 @@ def train_model(
         model = fit(build, trained, validate, config.training, run, changes, adapt, method.refit)
     weight = None
     if not scores_pairs(model):
-        items, features = dataset.side(keys.VALIDATION)
+        items, features = dataset.split(keys.VALIDATION)
         weight = final_fusion_weight(predict(model, features, dataset.spec.multi_label), items)
     figures, _ = measure_split(model, dataset, config, keys.VALIDATION, weight, quick=True)
     seals.write_json(run.metrics, {keys.VALIDATION: figures})
@@ -192,7 +192,7 @@ def _text_changes(config: Config, dataset: Dataset, run: RunFolder) -> list[Chan
 
 
 def _log_data(dataset: Dataset) -> None:
-    sides = dataset.sides
+    sides = dataset.split_sizes
     logging.info(
         "%d items of %d products in %d classes; %s.",
         len(dataset.table),

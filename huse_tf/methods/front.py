@@ -47,9 +47,9 @@ class FeatureFront(Method):
 
     def picture_layers(self, spec: DataSpec) -> Sequence[keras.Layer]:
         """The layers that turn pictures into features; none here, where pictures as they are are refused."""
-        from huse_tf.features.image_backbones import picture_layers
+        from huse_tf.features.image_backbones import input_layers
 
-        return picture_layers("", "", spec.image)
+        return input_layers("", "", spec.image)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +67,6 @@ class PictureFront(FeatureFront):
     )
 
     def picture_layers(self, spec: DataSpec) -> Sequence[keras.Layer]:
-        from huse_tf.features.image_backbones import picture_layers
+        from huse_tf.features.image_backbones import input_layers
 
-        return picture_layers(self.image_backbone, self.augmentation, spec.image)
+        return input_layers(self.image_backbone, self.augmentation, spec.image)

@@ -13,10 +13,10 @@ from tiny_catalogues import (
     HEADER,
     ROWS,
     ListSource,
-    picture_bytes,
+    image_bytes,
     read,
     write_catalogue,
-    write_pictures,
+    write_images,
     write_text_catalogue,
 )
 
@@ -35,8 +35,8 @@ from huse_tf.sections import DataConfig
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with the pictures of `ROWS`."""
-    write_pictures(tmp_path, [row[1] for row in ROWS])
+    """A folder with the images of `ROWS`."""
+    write_images(tmp_path, [row[1] for row in ROWS])
     return tmp_path
 
 
@@ -65,7 +65,7 @@ def test_bundled_format(folder):
     ]
     assert items["item_id"].tolist() == items["image"].tolist()
     assert set(items["file"]) == {"catalogue.csv"}
-    assert set(items["weight"]) == {1.0} and set(items["side"]) == {""}
+    assert set(items["weight"]) == {1.0} and set(items["split_cell"]) == {""}
     assert items["image_hash"].map(len).tolist() == [16] * 4
 
 
@@ -130,17 +130,17 @@ def test_control_characters_in_text_become_spaces(folder):
 @pytest.mark.parametrize(
     ("changes", "column", "reason"),
     [
-        ({"image": "images/none.png"}, "image", "picture file is missing"),
-        ({"image": "../a.png"}, "image", "picture path leaves the image root"),
-        ({"image": "/etc/passwd"}, "image", "picture path leaves the image root"),
+        ({"image": "images/none.png"}, "image", "image file is missing"),
+        ({"image": "../a.png"}, "image", "image path leaves the image root"),
+        ({"image": "/etc/passwd"}, "image", "image path leaves the image root"),
         (
             {"image": "https://a.b/c.png"},
             "image",
-            "picture given as a URL, of which none is fetched",
+            "image given as a URL, of which none is fetched",
         ),
-        ({"image": "a\0b"}, "image", "picture path with a NUL character"),
-        ({"image": " ", "name": ""}, "name", "neither picture nor text"),
-        ({"image": "bad.png"}, "image", "file is not a picture"),
+        ({"image": "a\0b"}, "image", "image path with a NUL character"),
+        ({"image": " ", "name": ""}, "name", "neither image nor text"),
+        ({"image": "bad.png"}, "image", "file is not an image"),
         ({"classes": " "}, "classes", "no class path"),
         ({"classes": "a<<b"}, "classes", "class path with an empty level"),
         ({"classes": "a<b<"}, "classes", "class path with an empty level"),
@@ -149,7 +149,7 @@ def test_control_characters_in_text_become_spaces(folder):
         (
             {"image": "images/../images/a.png"},
             "image",
-            "duplicate item: its picture is that of row 2",
+            "duplicate item: its image is that of row 2",
         ),
         (
             {"product_id": "p2"},
@@ -160,7 +160,7 @@ def test_control_characters_in_text_become_spaces(folder):
     ],
 )
 def test_rejected_row(folder, changes, column, reason):
-    write_pictures(folder, ["extra.png"])
+    write_images(folder, ["extra.png"])
     (folder / "bad.png").write_text("hello")
     row = dict(zip(HEADER, ("p9", "extra.png", "Chair", "", "lighting"), strict=True)) | changes
     catalogue = read(write_catalogue(folder, [*ROWS, tuple(row.values())]))
@@ -191,7 +191,7 @@ def test_class_name_with_the_canonical_separator_in_it(folder):
 
 
 def test_a_bad_row_does_not_stand_in_the_way_of_a_good_one(folder):
-    """Line 2 has the picture of line 3 but no class: line 3 repeats nothing that is usable."""
+    """Line 2 has the image of line 3 but no class: line 3 repeats nothing that is usable."""
     rows = [("p1", "images/a.png", "Sofa", "", ""), ("p1", "images/a.png", "Chair", "", "y")]
     catalogue = read(write_catalogue(folder, rows))
     assert catalogue.items["row"].tolist() == [3]
@@ -200,9 +200,9 @@ def test_a_bad_row_does_not_stand_in_the_way_of_a_good_one(folder):
 def test_limits_come_from_the_settings(folder):
     config = write_catalogue(folder)
     small = read(dataclasses.replace(config, max_image_pixels=95))
-    assert small.rejected["reason"].str.startswith("picture has too many pixels").sum() == 4
+    assert small.rejected["reason"].str.startswith("image has too many pixels").sum() == 4
     small = read(dataclasses.replace(config, max_image_bytes=10))
-    assert small.rejected["reason"].str.startswith("picture has too many bytes").sum() == 4
+    assert small.rejected["reason"].str.startswith("image has too many bytes").sum() == 4
 
 
 def test_image_root(folder):
@@ -255,7 +255,7 @@ def test_a_catalogue_that_loses_rows_cannot_be_made():
 
 
 def test_check_rejected_share(folder):
-    """Two of five rows lack their picture, one its text: .6, with the reasons by count."""
+    """Two of five rows lack their image, one its text: .6, with the reasons by count."""
     bad = [(f"q{i}", f"none{i}.png", "Chair", "", "x") for i in range(2)]
     rows = [*bad, ("q3", "images/a.png", "Chair", "", ""), *ROWS[:2]]
     catalogue = read(write_catalogue(folder, rows))
@@ -264,7 +264,7 @@ def test_check_rejected_share(folder):
         check_rejected_share(catalogue, 0.59, folder / "rejected.csv")
     message = str(caught.value)
     assert "3 of 5 rows were rejected (60.0%" in message
-    assert message.index("2 × picture file is missing") < message.index("1 × no class path")
+    assert message.index("2 × image file is missing") < message.index("1 × no class path")
     assert str(folder / "rejected.csv") in message
 
 
@@ -276,10 +276,10 @@ def test_a_catalogue_of_which_nothing_is_left_is_always_refused(tmp_path):
 
 def test_reasons_are_counted_without_their_particulars(tmp_path):
     for name in ("a.png", "b.png"):
-        (tmp_path / name).write_bytes(picture_bytes("PPM" if name[0] == "a" else "TIFF"))
+        (tmp_path / name).write_bytes(image_bytes("PPM" if name[0] == "a" else "TIFF"))
     rows = [("p", name, "Chair", "", "x") for name in ("a.png", "b.png")]
     catalogue = read(write_catalogue(tmp_path, rows))
-    with pytest.raises(UserError, match="2 × picture format is not JPEG, PNG, GIF, BMP or WebP"):
+    with pytest.raises(UserError, match="2 × image format is not JPEG, PNG, GIF, BMP or WebP"):
         check_rejected_share(catalogue, 0.5, tmp_path / "rejected.csv")
 
 
@@ -301,8 +301,8 @@ def test_rejected_table_of_a_good_catalogue_has_its_header(folder):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_damaged_catalogues_and_pictures_lose_no_row(folder, seed):
-    """Random bytes are changed, in the table or in a picture: refused in words, or all rows told."""
+def test_damaged_catalogues_and_images_lose_no_row(folder, seed):
+    """Random bytes are changed, in the table or in an image: refused in words, or all rows told."""
     generator = np.random.default_rng(seed)
     config = write_catalogue(folder, [*ROWS, *ROWS])
     files = [folder / "catalogue.csv", *(folder / row[1] for row in ROWS)]
@@ -321,7 +321,7 @@ def test_damaged_catalogues_and_pictures_lose_no_row(folder, seed):
         assert catalogue.rows <= 8 + 3  # a changed byte may be a line end
 
 
-def test_missing_picture_or_text_is_kept_or_rejected(folder):
+def test_missing_image_or_text_is_kept_or_rejected(folder):
     rows = [("p1", "", "Chair", "", "x"), ("p2", "images/a.png", " ", "\x00", "x")]
     config = write_catalogue(folder, rows)
     items = read(config).items
@@ -329,17 +329,17 @@ def test_missing_picture_or_text_is_kept_or_rejected(folder):
     assert items["item_id"].tolist() == ["p1", "images/a.png"]
     assert items[["title", "text", "text_fields"]].iloc[1].tolist() == ["", "", ("", "")]
     rejected = read(dataclasses.replace(config, missing="reject"))
-    assert rejected.rejected["reason"].tolist() == ["no picture", "no text"]
+    assert rejected.rejected["reason"].tolist() == ["no image", "no text"]
     assert rejected.rejected["column"].tolist() == ["image", "name"]
 
 
-def test_a_product_without_a_title_is_its_picture_or_its_row(folder):
+def test_a_product_without_a_title_is_its_image_or_its_row(folder):
     rows = [("images/a.png", "", "x"), ("images/b.jpg", "", "x")]
     config = write_catalogue(folder, rows, ("image", "name", "classes"))
     assert read(config).items["product_id"].tolist() == ["images/a.png", "images/b.jpg"]
 
 
-def test_several_pictures_a_row(folder):
+def test_several_images_a_row(folder):
     """Three of a separated cell, of which one is missing, and one of another column."""
     rows = [
         ("p1", "images/a.png| images/none.png|images/b.jpg|", "images/c.gif", "Chair", "x"),
@@ -359,23 +359,23 @@ def test_several_pictures_a_row(folder):
         "product_id": "p1",
         "image": "images/none.png",
         "column": "photos",
-        "reason": "picture file is missing",
+        "reason": "image file is missing",
     }
 
 
-def test_a_picture_by_template(folder):
-    """Only `{column}` means anything in it; an empty cell means no picture."""
+def test_an_image_by_template(folder):
+    """Only `{column}` means anything in it; an empty cell means no image."""
     rows = [("a", "Chair", "x"), ("", "Lamp", "x"), ("../../b", "Sofa", "x")]
     catalogue = read(
         write_catalogue(folder, rows, ("id", "name", "classes"), image_columns=("images/{id}.png",))
     )
     assert catalogue.items["image"].tolist() == ["images/a.png", ""]
-    assert only_rejection(catalogue)["reason"] == "picture path leaves the image root"
+    assert only_rejection(catalogue)["reason"] == "image path leaves the image root"
 
 
 def test_base64(tmp_path):
-    """Line breaks do not matter; the same picture of another product is another item."""
-    data = picture_bytes("PNG")
+    """Line breaks do not matter; the same image of another product is another item."""
+    data = image_bytes("PNG")
     text = base64.encodebytes(data).decode()
     rows = [
         ("p1", text, "Chair", "", "x"),
@@ -396,13 +396,13 @@ def test_base64(tmp_path):
     reasons = [reason.split(": ")[0] for reason in catalogue.rejected["reason"]]
     assert reasons == [
         "duplicate item",
-        *["picture is not base64"] * 3,
-        "picture has too many bytes",
+        *["image is not base64"] * 3,
+        "image has too many bytes",
     ]
     assert set(catalogue.rejected["image"]) == {""}
 
 
-def test_equal_texts_of_a_product_without_pictures_are_one_item(tmp_path):
+def test_equal_texts_of_a_product_without_images_are_one_item(tmp_path):
     rows = [(p, "", t, "", "x") for p, t in (("p1", "A"), ("p1", "A"), ("p1", "B"), ("p2", "A"))]
     catalogue = read(write_catalogue(tmp_path, rows))
     assert catalogue.items["item_id"].tolist() == ["p1", "p1#2", "p2"]
@@ -410,12 +410,12 @@ def test_equal_texts_of_a_product_without_pictures_are_one_item(tmp_path):
     assert only_rejection(catalogue)["column"] == "name"
 
 
-def test_equal_pictures_as_bytes_are_different_items_if_a_column_says_so(tmp_path):
-    cells = {"image": picture_bytes("PNG"), "name": "Chair", "classes": "x"}
+def test_equal_images_as_bytes_are_different_items_if_a_column_says_so(tmp_path):
+    cells = {"image": image_bytes("PNG"), "name": "Chair", "classes": "x"}
     source = ListSource(*(Record("", n, {**cells, "id": i}) for n, i in enumerate("aba")))
     catalogue = read(DataConfig(item_column="id"), source, tmp_path)
     assert catalogue.items["item_id"].tolist() == ["a", "b"]
-    assert only_rejection(catalogue)["reason"] == "duplicate item: its picture is that of row 0"
+    assert only_rejection(catalogue)["reason"] == "duplicate item: its image is that of row 0"
 
 
 def test_ids_of_items(folder):
@@ -425,7 +425,7 @@ def test_ids_of_items(folder):
     assert read(config).items["item_id"].tolist() == ["a#2", "a", "a#3"]
 
 
-def test_weight_attributes_and_side(folder):
+def test_weight_attributes_and_split(folder):
     header = (*HEADER, "w", "colour", "half")
     extra = [("0.5", " red ", "test"), ("0", "", ""), ("nan", "", ""), ("x", "", ""), ("", "", "")]
     rows = [(*ROWS[0][:1], "", *ROWS[0][2:], *more) for more in extra]
@@ -436,7 +436,7 @@ def test_weight_attributes_and_side(folder):
         )
     )  # fmt: skip
     item = catalogue.items.iloc[0]
-    assert (item["weight"], item["attributes"], item["side"]) == (0.5, ("red", "0.5"), "test")
+    assert (item["weight"], item["attributes"], item["split_cell"]) == (0.5, ("red", "0.5"), "test")
     assert catalogue.rejected["reason"].tolist() == [
         f"weight is not a number above 0: {given!r}" for given in ("0", "nan", "x", "")
     ]
@@ -503,8 +503,8 @@ def test_classes_by_their_names_in_a_tree(folder):
 
 def test_bytes_lists_and_faulty_cells(tmp_path):
     """A fault in a column that nobody needs is none."""
-    pictures = [picture_bytes("PNG", seed) for seed in range(2)]
-    good = {"image": pictures, "name": ["red", "", "chair"], "classes": b"x", "other": None}
+    images = [image_bytes("PNG", seed) for seed in range(2)]
+    good = {"image": images, "name": ["red", "", "chair"], "classes": b"x", "other": None}
     source = ListSource(
         Record("", 1, good, faults={"other": "cell is neither text nor number: dict"}),
         Record("", 2, {**good, "name": b"\xff"}),
@@ -524,8 +524,8 @@ def test_bytes_lists_and_faulty_cells(tmp_path):
 
 
 def test_webp_is_taken_as_it_is_and_a_bmp_with_a_palette_as_png(tmp_path):
-    (tmp_path / "a.webp").write_bytes(picture_bytes("WEBP"))
-    (tmp_path / "b.bmp").write_bytes(picture_bytes("BMP", mode="P"))
+    (tmp_path / "a.webp").write_bytes(image_bytes("WEBP"))
+    (tmp_path / "b.bmp").write_bytes(image_bytes("BMP", mode="P"))
     rows = [("p", name, "Chair", "", "x") for name in ("a.webp", "b.bmp")]
     webp, bmp = read(write_catalogue(tmp_path, rows)).items["image_path"].map(pathlib.Path)
     assert webp == tmp_path / "a.webp"

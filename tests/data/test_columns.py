@@ -82,7 +82,7 @@ def test_a_column_that_was_asked_for_must_be_there(setting):
         find_columns(("image", "name", "classes"), DataConfig(attribute_columns=("z",)))
 
 
-def test_no_pictures_no_texts_and_no_product():
+def test_no_images_no_texts_and_no_product():
     config = DataConfig(image_columns=(), product_column="")
     assert find_columns(("product_id", "name", "classes"), config) == Columns(
         (), ("name",), ("classes",)

@@ -87,7 +87,7 @@ def test_against_all_pairs(seed):
 
 
 def test_rejections_pass_by():
-    gone = Rejection("a.csv", 3, "p", "x.png", "image", "picture file is missing")
+    gone = Rejection("a.csv", 3, "p", "x.png", "image", "image file is missing")
     first, second = item(2, product_id="p"), item(4, product_id="q")
     assert [type(one) for one in check_consistency([first, gone, second], COLUMNS)] == [
         Item,

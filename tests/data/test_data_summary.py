@@ -20,7 +20,7 @@ from huse_tf.sections import DataConfig
 
 CONFIG = DataConfig(catalogue="shop.csv", weight_column="w")
 CHAIR, LAMP, RUG = ("Furniture", "Chair"), ("Light", "Lamp"), ("Rug",)
-# product, picture, its digest and hash, title, description, class, side
+# product, image, its digest and hash, title, description, class, split
 ROWS = [
     ("a", "one.png", "d1", "00000000000000f0", "Oak chair", "A chair of oak", CHAIR, keys.TRAIN),
     ("a", "two.jpg", "d2", "000000000000f000", "Oak chair", "A chair of oak", CHAIR, keys.TRAIN),
@@ -45,7 +45,7 @@ COLUMNS = Columns(
 
 @pytest.fixture
 def shop(tmp_path):
-    """The catalogue, and its items with labels and sides; pictures of 40 × 30 and 200 × 100."""
+    """The catalogue, and its items with labels and splits; images of 40 × 30 and 200 × 100."""
     PIL.Image.new("L", (40, 30)).save(tmp_path / "one.png")
     PIL.Image.new("RGB", (200, 100)).save(tmp_path / "two.jpg")
     items = [
@@ -64,21 +64,21 @@ def shop(tmp_path):
             class_paths=(path,),
             weight=float(row),
             attributes=("red" if row % 2 else "",),
-            side="",
+            split_cell="",
         )
         for row, (product, image, digest, hash_, title, text, path, _) in enumerate(ROWS, start=2)
     ]
     bad = [
-        Rejection("/far/shop.csv", 11, "x", "<b>", "image", "picture file is missing"),
+        Rejection("/far/shop.csv", 11, "x", "<b>", "image", "image file is missing"),
         Rejection("/far/shop.csv", 12, "y", "", "classes", "several classes: Rug | Lamp"),
         Rejection("/far/shop.csv", 13, "z", "", "classes", "several classes: Rug | Chair"),
     ]
     table = DiskTable(Item, items)
     catalogue = Catalogue(table, DiskTable(Rejection, bad), 12, COLUMNS)
     taxonomy = Taxonomy((CHAIR, LAMP, RUG))
-    sides = np.array([side for *_, side in ROWS], object)
-    table = labelled(table, taxonomy).assign(split=sides)
-    return catalogue, Assembly(table, taxonomy, leaks(table, sides, 0))
+    splits = np.array([split for *_, split in ROWS], object)
+    table = labelled(table, taxonomy).assign(split=splits)
+    return catalogue, Assembly(table, taxonomy, leaks(table, splits, 0))
 
 
 def part(summary, section, title=""):
@@ -117,15 +117,15 @@ def test_columns(shop):
 
 
 def test_products(shop):
-    """c and d have no picture, e has no text; a has two pictures, five products have one."""
+    """c and d have no image, e has no text; a has two images, five products have one."""
     summary = summarize(*shop, CONFIG)
     assert part(summary, "Products", "Items have").rows == (
         ("image and text", 6, 6 / 9),
         ("image only", 1, 1 / 9),
         ("text only", 2, 2 / 9),
     )
-    pictures = part(summary, "Products", "Products by number of pictures")
-    assert pictures.bins == (("1", 5), ("2", 1))
+    images = part(summary, "Products", "Products by number of images")
+    assert images.bins == (("1", 5), ("2", 1))
     assert part(summary, "Products", "Weights of items").rows == (("2", "6", "10"),)
 
 
@@ -171,35 +171,35 @@ def test_texts_and_tokens(shop):
     assert len(summarize(*shop, CONFIG).sections[4].parts) == 2  # nothing is said of tokens
 
 
-def test_pictures(shop):
+def test_images(shop):
     """Each file is opened once, however many items have it."""
     summary = summarize(*shop, CONFIG)
-    assert part(summary, "Pictures", "Format and mode of pixels").rows == (
+    assert part(summary, "Images", "Format and mode of pixels").rows == (
         ("PNG, L", 1),
         ("JPEG, RGB", 1),
     )
-    widths = part(summary, "Pictures", "Pictures by width in pixels")
+    widths = part(summary, "Images", "Images by width in pixels")
     assert widths.bins == (("20–49", 1), ("50–99", 0), ("100–199", 0), ("200–499", 1))
-    heights = part(summary, "Pictures", "Pictures by height in pixels")
+    heights = part(summary, "Images", "Images by height in pixels")
     assert heights.note == "Median 65; from 30 to 100."
 
 
-def test_no_pictures_no_section(shop):
+def test_no_images_no_section(shop):
     catalogue, assembly = shop
     nothing = np.full(9, "", object)
     bare = assembly.table.assign(image_path=nothing, image_digest=nothing, image_hash=nothing)
     summary = summarize(catalogue, dataclasses.replace(assembly, table=bare), CONFIG)
-    assert "Pictures" not in [section.title for section in summary.sections]
+    assert "Images" not in [section.title for section in summary.sections]
 
 
 def test_duplicates(shop):
-    """a and b share title (3 items), picture and hash (a's first and b); a and e share a hash."""
+    """a and b share title (3 items), image and hash (a's first and b); a and e share a hash."""
     rows = part(summarize(*shop, CONFIG), "Duplicates").rows
     assert [row[1:] for row in rows] == [(3, 1), (2, 1), (4, 2)]
 
 
 def test_split_and_leaks(shop):
-    """b (test) has the title and picture of a (train); rugs are not learnt, though held out."""
+    """b (test) has the title and image of a (train); rugs are not learnt, though held out."""
     summary = summarize(*shop, CONFIG)
     assert part(summary, "Split").rows == (
         ("train", 4, 4 / 9, 3, 2),
@@ -208,18 +208,18 @@ def test_split_and_leaks(shop):
         ("unseen", 1, 1 / 9, 1, 1),
     )
     found = {row[0]: row[1:3] for row in part(summary, "Split", "Leak check").rows}
-    assert found == {"title": (1, 1), "picture": (1, 1), "near-duplicate picture": (1, 1)}
+    assert found == {"title": (1, 1), "image": (1, 1), "near-duplicate image": (1, 1)}
 
 
-def test_classes_on_one_side_only(shop):
+def test_classes_in_one_split_only(shop):
     """Without the unseen item, rugs are test items that no training item speaks of."""
     catalogue, assembly = shop
     table = assembly.table
-    sides = np.where(table["split"] == keys.UNSEEN, keys.TEST, table["split"])
-    sides[table["label"] == 0] = keys.TRAIN
-    assembly = dataclasses.replace(assembly, table=table.assign(split=sides))
+    splits = np.where(table["split"] == keys.UNSEEN, keys.TEST, table["split"])
+    splits[table["label"] == 0] = keys.TRAIN
+    assembly = dataclasses.replace(assembly, table=table.assign(split=splits))
     summary = summarize(catalogue, assembly, CONFIG)
-    assert [row[1:] for row in part(summary, "Split", "Classes on one side only").rows] == [
+    assert [row[1:] for row in part(summary, "Split", "Classes in one split only").rows] == [
         (1, "Chair"),
         (1, "Rug"),
     ]
@@ -229,16 +229,16 @@ def test_classes_on_one_side_only(shop):
 def test_held_out_classes_are_not_missed_in_training(shop):
     catalogue, assembly = shop
     table = assembly.table
-    sides = np.where(table["label"] == 2, keys.UNSEEN, table["split"])
-    assembly = dataclasses.replace(assembly, table=table.assign(split=sides))
+    splits = np.where(table["label"] == 2, keys.UNSEEN, table["split"])
+    assembly = dataclasses.replace(assembly, table=table.assign(split=splits))
     summary = summarize(catalogue, assembly, CONFIG)
-    assert part(summary, "Split", "Classes on one side only").rows[1][1:] == (0, "")
+    assert part(summary, "Split", "Classes in one split only").rows[1][1:] == (0, "")
 
 
 def test_rejected(shop):
     assert part(summarize(*shop, CONFIG), "Rejected").rows == (
         ("several classes", 2, "shop.csv, row 12", "classes", "several classes: Rug | Lamp"),
-        ("picture file is missing", 1, "shop.csv, row 11", "image", "picture file is missing"),
+        ("image file is missing", 1, "shop.csv, row 11", "image", "image file is missing"),
     )
 
 
@@ -257,9 +257,9 @@ def test_attributes(shop):
 
 
 def test_samples(shop):
-    """One per product, in the order of the classes; the lamp has no picture."""
+    """One per product, in the order of the classes; the lamp has no image."""
     samples = summarize(*shop, CONFIG).samples
     assert [sample.title for sample in samples][:3] == ["Oak chair", "OAK  Chair", "Lamp"]
-    assert len(samples) == 8 and samples[2].picture is None
-    assert samples[0].classes == "Furniture<Chair" and samples[0].side == keys.TRAIN
-    assert pathlib.Path(samples[0].picture).name == "one.png"
+    assert len(samples) == 8 and samples[2].image is None
+    assert samples[0].classes == "Furniture<Chair" and samples[0].split == keys.TRAIN
+    assert pathlib.Path(samples[0].image).name == "one.png"

@@ -10,22 +10,22 @@ def test_round_trip():
     records = [
         examples.example(
             '{"title": "Tür"}',
-            b"\xff\x00picture",
+            b"\xff\x00image",
             text="Tür",
             labels=[3, 5],
             weight=2.5,
-            side="test",
+            split="test",
         ),
         examples.example("{}", b""),
     ]
     items = examples.parse(tf.constant(records))
-    assert items[examples.IMAGE].numpy().tolist() == [b"\xff\x00picture", b""]
+    assert items[examples.IMAGE].numpy().tolist() == [b"\xff\x00image", b""]
     assert items[examples.TEXT].numpy().tolist() == ["Tür".encode(), b""]
     assert items[examples.LABELS].to_list() == [[3, 5], []]
     assert items[examples.WEIGHT].numpy().tolist() == [2.5, 1.0]
-    assert items[examples.SIDE].numpy().tolist() == [b"test", b""]
+    assert items[examples.SPLIT].numpy().tolist() == [b"test", b""]
     assert items[examples.ITEM_JSON].numpy().tolist() == ['{"title": "Tür"}'.encode(), b"{}"]
-    assert [examples.side_of(record) for record in records] == ["test", ""]
+    assert [examples.split_of(record) for record in records] == ["test", ""]
     assert examples.item_json_of(records[0]) == '{"title": "Tür"}'
 
 

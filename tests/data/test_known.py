@@ -13,7 +13,7 @@ from huse_tf.errors import UserError
 ITEM = Item(
     file="c.csv", row=2, item_id="i", product_id="p", image="", image_path="", image_digest="",
     image_hash="", title="", text="", text_fields=(), class_paths=(("x",),), weight=1.0,
-    attributes=(), side="",
+    attributes=(), split_cell="",
 )  # fmt: skip
 RUN = [
     {"item_id": "a", "product_id": "1", "title": "Oak chair", "image_digest": "d1", "image_hash": "h1", "split": "train"},
@@ -46,7 +46,7 @@ def test_each_trait_tells(run):
         {"image_hash": "h1"},
         {"image_digest": "d1", "image_hash": "h1", "title": "Oak chair"},
         {"title": "=1+1"},  # as a spreadsheet may have it
-    ) == ["item id", "product id", "title", "look of the picture", "picture", "title"]
+    ) == ["item id", "product id", "title", "look of the image", "image", "title"]
 
 
 def test_what_is_empty_or_held_out_is_new(run):
@@ -57,7 +57,7 @@ def test_what_is_empty_or_held_out_is_new(run):
 def test_other_views_of_a_known_product_are_known(run):
     views = [{"product_id": "q", "image_digest": digest} for digest in ("new", "d1", "newer")]
     other = "another item of the product"
-    assert reasons(run, *views, {"image_digest": "new"}) == [other, "picture", other, ""]
+    assert reasons(run, *views, {"image_digest": "new"}) == [other, "image", other, ""]
 
 
 def test_a_run_without_items_knows_nothing(run):

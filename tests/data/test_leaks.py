@@ -1,4 +1,4 @@
-"""What sides share is found, counted and told; against a comparison of all pairs."""
+"""What splits share is found, counted and told; against a comparison of all pairs."""
 
 import itertools
 
@@ -12,8 +12,8 @@ from huse_tf.data.splits.leaks import connected_groups, leaks, shared_codes
 NAMES = {
     "product": "product_id",
     "title": "title",
-    "picture": "image_digest",
-    "near-duplicate picture": "image_hash",
+    "image": "image_digest",
+    "near-duplicate image": "image_hash",
 }
 COLUMNS = list(NAMES.values())
 HASHES = ["0123456789abcdef", "fedcba9876543210", "00ff00ff00ff00ff", "0f0f0f0f0f0f0f0f"]
@@ -28,10 +28,10 @@ def apart(count=4):
 @pytest.mark.parametrize("kind", NAMES)
 def test_each_kind_is_told(kind):
     items = apart()
-    sides = np.array([keys.TRAIN, keys.TEST, keys.TRAIN, keys.VALIDATION])
-    assert leaks(items, sides, 2) == []
+    splits = np.array([keys.TRAIN, keys.TEST, keys.TRAIN, keys.VALIDATION])
+    assert leaks(items, splits, 2) == []
     items.loc[1, NAMES[kind]] = items.loc[2, NAMES[kind]]
-    (leak,) = leaks(items, sides, 2)
+    (leak,) = leaks(items, splits, 2)
     assert (leak.kind, leak.count, leak.items) == (kind, 1, 1)
     assert f"The same {kind} is in test and train" in leak.examples[0]
     assert repr(items.loc[1, "title"]) in str(leak) and repr(items.loc[1, "product_id"]) in str(
@@ -39,11 +39,11 @@ def test_each_kind_is_told(kind):
     )
 
 
-def test_near_pictures_only_as_near_as_asked():
+def test_near_images_only_as_near_as_asked():
     """…cdef and …cdee differ in one bit, …cdef and …cdec in two."""
     items = apart(2).assign(image_hash=["0123456789abcdef", "0123456789abcdec"])
-    sides = np.array([keys.TRAIN, keys.TEST])
-    found = {bits: len(leaks(items, sides, bits)) for bits in (-1, 0, 1, 2)}
+    splits = np.array([keys.TRAIN, keys.TEST])
+    found = {bits: len(leaks(items, splits, bits)) for bits in (-1, 0, 1, 2)}
     assert found == {-1: 0, 0: 0, 1: 0, 2: 1}
 
 
@@ -57,7 +57,7 @@ def test_what_is_missing_is_not_shared():
     assert leaks(items, np.array([keys.TRAIN, keys.TEST]), 4) == []
 
 
-def test_both_measured_sides_may_share():
+def test_both_measured_splits_may_share():
     """Unseen classes and test may have a product in common; unseen and validation may not."""
     items = apart(2).assign(product_id="p")
     assert leaks(items, np.array([keys.UNSEEN, keys.TEST]), 0) == []
@@ -86,7 +86,7 @@ def test_three_examples_at_most():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_groups_against_flood_fill(seed):
-    """Forty items with few products, titles and pictures, some of them missing."""
+    """Forty items with few products, titles and images, some of them missing."""
     generator = np.random.default_rng(seed)
     values = [[f"{generator.integers(60)}" for _ in range(3)] for _ in range(40)]
     items = pd.DataFrame(

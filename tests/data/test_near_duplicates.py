@@ -1,4 +1,4 @@
-"""Perceptual hashes that survive what shops do to pictures, and exact groups of near ones."""
+"""Perceptual hashes that survive what shops do to images, and exact groups of near ones."""
 
 import io
 import math
@@ -14,7 +14,7 @@ from huse_tf.data.images.near_duplicates import near_groups, perceptual_hash
 
 
 def drawing(seed, size=(160, 120)):
-    """A picture of boxes and discs, as clearly different from other seeds as two products are."""
+    """An image of boxes and discs, as clearly different from other seeds as two products are."""
     generator = np.random.default_rng(seed)
     image = PIL.Image.new("RGB", size, "white")
     pen = PIL.ImageDraw.Draw(image)
@@ -72,13 +72,13 @@ def test_against_the_definition():
     ],
     ids=["recompressed", "larger", "smaller", "darker", "palette"],
 )
-def test_the_same_picture_made_anew(seed, change):
+def test_the_same_image_made_anew(seed, change):
     image = drawing(seed)
     assert bits_apart(perceptual_hash(image), perceptual_hash(change(image))) <= 4
 
 
-def test_different_pictures_are_far_apart():
-    """Hashes of unrelated pictures differ in 32 ± 4 of 64 bits; none of 190 pairs in fewer than 12."""
+def test_different_images_are_far_apart():
+    """Hashes of unrelated images differ in 32 ± 4 of 64 bits; none of 190 pairs in fewer than 12."""
     hashes = [perceptual_hash(drawing(seed)) for seed in range(20)]
     apart = [bits_apart(one, other) for i, one in enumerate(hashes) for other in hashes[:i]]
     assert min(apart) >= 12 and 28 < np.mean(apart) < 36
@@ -100,7 +100,7 @@ def test_sixteen_bits_are_as_eight():
     assert perceptual_hash(deep) == perceptual_hash(grey)
 
 
-def test_pictures_that_show_nothing_have_no_hash():
+def test_images_that_show_nothing_have_no_hash():
     """White, a smooth ramp, and white with noise of one grey level: only noise would decide."""
     noise = np.random.default_rng(0).normal(240, 1, (120, 160)).round().astype(np.uint8)
     ramp = np.tile(np.arange(160, dtype=np.uint8), (120, 1))
@@ -108,7 +108,7 @@ def test_pictures_that_show_nothing_have_no_hash():
         assert perceptual_hash(PIL.Image.fromarray(pixels)) == ""
 
 
-def test_the_picture_is_left_alone():
+def test_the_image_is_left_alone():
     image = drawing(0).convert("RGBA")
     before = image.tobytes()
     perceptual_hash(image)

@@ -139,11 +139,11 @@ def test_a_remote_folder_is_checked_too(whole, damage):
         files.rm(there, recursive=True)
 
 
-def test_a_table_of_sides_is_checked_too(folder):
+def test_a_table_of_splits_is_checked_too(folder):
     """No record's checksum tells that it was moved from training to testing."""
     path = shard(folder).with_suffix(".npy")
     table = np.load(path)
-    table["side"] = 3
+    table["split"] = 3
     np.save(path, table)
     with pytest.raises(UserError, match="not what was written"):
         read(folder)

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 from hypothesis import strategies as st
-from tiny_catalogues import picture_bytes, read, write_pictures
+from tiny_catalogues import image_bytes, read, write_images
 
 from huse_tf.data.readers.dataframe import from_dataframe
 from huse_tf.data.shards.examples import example
@@ -41,8 +41,8 @@ texts = st.text(
 )
 known = st.sampled_from([cell for row in ROWS for cell in row])
 paths = st.sampled_from(["a.png", "a.png|b.jpg", "../a.png", "/etc/passwd", "a.png\0", "a://b"])
-pictures = st.sampled_from([picture_bytes("PNG"), picture_bytes("GIF"), b""])
-encoded = pictures.map(lambda data: base64.b64encode(data).decode())
+images = st.sampled_from([image_bytes("PNG"), image_bytes("GIF"), b""])
+encoded = images.map(lambda data: base64.b64encode(data).decode())
 plain = st.one_of(known, texts, paths, encoded)
 numbers = st.one_of(st.integers(), st.floats(), st.booleans(), st.none())
 # What JSON can hold; and what Python can.
@@ -51,7 +51,7 @@ nested = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=2),
     max_leaves=5,
 )
-objects = st.one_of(nested, pictures, st.lists(pictures, max_size=2), st.binary(max_size=20))
+objects = st.one_of(nested, images, st.lists(images, max_size=2), st.binary(max_size=20))
 
 
 @st.composite
@@ -69,7 +69,7 @@ def tables(draw, cells):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("catalogue")
-    write_pictures(folder, ["a.png", "b.jpg"])
+    write_images(folder, ["a.png", "b.jpg"])
     return folder
 
 
@@ -78,12 +78,12 @@ def whole(folder):
     """A sound catalogue of each format: its ending -> its bytes."""
     cells = [dict(zip(COLUMNS, row, strict=True)) for row in ROWS]
     frame = pd.DataFrame(cells)
-    frame["image"] = picture_bytes("PNG")
+    frame["image"] = image_bytes("PNG")
     frame.to_parquet(folder / "whole")
     parquet = (folder / "whole").read_bytes()
     with tf.io.TFRecordWriter(str(folder / "whole")) as writer:
         for row in cells:
-            writer.write(example(json.dumps(row), picture_bytes("PNG")))
+            writer.write(example(json.dumps(row), image_bytes("PNG")))
     return {
         "csv": csv_bytes(ROWS, ","),
         "tsv": csv_bytes(ROWS, "\t"),
@@ -149,8 +149,8 @@ def random_objects(folder, rows, chosen):
     assert rows_told(config, folder, from_dataframe(frame)) == len(rows)
 
 
-def damaged_picture(folder, format, changes, kept):
-    data = bytearray(picture_bytes(format, size=(16, 16)))
+def damaged_image(folder, format, changes, kept):
+    data = bytearray(image_bytes(format, size=(16, 16)))
     for place, byte in changes:
         data[int(place * len(data))] = byte
     row = {"image": bytes(data[: int(kept * len(data)) + 1]), "name": "Chair", "classes": "x"}
@@ -166,7 +166,7 @@ PROPERTIES = {
     damaged: {"ending": endings, "changes": changes, "kept": kept, "chosen": settings},
     random_cells: {"rows": tables(nested), "chosen": settings},
     random_objects: {"rows": tables(objects), "chosen": settings},
-    damaged_picture: {
+    damaged_image: {
         "format": st.sampled_from(["JPEG", "PNG", "GIF", "BMP", "WEBP"]),
         "changes": changes,
         "kept": kept,

@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 import tensorflow as tf
 from fsspec.implementations.local import LocalFileSystem
-from tiny_catalogues import picture_bytes, read
+from tiny_catalogues import image_bytes, read
 from tiny_shards import tiny_folder
 
 from huse_tf.data.readers.dataframe import from_dataframe
@@ -169,11 +169,11 @@ def test_examples_of_others(file):
 
 
 def test_prepared_shards(tmp_path):
-    """The JSON has the cells; the picture's bytes take the place of its path."""
+    """The JSON has the cells; the image's bytes take the place of its path."""
     cells = {"product_id": "p", "image": "a.png", "name": "Chair", "classes": "x<y"}
-    picture = picture_bytes("PNG")
+    image = image_bytes("PNG")
     records = [
-        example(json.dumps(cells), picture, text="Chair", labels=[1]),
+        example(json.dumps(cells), image, text="Chair", labels=[1]),
         example(json.dumps({**cells, "product_id": "q"}), b""),
         example("[]", b""),
         example("{", b""),
@@ -211,7 +211,7 @@ def test_hostile_records(file):
 def test_dataframe(tmp_path):
     frame = pd.DataFrame(
         {
-            "image": [picture_bytes("PNG"), None, b"no picture"],
+            "image": [image_bytes("PNG"), None, b"no image"],
             "name": ["Chair", pd.NA, "Sofa"],
             "classes": pd.Categorical(["x", "x", "y"]),
             "size": np.array([1, 2, 3], np.int32),
@@ -230,8 +230,8 @@ def test_dataframe(tmp_path):
     catalogue = read(DataConfig(), source, tmp_path)
     assert (catalogue.rows, len(catalogue.items)) == (3, 1)
     assert catalogue.rejected["reason"].tolist() == [
-        "neither picture nor text",
-        "file is not a picture",
+        "neither image nor text",
+        "file is not an image",
     ]
 
 
@@ -242,13 +242,13 @@ def test_dataframe_whose_columns_have_no_names():
 
 
 def test_dataset(tmp_path):
-    """An encoded and a decoded picture, tags, and a number."""
+    """An encoded and a decoded image, tags, and a number."""
     pixels = np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8)
     encoded = tf.data.Dataset.from_tensors(
-        {"image": picture_bytes("PNG"), "name": ["red", "chair"], "classes": "x", "size": 3}
+        {"image": image_bytes("PNG"), "name": ["red", "chair"], "classes": "x", "size": 3}
     )
     assert [dict(record.cells) for record in from_dataset(encoded)] == [
-        {"image": picture_bytes("PNG"), "name": [b"red", b"chair"], "classes": b"x", "size": "3"}
+        {"image": image_bytes("PNG"), "name": [b"red", b"chair"], "classes": b"x", "size": "3"}
     ]
     decoded = tf.data.Dataset.from_tensors({"image": pixels, "name": "Chair", "classes": "x"})
     (item,) = read(DataConfig(), from_dataset(decoded), tmp_path).items.to_dict("records")
@@ -262,4 +262,4 @@ def test_datasets_that_are_no_catalogue():
     with pytest.raises(UserError, match="no end"):
         from_dataset(tf.data.Dataset.from_tensors({"a": 1}).repeat())
     (record,) = from_dataset(tf.data.Dataset.from_tensors({"a": tf.zeros((2, 2))}))
-    assert record.fault == "array that is no picture: float32 of shape (2, 2)"
+    assert record.fault == "array that is no image: float32 of shape (2, 2)"

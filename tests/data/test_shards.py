@@ -53,8 +53,8 @@ def test_the_table_tells_where_records_lie(folder):
         table, data = np.load(path.with_suffix(".npy")), path.read_bytes()
         pieces = [data[row["offset"] : row["offset"] + row["length"]] for row in table]
         assert pieces == list(shard_files.read_shard(path))
-        sides = [shard_files.SIDES[row["side"]] for row in table]
-        assert sides == [
+        splits = [shard_files.SPLITS[row["split"]] for row in table]
+        assert splits == [
             tf.train.Example.FromString(p).features.feature["split"].bytes_list.value[0].decode()
             for p in pieces
         ]
@@ -100,7 +100,7 @@ def test_verify(folder):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda tree: tree.update(schema=2), "Expected schema 1"),
+        (lambda tree: tree.update(schema=1), "Expected schema 2"),
         (lambda tree: tree["shards"][0].update(name="../../secret"), "shards named like"),
         (lambda tree: tree["shards"].pop(), "shards named like"),
         (lambda tree: tree["shards"][0].pop("sha256"), "is not an index"),

@@ -10,7 +10,7 @@ import sys
 import fsspec
 import pandas as pd
 import pytest
-from tiny_catalogues import picture_bytes, read, write_pictures
+from tiny_catalogues import image_bytes, read, write_images
 
 from huse_tf.data.readers.sources import locate, open_source
 from huse_tf.errors import UserError
@@ -21,7 +21,7 @@ CSV = "image,name,classes\na.png,Chair,x\n"
 
 @pytest.fixture
 def folder(tmp_path):
-    write_pictures(tmp_path, ["a.png"])
+    write_images(tmp_path, ["a.png"])
     return tmp_path
 
 
@@ -151,10 +151,10 @@ def test_a_damaged_packed_file_is_refused(folder):
             records(folder / "c.csv.gz")
 
 
-def test_a_remote_catalogue_with_its_pictures(tmp_path):
+def test_a_remote_catalogue_with_its_images(tmp_path):
     """`memory://` stands for any file system that fsspec knows."""
     memory = fsspec.filesystem("memory")
-    data = picture_bytes("PNG")
+    data = image_bytes("PNG")
     memory.pipe("/test_sources/images/a.png", data)
     memory.pipe("/test_sources/part-1.csv", CSV.replace("a.png", "images/a.png").encode())
     memory.pipe("/test_sources/part-2.csv.gz", gzip.compress(CSV.encode(), mtime=0))
@@ -162,15 +162,15 @@ def test_a_remote_catalogue_with_its_pictures(tmp_path):
         result = read(DataConfig(catalogue=catalogue), spool=tmp_path)
         assert result.items["file"].tolist() == ["part-1.csv"]
         assert result.items["image_path"].str.startswith(str(tmp_path)).all()
-        assert result.rejected["reason"].tolist() == ["picture file is missing"]
+        assert result.rejected["reason"].tolist() == ["image file is missing"]
     (row,) = records("memory://test_sources/part-1.csv")
     assert row == ("part-1.csv", 2, "Chair")
     with pytest.raises(UserError, match="No catalogue lies at 'memory://"):
         records("memory://test_sources/none.csv")
 
 
-def test_pictures_by_class(tmp_path):
-    write_pictures(
+def test_images_by_class(tmp_path):
+    write_images(
         tmp_path,
         ["seats/chairs/a.png", "seats/chairs/b.jpg", "lamps/a.png", "c.png", "a<b/d.png"],
     )
@@ -184,20 +184,20 @@ def test_pictures_by_class(tmp_path):
     assert items["class_paths"].tolist() == [(("lamps",),), *[(("seats", "chairs"),)] * 2]
     assert set(items["text"]) == {""}
     assert sorted(catalogue.rejected["reason"]) == [
-        "file is not a picture",
+        "file is not an image",
         "folder name with the class separator in it: a<b/d.png",
+        "image path leaves the image root",
         "no class path",
-        "picture path leaves the image root",
     ]
     assert catalogue.rows == 7
-    with pytest.raises(UserError, match="takes a folder of pictures"):
+    with pytest.raises(UserError, match="takes a folder of images"):
         records(tmp_path / "c.png", catalogue_format="images")
 
 
-def test_remote_pictures_by_class(tmp_path):
+def test_remote_images_by_class(tmp_path):
     memory = fsspec.filesystem("memory")
     for name in ("x/a.png", "y/b.png"):
-        memory.pipe(f"/test_by_class/{name}", picture_bytes("PNG"))
+        memory.pipe(f"/test_by_class/{name}", image_bytes("PNG"))
     catalogue = read(DataConfig(catalogue="memory://test_by_class"), spool=tmp_path)
     assert catalogue.items["class_paths"].tolist() == [(("x",),), (("y",),)]
 

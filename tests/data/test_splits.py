@@ -1,4 +1,4 @@
-"""Splits: nothing shared between sides, fractions kept, every class trained, newest tested."""
+"""Splits: nothing shared between splits, fractions kept, every class trained, newest tested."""
 
 import collections
 import itertools
@@ -20,23 +20,23 @@ TAXONOMY = Taxonomy((("any",),))
 
 
 def table(rows, **columns):
-    """Items of (product, title, picture, label); of each other column a list, or one for all."""
+    """Items of (product, title, image, label); of each other column a list, or one for all."""
     items = pd.DataFrame(rows, columns=["product_id", "title", "image_digest", "label"])
     items = items.assign(
-        image_hash="", side="", file="shop.csv", row=range(2, 2 + len(items)), **columns
+        image_hash="", split_cell="", file="shop.csv", row=range(2, 2 + len(items)), **columns
     )
     if "labels" not in items:
         items["labels"] = [(label,) for label in items["label"]]
     return items
 
 
-def split(items, validation, test, seed):
+def assign_splits(items, validation, test, seed):
     config = DataConfig(validation_fraction=validation, test_fraction=test, split_seed=seed)
-    return assign.split(items, TAXONOMY, config)
+    return assign.assign_splits(items, TAXONOMY, config)
 
 
 def random_items(generator, count=600, classes=8):
-    """Products of 1-5 pictures, uneven classes, one title in eight and one picture in 20 shared."""
+    """Products of 1-5 images, uneven classes, one title in eight and one image in 20 shared."""
     shares = 1 / np.arange(1, classes + 1)
     rows = []
     for product in itertools.count():
@@ -45,17 +45,17 @@ def random_items(generator, count=600, classes=8):
         title = f"title {generator.integers(20) if generator.random() < 0.125 else 100 + product}"
         label = int(generator.choice(classes, p=shares / shares.sum()))
         for _ in range(generator.integers(1, 6)):
-            picture = int(generator.integers(5)) if generator.random() < 0.05 else 100 + len(rows)
-            rows.append((f"p{product}", title, f"digest {picture}", label))
+            image = int(generator.integers(5)) if generator.random() < 0.05 else 100 + len(rows)
+            rows.append((f"p{product}", title, f"digest {image}", label))
 
 
-def slow_leaks(items, sides):
-    """Pairs of items on different sides that share a value, one by one."""
+def slow_leaks(items, splits):
+    """Pairs of items in different splits that share a value, one by one."""
     rows = items[["product_id", "title", "image_digest"]].to_numpy().tolist()
     return [
         (one, other)
         for one, other in itertools.combinations(range(len(rows)), 2)
-        if sides[one] != sides[other]
+        if splits[one] != splits[other]
         and any(value == twin for value, twin in zip(rows[one], rows[other], strict=True))
     ]
 
@@ -67,31 +67,31 @@ def filler(count=40):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_leak_fractions_and_trained_classes(seed):
-    """On 600 items: no leak, each side within 3 % of its share, each class among training items."""
+    """On 600 items: no leak, each split within 3 % of its share, each class among training items."""
     items = random_items(np.random.default_rng(seed))
-    sides = split(items, 0.15, 0.2, seed)
-    assert leaks(items, sides, 0) == [] and slow_leaks(items, sides) == []
-    shares = [np.mean(sides == side) for side in (keys.TRAIN, keys.VALIDATION, keys.TEST)]
+    splits = assign_splits(items, 0.15, 0.2, seed)
+    assert leaks(items, splits, 0) == [] and slow_leaks(items, splits) == []
+    shares = [np.mean(splits == split) for split in (keys.TRAIN, keys.VALIDATION, keys.TEST)]
     np.testing.assert_allclose(shares, [0.65, 0.15, 0.2], atol=0.03)
-    assert set(items["label"][sides == keys.TRAIN]) == set(items["label"])
+    assert set(items["label"][splits == keys.TRAIN]) == set(items["label"])
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_stratified(seed):
-    """Four classes of 200 unrelated items, share .15: 30 a class and side, one more or less."""
+    """Four classes of 200 unrelated items, share .15: 30 a class and split, one more or less."""
     items = table([(str(i), str(i), str(i), i % 4) for i in range(800)])
-    counts = pd.crosstab(items["label"], split(items, 0.15, 0.15, seed))
+    counts = pd.crosstab(items["label"], assign_splits(items, 0.15, 0.15, seed))
     assert counts[[keys.VALIDATION, keys.TEST]].stack().between(29, 31).all()
 
 
 @pytest.mark.parametrize("per_class", [2, 3, 4])
-def test_small_classes_fill_all_sides_together(per_class):
+def test_small_classes_fill_all_splits_together(per_class):
     """100 classes too small for .15 each: what one cannot give, the next one does."""
     count = 100 * per_class
     items = table([(str(i), str(i), str(i), i % 100) for i in range(count)])
-    sides = split(items, 0.15, 0.15, 0)
-    for side in (keys.VALIDATION, keys.TEST):
-        np.testing.assert_allclose(np.mean(sides == side), 0.15, atol=0.02)
+    splits = assign_splits(items, 0.15, 0.15, 0)
+    for split in (keys.VALIDATION, keys.TEST):
+        np.testing.assert_allclose(np.mean(splits == split), 0.15, atol=0.02)
 
 
 def test_a_class_with_one_large_group_does_not_strip_the_next():
@@ -100,23 +100,23 @@ def test_a_class_with_one_large_group_does_not_strip_the_next():
     rows += [(str(i), str(i), f"x{i}", 1) for i in range(100)]
     items = table(rows)
     for seed in range(10):
-        held_out = split(items, 0.15, 0.15, seed)[200:] != keys.TRAIN
+        held_out = assign_splits(items, 0.15, 0.15, seed)[200:] != keys.TRAIN
         assert 28 <= held_out.sum() <= 30 + 2 * 3  # a group has 300 / 101 items on average
 
 
 def test_seed_decides():
     items = random_items(np.random.default_rng(0))
-    one = split(items, 0.15, 0.15, 1)
-    np.testing.assert_array_equal(one, split(items, 0.15, 0.15, 1))
-    assert np.mean(one != split(items, 0.15, 0.15, 2)) > 0.2
+    one = assign_splits(items, 0.15, 0.15, 1)
+    np.testing.assert_array_equal(one, assign_splits(items, 0.15, 0.15, 1))
+    assert np.mean(one != assign_splits(items, 0.15, 0.15, 2)) > 0.2
 
 
 def test_index_of_the_frame_does_not_matter():
     items = random_items(np.random.default_rng(0))
     shuffled_index = items.set_index(np.random.default_rng(1).permutation(len(items)))
-    sides = split(items, 0.15, 0.15, 0)
-    np.testing.assert_array_equal(sides, split(shuffled_index, 0.15, 0.15, 0))
-    assert leaks(shuffled_index, sides, 0) == []
+    splits = assign_splits(items, 0.15, 0.15, 0)
+    np.testing.assert_array_equal(splits, assign_splits(shuffled_index, 0.15, 0.15, 0))
+    assert leaks(shuffled_index, splits, 0) == []
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ def test_index_of_the_frame_does_not_matter():
         [("a", "x", "1"), ("a", "y", "2")],  # product
         [("a", "x", "1"), ("b", "x", "2")],  # title
         [("a", "Oak  chair", "1"), ("b", "OAK CHAIR", "2")],  # title, folded
-        [("a", "x", "1"), ("b", "y", "1")],  # picture
-        [("a", "x", "1"), ("b", "x", "2"), ("c", "z", "2")],  # title, then picture
+        [("a", "x", "1"), ("b", "y", "1")],  # image
+        [("a", "x", "1"), ("b", "x", "2"), ("c", "z", "2")],  # title, then image
         [("a", "x", "1"), ("b", "y", "1"), ("b", "z", "3"), ("c", "z", "4")],  # all three
         [("1", "x", "a"), ("2", "1", "b"), ("3", "a", "2")],  # equal only across columns: apart
     ],
@@ -134,7 +134,9 @@ def test_index_of_the_frame_does_not_matter():
 def test_what_hangs_together_stays_together(chain):
     """Over 40 seeds a chain is never divided, unless nothing links it (the last one)."""
     items = table([(*row, 0) for row in chain] + filler())
-    divided = [len(set(split(items, 0.25, 0.25, seed)[: len(chain)])) > 1 for seed in range(40)]
+    divided = [
+        len(set(assign_splits(items, 0.25, 0.25, seed)[: len(chain)])) > 1 for seed in range(40)
+    ]
     linked = chain[0][0] != "1"
     assert any(divided) != linked
 
@@ -148,15 +150,15 @@ def test_every_class_trains(fractions):
         rows.append((f"b{other}", f"t{other}", f"b{other}", other))
     items = table(rows)
     for seed in range(10):
-        sides = split(items, *fractions, seed)
-        assert set(items["label"][sides == keys.TRAIN]) == set(range(22))
+        splits = assign_splits(items, *fractions, seed)
+        assert set(items["label"][splits == keys.TRAIN]) == set(range(22))
 
 
 def test_a_class_of_one_group_is_training_only_and_reported():
     items = table([*filler(), ("p", "t", "d", 7), ("p", "t", "e", 7)])
-    sides = split(items, 0.2, 0.2, 0)
-    assert set(sides[-2:]) == {keys.TRAIN}
-    assert train_only_labels(items, sides) == [7]
+    splits = assign_splits(items, 0.2, 0.2, 0)
+    assert set(splits[-2:]) == {keys.TRAIN}
+    assert train_only_labels(items, splits) == [7]
 
 
 def test_a_class_with_validation_items_only_is_not_training_only():
@@ -164,53 +166,53 @@ def test_a_class_with_validation_items_only_is_not_training_only():
     assert train_only_labels(items, np.array([keys.TRAIN, keys.VALIDATION])) == []
 
 
-def test_a_side_without_a_share_stays_empty():
+def test_a_split_without_a_share_stays_empty():
     items = random_items(np.random.default_rng(0))
     for seed in range(5):
-        assert collections.Counter(split(items, 0.2, 0.0, seed)).keys() == {
+        assert collections.Counter(assign_splits(items, 0.2, 0.0, seed)).keys() == {
             keys.TRAIN,
             keys.VALIDATION,
         }
-    assert set(split(items, 0.0, 0.0, 0)) == {keys.TRAIN}
+    assert set(assign_splits(items, 0.0, 0.0, 0)) == {keys.TRAIN}
 
 
 @pytest.mark.parametrize("fractions", [(0.5, 0.5), (0.9, 0.3)])
 def test_fractions_out_of_range(fractions):
     with pytest.raises(UserError, match="together less than 1"):
-        split(table(filler()), *fractions, 0)
+        assign_splits(table(filler()), *fractions, 0)
 
 
 @pytest.mark.parametrize("rows", [filler(2), [("p", f"t{i}", str(i), 0) for i in range(50)]])
 def test_too_few_groups(rows):
-    """Two groups for three sides; fifty pictures of one product."""
+    """Two groups for three splits; fifty images of one product."""
     with pytest.raises(UserError, match="Too few products"):
-        split(table(rows), 0.15, 0.15, 0)
+        assign_splits(table(rows), 0.15, 0.15, 0)
 
 
 def test_no_items():
     with pytest.raises(UserError, match="no items"):
-        split(table([]), 0.15, 0.15, 0)
+        assign_splits(table([]), 0.15, 0.15, 0)
 
 
 def test_missing_things_are_not_shared():
-    """Forty items without title, picture and hash have nothing in common: sides of 10, 10 and 20."""
+    """Forty items without title, image and hash have nothing in common: splits of 10, 10 and 20."""
     items = table([(f"p{i}", "", "", 0) for i in range(40)])
-    sides = split(items, 0.25, 0.25, 0)
-    assert collections.Counter(sides) == {keys.TRAIN: 20, keys.VALIDATION: 10, keys.TEST: 10}
+    splits = assign_splits(items, 0.25, 0.25, 0)
+    assert collections.Counter(splits) == {keys.TRAIN: 20, keys.VALIDATION: 10, keys.TEST: 10}
 
 
-def test_near_pictures_stay_together_if_asked_to():
-    """Each even item's picture has a twin one bit away; -1 and 0 divide some, 1 divides none."""
+def test_near_images_stay_together_if_asked_to():
+    """Each even item's image has a twin one bit away; -1 and 0 divide some, 1 divides none."""
     items = table([(f"p{i}", f"t{i}", f"d{i}", 0) for i in range(80)])
     values = np.random.default_rng(0).integers(0, 2**63, 40).repeat(2) ^ np.tile([0, 1], 40)
     items["image_hash"] = [f"{value:016x}" for value in values]
     divided = {}
     for bits in (-1, 0, 1):
         config = DataConfig(near_duplicate_bits=bits)
-        sides = assign.split(items, TAXONOMY, config)
-        divided[bits] = (sides[::2] != sides[1::2]).any()
-        assert leaks(items, sides, bits) == []
-        assert bool(leaks(items, sides, 1)) == divided[bits]
+        splits = assign.assign_splits(items, TAXONOMY, config)
+        divided[bits] = (splits[::2] != splits[1::2]).any()
+        assert leaks(items, splits, bits) == []
+        assert bool(leaks(items, splits, 1)) == divided[bits]
     assert divided == {-1: True, 0: True, 1: False}
 
 
@@ -218,10 +220,10 @@ def test_second_labels_train_too():
     """Class 1 is only ever a second label, of 4 of 40 items: at least one of those trains."""
     items = table(filler(), labels=[(0, 1) if i < 4 else (0,) for i in range(40)])
     for seed in range(20):
-        sides = split(items, 0.4, 0.4, seed)
-        assert (sides[:4] == keys.TRAIN).any()
-        held_out = (sides != keys.TRAIN)[:4].any()
-        assert train_only_labels(items, sides) == ([] if held_out else [1])
+        splits = assign_splits(items, 0.4, 0.4, seed)
+        assert (splits[:4] == keys.TRAIN).any()
+        held_out = (splits != keys.TRAIN)[:4].any()
+        assert train_only_labels(items, splits) == ([] if held_out else [1])
 
 
 BY_TIME = DataConfig(
@@ -242,77 +244,81 @@ BY_TIME = DataConfig(
 def test_newest_are_tested(form):
     """Ten single items in any order: days 8–10 are tested (.3), 6 and 7 tuned on (.2)."""
     days = np.random.default_rng(0).permutation(10) + 1
-    items = table(filler(10)).assign(side=[form(day) for day in days])
-    sides = assign.split(items, TAXONOMY, BY_TIME)
-    assert set(days[sides == keys.TEST]) == {8, 9, 10}
-    assert set(days[sides == keys.VALIDATION]) == {6, 7}
+    items = table(filler(10)).assign(split_cell=[form(day) for day in days])
+    splits = assign.assign_splits(items, TAXONOMY, BY_TIME)
+    assert set(days[splits == keys.TEST]) == {8, 9, 10}
+    assert set(days[splits == keys.VALIDATION]) == {6, 7}
 
 
 def test_times_of_several_zones():
     """01:00+02:00 is an hour before 00:00Z although it reads later."""
     rows = filler(10)
-    items = table(rows).assign(side=["2024-01-02T00:00Z"] + ["2024-01-02T01:00+02:00"] * 9)
-    assert assign.split(items, TAXONOMY, BY_TIME)[0] == keys.TEST
+    items = table(rows).assign(split_cell=["2024-01-02T00:00Z"] + ["2024-01-02T01:00+02:00"] * 9)
+    assert assign.assign_splits(items, TAXONOMY, BY_TIME)[0] == keys.TEST
 
 
 def test_a_group_is_as_old_as_its_newest_item():
     """Items 0 and 9 are one product: both go with day 10, though item 0 is of day 1."""
     rows = filler(10)
     rows[9] = ("f0", *rows[9][1:])
-    sides = assign.split(
-        table(rows).assign(side=[str(day) for day in range(1, 11)]), TAXONOMY, BY_TIME
+    splits = assign.assign_splits(
+        table(rows).assign(split_cell=[str(day) for day in range(1, 11)]), TAXONOMY, BY_TIME
     )
     train, validation, test = [keys.TRAIN], [keys.VALIDATION], [keys.TEST]
-    assert sides.tolist() == test + train * 5 + validation * 2 + test * 2
+    assert splits.tolist() == test + train * 5 + validation * 2 + test * 2
 
 
 def test_equally_old_items_go_by_their_order():
-    sides = assign.split(table(filler(10)).assign(side="2020"), TAXONOMY, BY_TIME).tolist()
-    assert sides == [keys.TRAIN] * 5 + [keys.VALIDATION] * 2 + [keys.TEST] * 3
+    splits = assign.assign_splits(
+        table(filler(10)).assign(split_cell="2020"), TAXONOMY, BY_TIME
+    ).tolist()
+    assert splits == [keys.TRAIN] * 5 + [keys.VALIDATION] * 2 + [keys.TEST] * 3
 
 
 @pytest.mark.parametrize("cell", ["", "soon", "nan", "inf", "31/12/2024", "7"])
 def test_cells_that_are_no_time(cell):
     """A number among dates is no time either: 7 might be anything."""
-    items = table(filler(10)).assign(side="2024-01-02")
-    items.loc[3, "side"] = cell
+    items = table(filler(10)).assign(split_cell="2024-01-02")
+    items.loc[3, "split_cell"] = cell
     with pytest.raises(UserError, match=rf"1 of 10 .*ISO 8601.*{cell!r} in row 5 of shop.csv"):
-        assign.split(items, TAXONOMY, BY_TIME)
+        assign.assign_splits(items, TAXONOMY, BY_TIME)
 
 
 BY_COLUMN = DataConfig(split_by="column", split_column="fold")
 
 
-def test_given_sides():
+def test_given_splits():
     given = ["train", "TRAINING", " val", "valid", "Validation", "dev", "test", "Testing "]
-    sides = assign.split(table(filler(8)).assign(side=given), TAXONOMY, BY_COLUMN).tolist()
-    assert sides == [keys.TRAIN] * 2 + [keys.VALIDATION] * 4 + [keys.TEST] * 2
+    splits = assign.assign_splits(
+        table(filler(8)).assign(split_cell=given), TAXONOMY, BY_COLUMN
+    ).tolist()
+    assert splits == [keys.TRAIN] * 2 + [keys.VALIDATION] * 4 + [keys.TEST] * 2
 
 
-def test_given_sides_that_divide_a_group_are_kept():
+def test_given_splits_that_divide_a_group_are_kept():
     rows = [("p", "a", "1", 0), ("p", "b", "2", 1)]
-    items = table(rows).assign(side=["train", "test"])
-    sides = assign.split(items, TAXONOMY, BY_COLUMN)
-    assert sides.tolist() == [keys.TRAIN, keys.TEST]
-    assert [leak.kind for leak in leaks(items, sides, 0)] == ["product"]
+    items = table(rows).assign(split_cell=["train", "test"])
+    splits = assign.assign_splits(items, TAXONOMY, BY_COLUMN)
+    assert splits.tolist() == [keys.TRAIN, keys.TEST]
+    assert [leak.kind for leak in leaks(items, splits, 0)] == ["product"]
 
 
 @pytest.mark.parametrize("cell", ["", "traning", "seen"])
-def test_cells_that_are_no_side(cell):
-    items = table(filler(4)).assign(side=["train", "test", cell, cell])
+def test_cells_that_are_no_split(cell):
+    items = table(filler(4)).assign(split_cell=["train", "test", cell, cell])
     with pytest.raises(UserError, match=rf"2 of 4 .*dev.*{cell!r} in row 4 of shop.csv"):
-        assign.split(items, TAXONOMY, BY_COLUMN)
+        assign.assign_splits(items, TAXONOMY, BY_COLUMN)
 
 
-def test_a_column_may_name_the_unseen_side_as_prepared_folders_do():
-    items = table(filler(4)).assign(side=["train", "test", "unseen", "Unseen"])
-    sides = assign.split(items, TAXONOMY, BY_COLUMN)
-    assert sides.tolist() == [keys.TRAIN, keys.TEST, keys.UNSEEN, keys.UNSEEN]
+def test_a_column_may_name_the_unseen_split_as_prepared_folders_do():
+    items = table(filler(4)).assign(split_cell=["train", "test", "unseen", "Unseen"])
+    splits = assign.assign_splits(items, TAXONOMY, BY_COLUMN)
+    assert splits.tolist() == [keys.TRAIN, keys.TEST, keys.UNSEEN, keys.UNSEEN]
 
 
 def test_nothing_to_train_on():
     with pytest.raises(UserError, match="No item is left to train on"):
-        assign.split(table(filler(4)).assign(side="test"), TAXONOMY, BY_COLUMN)
+        assign.assign_splits(table(filler(4)).assign(split_cell="test"), TAXONOMY, BY_COLUMN)
 
 
 @pytest.mark.parametrize(
@@ -320,4 +326,4 @@ def test_nothing_to_train_on():
 )
 def test_column_and_kind_of_split_go_together(settings):
     with pytest.raises(UserError, match="--split_column goes with"):
-        assign.split(table(filler()), TAXONOMY, DataConfig(**settings))
+        assign.assign_splits(table(filler()), TAXONOMY, DataConfig(**settings))

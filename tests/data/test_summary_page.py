@@ -15,14 +15,14 @@ EVIL = "<script>alert('x')</script>\"&{{ 7 * 7 }}"
 @pytest.fixture
 def page(tmp_path):
     """The page of a summary in which every text is hostile."""
-    picture = tmp_path / "<b>.png"
-    PIL.Image.new("RGB", (300, 200), "red").save(picture)
+    image = tmp_path / "<b>.png"
+    PIL.Image.new("RGB", (300, 200), "red").save(image)
     parts = (
         Table(EVIL, (EVIL, "n"), ((EVIL, 1),), EVIL),
         Table("", ("none",), ()),
         Histogram(EVIL, (("1", 3), ("2", 0), ("3", 6)), EVIL),
     )
-    samples = (Sample(picture, EVIL, EVIL, EVIL), Sample(None, "", "Lamp", "train"))
+    samples = (Sample(image, EVIL, EVIL, EVIL), Sample(None, "", "Lamp", "train"))
     summary = Summary(EVIL, {EVIL: 7}, (Section("Texts", parts),), samples)
     write_summary_page(tmp_path / "page.html", summary)
     return (tmp_path / "page.html").read_text(encoding="utf-8")
@@ -65,5 +65,5 @@ def test_bars_are_as_long_as_their_counts(page):
     assert re.findall(r"width: ([\d.]+)%", page.split("</style>")[1]) == ["50.0", "0.0", "100.0"]
 
 
-def test_one_picture_and_one_without(page):
+def test_one_image_and_one_without(page):
     assert page.count("<img ") == 1 and page.count('<li class="card">') == 2

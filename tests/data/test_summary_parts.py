@@ -42,7 +42,7 @@ def test_cells(cell, text):
 def test_as_text():
     """Words to the left, numbers to the right; the longest bar is 40 letters, half of it 20."""
     parts = (
-        Table("Sides", ("Side", "Items"), (("train", 10), ("test", 5))),
+        Table("Splits", ("Split", "Items"), (("train", 10), ("test", 5))),
         Table("", ("Nothing",), (), "None."),
         Histogram("Words", (("1", 4), ("2", 0), ("3", 2)), "Median 1."),
     )
@@ -54,8 +54,8 @@ def test_as_text():
         "",
         "PARTS",
         "",
-        "  Sides",
-        "  Side   Items",
+        "  Splits",
+        "  Split  Items",
         "  train     10",
         "  test       5",
         "",

@@ -58,20 +58,22 @@ def test_two_classes_remain():
 
 
 def table(rows):
-    """Items of (product, title, picture, labels)."""
+    """Items of (product, title, image, labels)."""
     items = pd.DataFrame(rows, columns=["product_id", "title", "image_digest", "labels"])
     return items.assign(
         label=[labels[0] for labels in items["labels"]],
         image_hash="",
-        side="",
+        split_cell="",
         file="shop.csv",
         row=0,
     )
 
 
-def split(items, config):
+def assign_splits(items, config):
     count = max(map(max, items["labels"])) + 1
-    return assign.split(items, Taxonomy.from_paths((f"{k:02}",) for k in range(count)), config)
+    return assign.assign_splits(
+        items, Taxonomy.from_paths((f"{k:02}",) for k in range(count)), config
+    )
 
 
 def shop(classes=6, each=20):
@@ -82,33 +84,33 @@ def shop(classes=6, each=20):
 
 def test_no_item_of_a_held_out_class_elsewhere():
     items = table(shop())
-    sides = split(items, DataConfig(unseen_classes=("02",), unseen_class_fraction=0.17))
-    held = set(items["label"][sides == keys.UNSEEN])
+    splits = assign_splits(items, DataConfig(unseen_classes=("02",), unseen_class_fraction=0.17))
+    held = set(items["label"][splits == keys.UNSEEN])
     assert 2 in held and len(held) == 2
-    assert set(sides[items["label"].isin(held)]) == {keys.UNSEEN}
-    rest = collections.Counter(sides[~items["label"].isin(held)])
+    assert set(splits[items["label"].isin(held)]) == {keys.UNSEEN}
+    rest = collections.Counter(splits[~items["label"].isin(held)])
     assert rest == {keys.TRAIN: 56, keys.VALIDATION: 12, keys.TEST: 12}  # 80 items, .15 each
 
 
 def test_any_label_holds_an_item_out():
     """With several labels, one that is held out is enough, first or not."""
     items = table([*shop(), ("x", "x", "x", (1, 2)), ("y", "y", "y", (2, 1))])
-    sides = split(items, DataConfig(unseen_classes=("02",)))
-    assert set(sides[-2:]) == {keys.UNSEEN}
+    splits = assign_splits(items, DataConfig(unseen_classes=("02",)))
+    assert set(splits[-2:]) == {keys.UNSEEN}
 
 
 @pytest.mark.parametrize("by", ["group", "time"])
 def test_what_hangs_on_a_held_out_class_is_tested(by):
-    """The class 1 item shares its title with a held-out one, and its picture with a class 0 item."""
+    """The class 1 item shares its title with a held-out one, and its image with a class 0 item."""
     linked = [("x", "t2-0", "x", (1,)), ("y", "y", "x", (0,))]
-    items = table(shop() + linked).assign(side="2020" if by == "time" else "")
+    items = table(shop() + linked).assign(split_cell="2020" if by == "time" else "")
     column = "day" if by == "time" else ""
     for seed in range(5):
         config = DataConfig(
             unseen_classes=("02",), split_seed=seed, split_by=by, split_column=column
         )
-        sides = split(items, config)
-        assert set(sides[-2:]) == {keys.TEST} and leaks(items, sides, 0) == []
+        splits = assign_splits(items, config)
+        assert set(splits[-2:]) == {keys.TEST} and leaks(items, splits, 0) == []
 
 
 def test_a_class_that_would_lose_all_items_is_held_out_too():
@@ -116,9 +118,9 @@ def test_a_class_that_would_lose_all_items_is_held_out_too():
     linked = [(f"p2-{i}", f"s{i}", f"s{i}", (6,)) for i in range(3)]
     linked += [(f"q{i}", f"s{i}", f"q{i}", (7,)) for i in range(3)]
     items = table(shop() + linked)
-    sides = split(items, DataConfig(unseen_classes=("02",)))
-    assert set(items["label"][sides == keys.UNSEEN]) == {2, 6, 7}
-    assert leaks(items, sides, 0) == []
+    splits = assign_splits(items, DataConfig(unseen_classes=("02",)))
+    assert set(items["label"][splits == keys.UNSEEN]) == {2, 6, 7}
+    assert leaks(items, splits, 0) == []
 
 
 def test_too_few_classes_left_for_want_of_items():
@@ -126,18 +128,18 @@ def test_too_few_classes_left_for_want_of_items():
     rows = [(f"p{i}", f"t{k}-{i}", f"d{k}-{i}", (k,)) for k in range(3) for i in range(5)]
     rows += [(f"r{i}", f"r{i}", f"r{i}", (3,)) for i in range(5)]
     with pytest.raises(UserError, match="at least two classes"):
-        split(table(rows), DataConfig(unseen_classes=("00",)))
+        assign_splits(table(rows), DataConfig(unseen_classes=("00",)))
 
 
-def test_given_sides_stay_but_for_the_held_out():
-    items = table(shop(3, 2)).assign(side=["train", "test"] * 3)
+def test_given_splits_stay_but_for_the_held_out():
+    items = table(shop(3, 2)).assign(split_cell=["train", "test"] * 3)
     config = DataConfig(split_by="column", split_column="fold", unseen_classes=("02",))
-    assert split(items, config).tolist() == [keys.TRAIN, keys.TEST] * 2 + [keys.UNSEEN] * 2
+    assert assign_splits(items, config).tolist() == [keys.TRAIN, keys.TEST] * 2 + [keys.UNSEEN] * 2
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_random_shops_do_not_leak(seed):
-    """Shared titles and pictures across classes, some missing, a third of the classes held out."""
+    """Shared titles and images across classes, some missing, a third of the classes held out."""
     generator = np.random.default_rng(seed)
     rows = []
     for product in range(300):
@@ -150,8 +152,8 @@ def test_random_shops_do_not_leak(seed):
                 (f"p{product}", title, digest if generator.random() < 0.9 else "", (label,))
             )
     items = table(rows)
-    sides = split(items, DataConfig(unseen_class_fraction=0.33, split_seed=seed))
-    held = set(items["label"][sides == keys.UNSEEN])
-    assert not held & set(items["label"][sides != keys.UNSEEN])
-    assert leaks(items, sides, 0) == []
-    assert set(items["label"]) - held == set(items["label"][sides == keys.TRAIN])
+    splits = assign_splits(items, DataConfig(unseen_class_fraction=0.33, split_seed=seed))
+    held = set(items["label"][splits == keys.UNSEEN])
+    assert not held & set(items["label"][splits != keys.UNSEEN])
+    assert leaks(items, splits, 0) == []
+    assert set(items["label"]) - held == set(items["label"][splits == keys.TRAIN])

@@ -1,4 +1,4 @@
-"""Catalogues of a few tiny pictures, for tests."""
+"""Catalogues of a few tiny images, for tests."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ ROWS = (
 )
 
 
-def picture_bytes(
+def image_bytes(
     format: str, seed: int = 0, size: tuple[int, int] = (12, 8), mode: str = "RGB", **options
 ) -> bytes:
-    """An encoded picture of noise; `size` is width, height."""
+    """An encoded image of noise; `size` is width, height."""
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     return encode(PIL.Image.fromarray(pixels).convert(mode), format, **options)
 
@@ -37,13 +37,13 @@ def encode(image: PIL.Image.Image, format: str, **options) -> bytes:
     return buffer.getvalue()
 
 
-def write_pictures(folder: pathlib.Path, images: Sequence[str]) -> None:
-    """A picture of its own, in the format that its ending tells, at each of the relative paths."""
+def write_images(folder: pathlib.Path, images: Sequence[str]) -> None:
+    """An image of its own, in the format that its ending tells, at each of the relative paths."""
     formats = {".png": "PNG", ".jpg": "JPEG", ".gif": "GIF", ".bmp": "BMP", ".webp": "WEBP"}
     for seed, image in enumerate(images):
         path = folder / image
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture_bytes(formats[path.suffix], seed))
+        path.write_bytes(image_bytes(formats[path.suffix], seed))
 
 
 def write_catalogue(
@@ -52,7 +52,7 @@ def write_catalogue(
     header: Sequence[str] = HEADER,
     **settings,
 ) -> DataConfig:
-    """Writes the rows (no pictures) and gives the settings that read them."""
+    """Writes the rows (no images) and gives the settings that read them."""
     path = folder / "catalogue.csv"
     with open(path, "w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
@@ -69,7 +69,7 @@ def write_text_catalogue(folder: pathlib.Path, text: str | bytes, **settings) ->
 def read(
     config: DataConfig, source: Source | None = None, spool: pathlib.Path | None = None
 ) -> Catalogue:
-    """Reads a catalogue; pictures without a file of their own go to a folder beside it."""
+    """Reads a catalogue; images without a file of their own go to a folder beside it."""
     beside = pathlib.Path(config.catalogue).parent / "spool"
     return read_catalogue(config, spool or beside, source)
 

@@ -12,7 +12,7 @@ COUNT = 23
 SIZE = 8  # Pixels a side.
 
 
-def picture(number):
+def image(number):
     """A PNG of the one colour (number, 2 number, 200)."""
     buffer = io.BytesIO()
     Image.new("RGB", (SIZE, SIZE), (number, 2 * number, 200)).save(buffer, "PNG")
@@ -23,11 +23,11 @@ def record(number):
     """Item 4 has no image, item 5 has no text; every fifth is for testing."""
     return f"item-{number}", example(
         f'{{"item_id": "item-{number}"}}',
-        b"" if number == 4 else picture(number),
+        b"" if number == 4 else image(number),
         text="" if number == 5 else f"text {number}",
         labels=[number % 3, 3],
         weight=1 + number / 10,
-        side=keys.TEST if number % 5 == 0 else keys.TRAIN,
+        split=keys.TEST if number % 5 == 0 else keys.TRAIN,
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures change as seeded, stay pictures, and labels are mixed as the pixels are."""
+"""Images change as seeded, stay images, and labels are mixed as the pixels are."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_a_resumed_run_goes_on_equally(images):
 
 
 @pytest.mark.parametrize("name", ["flip", "crop", "color", "randaugment"])
-def test_pictures_stay_pictures(images, name):
+def test_images_stay_images(images, name):
     layer = augmentation(name, seed=0)
     changed = np.concatenate(steps(layer, images, 4))
     assert changed.shape == (24, 16, 16, 3) and changed.dtype == np.float32
@@ -57,17 +57,17 @@ def test_flip_is_from_left_to_right(images):
         assert (flipped == image).all() or (flipped == image[:, ::-1]).all()
 
 
-def test_pictures_are_cropped_each_in_its_own_way(images):
-    """Of copies of one picture no two look alike."""
+def test_images_are_cropped_each_in_its_own_way(images):
+    """Of copies of one image no two look alike."""
     [changed] = steps(augmentation("crop", 0), np.repeat(images[:1], 6, axis=0), 1)
     assert len({image.tobytes() for image in changed}) == 6
 
 
 @pytest.mark.parametrize("name", ["cutmix", "mixup"])
 def test_labels_are_mixed_as_pixels_are(name):
-    """Picture i is of the one value 10^i, so that a mean of pixels tells the shares of both.
+    """Image i is of the one value 10^i, so that a mean of pixels tells the shares of both.
 
-    Of n pictures the share of i in j is the j's label of class i: mean pixel of j = sum_i label[j, i]
+    Of n images the share of i in j is the j's label of class i: mean pixel of j = sum_i label[j, i]
     10^i. With cutmix the rectangle's edges fall on whole pixels: of 64 a side, to 2 / 64.
     """
     size, count = 64, 6

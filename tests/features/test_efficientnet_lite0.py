@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from test_picture_decoding import KINDS
+from test_image_files import KINDS
 
 from huse_tf.errors import UserError
 from huse_tf.features import efficientnet_lite0, packages
@@ -88,8 +88,8 @@ def test_equals_a_slow_network_in_numpy(encoder, tensors, rng):
     np.testing.assert_allclose(encoder.model(pixels[np.newaxis])[0], expected, atol=1e-4)
 
 
-def test_features_of_pictures(encoder):
-    """Same picture, same features, whatever the file's kind; another picture, others."""
+def test_features_of_images(encoder):
+    """Same image, same features, whatever the file's kind; another image, others."""
     features = encoder(
         tf.constant([KINDS["png rgb"], KINDS["bmp rgb"], KINDS["jpeg grey"]])
     ).numpy()

@@ -88,7 +88,7 @@ def test_equal_inputs_and_known_ones_are_not_encoded_again(tmp_path, caplog):
 
 
 def test_texts_bytes_and_files_are_the_same_inputs(tmp_path):
-    file = tmp_path / "picture.png"
+    file = tmp_path / "image.png"
     file.write_bytes("naïve".encode())
     extracted = extract(Lengths(), [file, "naïve", "naïve".encode()], cache_dir=tmp_path / "cache")
     np.testing.assert_array_equal(extracted.features, [[6, 36]] * 3)  # ï is two bytes.

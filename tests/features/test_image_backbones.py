@@ -1,4 +1,4 @@
-"""The networks that are trained on pictures: pretrained, trainable, and changed pictures before them."""
+"""The networks that are trained on images: pretrained, trainable, and changed images before them."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from huse_tf.errors import UserError
 from huse_tf.features.efficientnet_lite0 import EfficientNetLite0
-from huse_tf.features.image_backbones import picture_layers
+from huse_tf.features.image_backbones import input_layers
 from huse_tf.spec import FeatureSpec
 from huse_tf.towers.mlp import mlp_tower
 
@@ -15,18 +15,18 @@ PIXELS = FeatureSpec((64, 64, 3))
 VECTORS = FeatureSpec((8,))
 
 
-def pictures(rng, count=3):
+def images(rng, count=3):
     return tf.constant(rng.uniform(0, 255, (count, 64, 64, 3)).astype(np.float32))
 
 
 def test_the_network_starts_as_the_frozen_encoder_and_is_trainable(rng):
-    (network,) = picture_layers("efficientnet_lite0", "", PIXELS)
+    (network,) = input_layers("efficientnet_lite0", "", PIXELS)
     frozen = EfficientNetLite0()
-    large = tf.image.resize(pictures(rng), (224, 224))
-    (at_full_size,) = picture_layers("efficientnet_lite0", "", FeatureSpec((224, 224, 3)))
+    large = tf.image.resize(images(rng), (224, 224))
+    (at_full_size,) = input_layers("efficientnet_lite0", "", FeatureSpec((224, 224, 3)))
     np.testing.assert_allclose(at_full_size(large), frozen.model(large), atol=1e-4)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(network(pictures(rng), training=True) ** 2)
+        loss = tf.reduce_sum(network(images(rng), training=True) ** 2)
     gradients = tape.gradient(loss, network.trainable_variables)
     assert len(gradients) == len(network.weights) > 50
     assert all(np.isfinite(g).all() for g in gradients)
@@ -34,24 +34,24 @@ def test_the_network_starts_as_the_frozen_encoder_and_is_trainable(rng):
     assert not frozen.model.trainable_variables
 
 
-def test_pictures_change_while_training_only(rng):
+def test_images_change_while_training_only(rng):
     keras.utils.set_random_seed(1)
-    layers = picture_layers("efficientnet_lite0", "flip+color", PIXELS)
+    layers = input_layers("efficientnet_lite0", "flip+color", PIXELS)
     tower = mlp_tower(
         "image_tower", PIXELS, hidden=(), embedding_dim=4, dropout=0.0, network=layers
     )
-    x = pictures(rng)
+    x = images(rng)
     np.testing.assert_array_equal(tower(x, training=False), tower(x, training=False))
     changed = [tower(x, training=True).numpy() for _ in range(4)]
     assert len({array.tobytes() for array in changed}) > 1
 
 
 def test_the_seed_of_the_run_decides_on_changes(rng):
-    x = pictures(rng)
+    x = images(rng)
 
     def changed(seed):
         keras.utils.set_random_seed(seed)
-        layer, _ = picture_layers("efficientnet_lite0", "flip+crop", PIXELS)
+        layer, _ = input_layers("efficientnet_lite0", "flip+crop", PIXELS)
         return layer(x, training=True).numpy()
 
     np.testing.assert_array_equal(changed(1), changed(1))
@@ -59,7 +59,7 @@ def test_the_seed_of_the_run_decides_on_changes(rng):
 
 
 def test_vectors_need_no_network():
-    assert picture_layers("", "", VECTORS) == []
+    assert input_layers("", "", VECTORS) == []
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_vectors_need_no_network():
 )
 def test_what_does_not_go_together_is_refused(backbone, changes, features, message):
     with pytest.raises(UserError, match=message):
-        picture_layers(backbone, changes, features)
+        input_layers(backbone, changes, features)

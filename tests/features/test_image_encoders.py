@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from test_encoders import check_export
-from test_picture_decoding import KINDS
+from test_image_files import KINDS
 
 from huse_tf.errors import UserError
-from huse_tf.features import pictures
+from huse_tf.features import image_files
 from huse_tf.features.registry import make_image_encoder, make_text_encoder
 
-PICTURES = [KINDS["png rgba"], KINDS["jpeg grey"]]
+IMAGES = [KINDS["png rgba"], KINDS["jpeg grey"]]
 
 
-def encode(encoder, inputs=tuple(PICTURES)):
+def encode(encoder, inputs=tuple(IMAGES)):
     return encoder(tf.constant(inputs)).numpy()
 
 
@@ -31,7 +31,7 @@ def test_keras_application(tmp_path):
     features = encode(encoder)
     np.testing.assert_array_equal(features, encode(again))
     assert features.shape == (2, 1280) and encoder.feature_spec.shape == (1280,)
-    pixels = pictures.decode(tf.constant(PICTURES), (224, 224)).numpy()
+    pixels = image_files.decode(tf.constant(IMAGES), (224, 224)).numpy()
     by_hand = encoder._model.predict(pixels / 127.5 - 1, verbose=0)
     np.testing.assert_allclose(features, by_hand, rtol=1e-4, atol=1e-5)
     weights = tmp_path / "network.weights.h5"
@@ -67,11 +67,11 @@ def test_keras_hub_image(tmp_path):
     converter.save_to_preset(str(tmp_path / "resnet"))
     encoder = make_image_encoder(f"keras_hub:{tmp_path / 'resnet'}")
     features = encode(encoder)
-    pixels = pictures.decode(tf.constant(PICTURES), (16, 16)) / 255
+    pixels = image_files.decode(tf.constant(IMAGES), (16, 16)) / 255
     by_hand = backbone.predict(pixels, verbose=0).mean((1, 2))
     np.testing.assert_allclose(features, by_hand, atol=1e-5)
     assert encoder.feature_spec.shape == (128,)
-    check_export(encoder, PICTURES, tmp_path)
+    check_export(encoder, IMAGES, tmp_path)
 
 
 class Model(tf.Module):
@@ -88,8 +88,8 @@ class Model(tf.Module):
         return folder
 
 
-def test_saved_model_of_decoded_pictures(tmp_path):
-    """Pictures as the custom of TensorFlow Hub has them: 0..1, of the size that it asks for."""
+def test_saved_model_of_decoded_images(tmp_path):
+    """Images as the custom of TensorFlow Hub has them: 0..1, of the size that it asks for."""
     model = Model()
     folder = model.save(
         tmp_path / "model",
@@ -97,10 +97,10 @@ def test_saved_model_of_decoded_pictures(tmp_path):
         tf.TensorSpec([None, 8, 10, 3], tf.float32, name="images"),
     )
     encoder = make_image_encoder(f"saved_model:{folder}")
-    pixels = pictures.decode(tf.constant(PICTURES), (8, 10)).numpy()
+    pixels = image_files.decode(tf.constant(IMAGES), (8, 10)).numpy()
     np.testing.assert_allclose(encode(encoder), 2 * pixels.mean((1, 2)) / 255, atol=1e-5)
     assert encoder.feature_spec.shape == (3,)
-    check_export(encoder, PICTURES, tmp_path)
+    check_export(encoder, IMAGES, tmp_path)
 
 
 def length_features(texts):

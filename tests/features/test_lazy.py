@@ -1,4 +1,4 @@
-"""Features made batch by batch are those made at once, and say which picture is broken."""
+"""Features made batch by batch are those made at once, and say which image is broken."""
 
 import tracemalloc
 
@@ -53,8 +53,8 @@ def test_paths_take_little_more_than_their_bytes():
     assert held / rows < 45
 
 
-def test_a_broken_picture_is_named(paths):
-    paths[3].write_bytes(b"no picture")
+def test_a_broken_image_is_named(paths):
+    paths[3].write_bytes(b"no image")
     lazy = LazyFeatures(Pixels("pixels:16"), paths, np.ones(5, bool))
     with pytest.raises(UserError, match=r"3\.png.*cannot be decoded"):
         lazy[:]

@@ -1,4 +1,4 @@
-"""Pictures cut in patches, and texts as word pieces."""
+"""Images cut in patches, and texts as word pieces."""
 
 import io
 
@@ -13,7 +13,7 @@ from huse_tf.features import patches
 from huse_tf.features.registry import make_image_encoder, make_text_encoder
 
 
-def picture(seed=0, size=64):
+def image(seed=0, size=64):
     pixels = np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
     file = io.BytesIO()
     PIL.Image.fromarray(pixels).save(file, "PNG")
@@ -26,7 +26,7 @@ def resnet50():
 
 
 def test_patches_are_cut_in_reading_order():
-    """Against slices; every pixel of a batch of two 6 x 6 pictures is another number."""
+    """Against slices; every pixel of a batch of two 6 x 6 images is another number."""
     pixels = np.arange(2 * 6 * 6 * 3, dtype=np.float32).reshape(2, 6, 6, 3)
     found = patches.cut(tf.constant(pixels), 3).numpy()
     expected = [
@@ -39,9 +39,9 @@ def test_patches_are_cut_in_reading_order():
 
 
 def test_each_patch_goes_through_the_network_alone():
-    """The features of a patch are those of a picture that is this patch."""
+    """The features of a patch are those of an image that is this patch."""
     encoder = make_image_encoder("patches:2:efficientnet_lite0@32")
-    pixels, file = picture()
+    pixels, file = image()
     features = encoder(tf.constant([file])).numpy()
     assert features.shape == (1, 4, 1280)
     assert encoder.feature_spec.shape == (4, 1280)
@@ -53,7 +53,7 @@ def test_each_patch_goes_through_the_network_alone():
 
 def test_cells_of_the_map_average_to_the_pool():
     encoder = make_image_encoder("patches:2:efficientnet_lite0@map")
-    pixels, file = picture()
+    pixels, file = image()
     features = encoder(tf.constant([file])).numpy()
     assert features.shape == (1, 4, 1280)
     whole = make_image_encoder("efficientnet_lite0").network(64)
@@ -81,7 +81,7 @@ def test_other_patches_are_refused(spec):
 
 def test_patches_of_resnet50_are_the_papers_size(resnet50):
     """2048 a patch, each through the network alone to its average pool; and the map averages to the pool."""
-    pixels, file = picture(size=64)
+    pixels, file = image(size=64)
     encoder = make_image_encoder("patches:2:keras_applications:ResNet50@random")
     features = encoder(tf.constant([file])).numpy()
     assert features.shape == (1, 4, 2048) == (1, *encoder.feature_spec.shape)

@@ -44,25 +44,25 @@ def test_texts(tmp_path):
 
 @pytest.fixture
 def paths(tmp_path, rng):
-    """Of four pictures; there is no second one, and the third is broken."""
+    """Of four images; there is no second one, and the third is broken."""
     found = []
     for name in ("0.png", "", "2.png", "3.png"):
         path = tmp_path / name
         if name == "2.png":
-            path.write_bytes(b"no picture")
+            path.write_bytes(b"no image")
         elif name:
             PIL.Image.fromarray(rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(path)
         found.append(str(path) if name else "")
     return found
 
 
-def test_pictures_are_read_from_their_paths(tmp_path, paths, monkeypatch):
+def test_images_are_read_from_their_paths(tmp_path, paths, monkeypatch):
     """All at once or batch by batch, here by one encoder, which needs no weights."""
     made = encoders(tmp_path, image_encoder="pixels:16")
-    lazy, none = made.encode(made.image, Column(paths), Column(IDS), PRESENT, "Pictures")
+    lazy, none = made.encode(made.image, Column(paths), Column(IDS), PRESENT, "Images")
     assert isinstance(lazy, LazyFeatures) and none == {}
     monkeypatch.setattr(Pixels, "lazy", False)
-    features, failed = made.encode(made.image, Column(paths), Column(IDS), PRESENT, "Pictures")
+    features, failed = made.encode(made.image, Column(paths), Column(IDS), PRESENT, "Images")
     assert list(failed) == [2]
     good = np.array([0, 1, 3])
     np.testing.assert_array_equal(features[good], lazy[good])
@@ -78,15 +78,15 @@ def test_vectors_of_ones_own(tmp_path, monkeypatch):
     given = np.zeros(4, bool)
     available = made.available(made.image, given, Column(IDS))
     np.testing.assert_array_equal(available, PRESENT)
-    features, failed = made.encode(made.image, Column([""] * 4), Column(IDS), available, "Pictures")
+    features, failed = made.encode(made.image, Column([""] * 4), Column(IDS), available, "Images")
     np.testing.assert_array_equal(features, [[4, 5], [0, 0], [2, 3], [0, 1]])
     assert features.dtype == np.float32 and failed == {}
     vectors[[0, 2]] = [[np.nan, 1], [1, 1e300]]  # b and d; the latter has no float32
     np.save(tmp_path / "f.npy", vectors)
     made = encoders(tmp_path, image_encoder=f"precomputed:{tmp_path / 'f.npy'}")
-    _, failed = made.encode(made.image, Column([""] * 4), Column(IDS), available, "Pictures")
+    _, failed = made.encode(made.image, Column([""] * 4), Column(IDS), available, "Images")
     assert failed == dict.fromkeys(
         (0, 3), "its features hold numbers that are not finite, or larger than 1e+15"
     )
     with pytest.raises(UserError, match=r"lacks 1 of 4 ids. Received: 'a'. It holds"):
-        made.encode(made.image, Column([""] * 4), Column(IDS), np.ones(4, bool), "Pictures")
+        made.encode(made.image, Column([""] * 4), Column(IDS), np.ones(4, bool), "Images")

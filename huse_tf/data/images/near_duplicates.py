@@ -1,4 +1,4 @@
-"""Pictures that look the same though their bytes differ: perceptual hashes, and groups of near ones."""
+"""Images that look the same though their bytes differ: perceptual hashes, and groups of near ones."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from scipy.fft import dct
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-_SIDE = 32  # pixels that the picture is shrunk to
-_BAND = slice(4, 12)  # frequencies, half waves over the picture, by height and by width: 64 bits
+_SIDE = 32  # pixels that the image is shrunk to
+_BAND = slice(4, 12)  # frequencies, half waves over the image, by height and by width: 64 bits
 _WAVES = dct(np.eye(_SIDE), axis=0, norm="ortho")[_BAND]  # [8, 32]
 _MIN_STRENGTH = 2.0  # root mean square of the 64 terms; noise of one grey level (of 255) has 1
 _MAX_EDGES = 1_000_000  # pairs held in memory at once
 
 
 def perceptual_hash(image: PIL.Image.Image) -> str:
-    """The DCT hash of a picture, 16 hex digits; "" for a picture that shows next to nothing.
+    """The DCT hash of an image, 16 hex digits; "" for an image that shows next to nothing.
 
-    Bit i is the sign of the i-th of 64 terms of the DCT of the picture in grey, shrunk to 32 × 32.
-    Scaling, recompression and slight changes of colour flip few signs. On a blank or smooth picture
+    Bit i is the sign of the i-th of 64 terms of the DCT of the image in grey, shrunk to 32 × 32.
+    Scaling, recompression and slight changes of colour flip few signs. On a blank or smooth image
     noise decides, so it gets no hash. Transparency counts as white. After C. Zauner,
     "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1, but
     for the frequencies: the lowest ones tell little but the outline, by which packshots of many
@@ -45,9 +45,9 @@ def perceptual_hash(image: PIL.Image.Image) -> str:
 
 
 def near_groups(hashes: Iterable[str], max_bits: int) -> np.ndarray:
-    """Groups of pictures that are linked by hashes which differ in at most `max_bits` of 64 bits.
+    """Groups of images that are linked by hashes which differ in at most `max_bits` of 64 bits.
 
-    Links chain: two pictures of a group may differ in more bits, with others between them. The
+    Links chain: two images of a group may differ in more bits, with others between them. The
     result is exact; memory grows with the number of hashes, not of pairs.
 
     Args:
@@ -55,7 +55,7 @@ def near_groups(hashes: Iterable[str], max_bits: int) -> np.ndarray:
         max_bits: at least 0.
 
     Returns:
-        [n] int32 number of each picture's group, from 0; -1 where the hash is "".
+        [n] int32 number of each image's group, from 0; -1 where the hash is "".
     """
     numbers = ((value != "", int(value or "0", 16)) for value in hashes)
     read = np.fromiter(numbers, np.dtype([("given", bool), ("value", np.uint64)]))

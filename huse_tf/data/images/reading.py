@@ -1,4 +1,4 @@
-"""Pictures of a catalogue: found under the image root, read once, decoded as a proof, hashed.
+"""Images of a catalogue: found under the image root, read once, decoded as a proof, hashed.
 
 What gets in, TensorFlow's decoder can read: JPEG, PNG, GIF, BMP and WebP.
 """
@@ -24,35 +24,35 @@ from huse_tf.data.images.near_duplicates import perceptual_hash
 from huse_tf.data.images.spool import Spool
 from huse_tf.errors import UserError
 
-# MPO is what Pillow calls a JPEG file with further pictures behind the first (many cameras).
+# MPO is what Pillow calls a JPEG file with further images behind the first (many cameras).
 _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP")
 
 
-# Pictures are read by several threads; of those with more pixels one is in memory at a time.
+# Images are read by several threads; of those with more pixels one is in memory at a time.
 _LARGE_PIXELS = 10_000_000
 _one_large = threading.Lock()
 
 
-class BadPictureError(ValueError):
-    """Why a picture cannot be used; the part before ": " is the same for all pictures with that fault."""
+class BadImageError(ValueError):
+    """Why an image cannot be used; the part before ": " is the same for all images with that fault."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """The largest picture that is accepted: bytes of its file, pixels of its decoded form."""
+    """The largest image that is accepted: bytes of its file, pixels of its decoded form."""
 
     max_bytes: int
     max_pixels: int
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
-    """A picture that can be decoded.
+class ImageFile:
+    """An image that can be decoded.
 
     Attributes:
         path: absolute path of a local file that TensorFlow can decode.
         digest: sha256 hex digest of that file's bytes.
-        hash: perceptual hash, 16 hex digits; "" for a picture that shows next to nothing.
+        hash: perceptual hash, 16 hex digits; "" for an image that shows next to nothing.
     """
 
     path: str
@@ -62,7 +62,7 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Root:
-    """Where the paths of pictures start.
+    """Where the paths of images start.
 
     Attributes:
         folder: absolute, links followed; in a remote file system as that one writes it.
@@ -91,16 +91,16 @@ class Root:
         return cls(folder_name.rstrip("/"), file_system)
 
     def resolve(self, value: str) -> str:
-        """The absolute path of the picture `value` under the root, links followed.
+        """The absolute path of the image `value` under the root, links followed.
 
         Raises:
-            BadPictureError: a URL, or a path that leaves the root (by `..`, absolute, or through a
+            BadImageError: a URL, or a path that leaves the root (by `..`, absolute, or through a
                 link).
         """
         if "\0" in value:
-            raise BadPictureError("picture path with a NUL character")
+            raise BadImageError("image path with a NUL character")
         if "://" in value:
-            raise BadPictureError("picture given as a URL, of which none is fetched")
+            raise BadImageError("image given as a URL, of which none is fetched")
         if self.file_system is None:
             path = os.path.realpath(os.path.join(self.folder, value))
             inside = path.startswith(os.path.join(self.folder, ""))
@@ -108,40 +108,40 @@ class Root:
             path = posixpath.normpath(posixpath.join(self.folder, value))
             inside = path.startswith(f"{self.folder}/")
         if not inside:
-            raise BadPictureError("picture path leaves the image root")
+            raise BadImageError("image path leaves the image root")
         return path
 
     def read(self, path: str, max_bytes: int) -> bytes:
         """The bytes of a resolved path.
 
         Raises:
-            BadPictureError: no such file, no file, too large, or unreadable.
+            BadImageError: no such file, no file, too large, or unreadable.
         """
         try:
             if self.file_system is None:
                 return _read_local(path, max_bytes)
             return _read_remote(self.file_system, path, max_bytes)
         except FileNotFoundError as error:
-            raise BadPictureError("picture file is missing") from error
+            raise BadImageError("image file is missing") from error
         except OSError as error:
-            raise BadPictureError(f"picture cannot be read: {error.strerror or error}") from error
+            raise BadImageError(f"image cannot be read: {error.strerror or error}") from error
 
 
-def read_picture(source: str | bytes, root: Root, limits: Limits, spool: Spool) -> Picture:
-    """Reads and decodes a picture.
+def read_image(source: str | bytes, root: Root, limits: Limits, spool: Spool) -> ImageFile:
+    """Reads and decodes an image.
 
     Args:
-        source: a path that `root` resolved, or the picture's bytes.
+        source: a path that `root` resolved, or the image's bytes.
         root: where the path lies.
         limits: beyond which it is refused.
-        spool: where a picture is kept that has no local file, or none that TensorFlow can decode.
+        spool: where an image is kept that has no local file, or none that TensorFlow can decode.
 
     Raises:
-        BadPictureError: it cannot be read or decoded, or is too large.
+        BadImageError: it cannot be read or decoded, or is too large.
     """
     data = source if isinstance(source, bytes) else root.read(source, limits.max_bytes)
     if not data:
-        raise BadPictureError("picture file is empty")
+        raise BadImageError("image file is empty")
     if len(data) > limits.max_bytes:
         raise _too_many_bytes(len(data), limits.max_bytes)
     with _room(_pixels(data, limits.max_pixels)):
@@ -150,7 +150,7 @@ def read_picture(source: str | bytes, root: Root, limits: Limits, spool: Spool) 
         look = perceptual_hash(image)
     local = isinstance(source, str) and root.file_system is None and decodable is data
     path = source if local and isinstance(source, str) else spool.keep(decodable)
-    return Picture(path, hashlib.sha256(decodable).hexdigest(), look)
+    return ImageFile(path, hashlib.sha256(decodable).hexdigest(), look)
 
 
 @contextlib.contextmanager
@@ -161,7 +161,7 @@ def _room(pixels: int) -> Iterator[None]:
 
 
 def as_decodable(image: PIL.Image.Image, data: bytes) -> bytes:
-    """The picture in a form that TensorFlow decodes to the same pixels: as it is, or as PNG.
+    """The image in a form that TensorFlow decodes to the same pixels: as it is, or as PNG.
 
     Args:
         image: decoded from `data`.
@@ -175,14 +175,14 @@ def as_decodable(image: PIL.Image.Image, data: bytes) -> bytes:
     return data
 
 
-def _too_many_bytes(count: int, limit: int) -> BadPictureError:
-    return BadPictureError(f"picture has too many bytes: {count}, more than {limit}")
+def _too_many_bytes(count: int, limit: int) -> BadImageError:
+    return BadImageError(f"image has too many bytes: {count}, more than {limit}")
 
 
 def _read_local(path: str, max_bytes: int) -> bytes:
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or device could wait for ever
-        raise BadPictureError("picture is not a file")
+        raise BadImageError("image is not a file")
     if status.st_size > max_bytes:
         raise _too_many_bytes(status.st_size, max_bytes)
     return pathlib.Path(path).read_bytes()
@@ -195,27 +195,24 @@ def _read_remote(file_system: AbstractFileSystem, path: str, max_bytes: int) -> 
     except OSError:
         raise
     except Exception as error:  # of any kind: file systems raise what they like
-        raise BadPictureError(f"picture cannot be read: {error}") from error
+        raise BadImageError(f"image cannot be read: {error}") from error
 
 
 def _pixels(data: bytes, max_pixels: int) -> int:
     """The number of pixels as the header tells it; refuses more than `max_pixels`."""
-    with _as_bad_picture(), PIL.Image.open(io.BytesIO(data)) as image:
+    with _as_bad_image(), PIL.Image.open(io.BytesIO(data)) as image:
         if image.format not in _FORMATS:
-            raise BadPictureError(
-                f"picture format is not JPEG, PNG, GIF, BMP or WebP: {image.format}"
-            )
+            raise BadImageError(f"image format is not JPEG, PNG, GIF, BMP or WebP: {image.format}")
         if image.width * image.height > max_pixels:
-            raise BadPictureError(
-                f"picture has too many pixels: {image.width} x {image.height}, "
-                f"more than {max_pixels}"
+            raise BadImageError(
+                f"image has too many pixels: {image.width} x {image.height}, more than {max_pixels}"
             )
         return image.width * image.height
 
 
 def _decode(data: bytes) -> PIL.Image.Image:
-    """Decodes the whole picture, after its header has told that it is small enough."""
-    with _as_bad_picture():
+    """Decodes the whole image, after its header has told that it is small enough."""
+    with _as_bad_image():
         with PIL.Image.open(io.BytesIO(data)) as image:
             image.verify()  # check sums and the end mark of a PNG, which load() lets pass
         decoded = PIL.Image.open(io.BytesIO(data))
@@ -224,15 +221,15 @@ def _decode(data: bytes) -> PIL.Image.Image:
 
 
 @contextlib.contextmanager
-def _as_bad_picture() -> Iterator[None]:
-    """Whatever a decoder raises, as the reason why the picture cannot be used."""
+def _as_bad_image() -> Iterator[None]:
+    """Whatever a decoder raises, as the reason why the image cannot be used."""
     try:
         yield
-    except BadPictureError:
+    except BadImageError:
         raise
     except PIL.UnidentifiedImageError as error:
-        raise BadPictureError("file is not a picture") from error
+        raise BadImageError("file is not an image") from error
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
-        raise BadPictureError(f"picture has too many pixels: {error}") from error
+        raise BadImageError(f"image has too many pixels: {error}") from error
     except Exception as error:  # of any kind: decoders meet hostile bytes here
-        raise BadPictureError(f"picture is damaged: {error}") from error
+        raise BadImageError(f"image is damaged: {error}") from error

@@ -1,4 +1,4 @@
-"""Pictures that have no file of their own, kept once each, under the hash of their bytes."""
+"""Images that have no file of their own, kept once each, under the hash of their bytes."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from huse_tf.errors import UserError
 def from_dataframe(frame: pd.DataFrame) -> Source:
     """A source of the table's rows, numbered from 1; the index is not read.
 
-    NaN, NaT, None and pd.NA are empty cells. Cells with bytes are encoded pictures.
+    NaN, NaT, None and pd.NA are empty cells. Cells with bytes are encoded images.
 
     Raises:
         UserError: two columns of one name, or a name that is not text.

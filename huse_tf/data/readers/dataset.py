@@ -19,8 +19,8 @@ def from_dataset(dataset: tf.data.Dataset) -> Source:
 
     Args:
         dataset: finite, not batched; dicts of scalars, of vectors (a cell of several values), and
-            of decoded pictures ([height, width, 1, 3 or 4] uint8). Strings in image columns are encoded
-            pictures, not paths.
+            of decoded images ([height, width, 1, 3 or 4] uint8). Strings in image columns are encoded
+            images, not paths.
 
     Raises:
         UserError: the elements are no dicts with text as keys, or the dataset has no end.
@@ -59,7 +59,7 @@ def _plain(value: Any) -> Any:
     if array.ndim < 2:
         return array.tolist()
     if array.ndim == 3 and array.dtype == np.uint8 and array.shape[2] in (1, 3, 4) and array.size:
-        picture = io.BytesIO()
-        PIL.Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(picture, "PNG")
-        return picture.getvalue()
-    raise BadCellError(f"array that is no picture: {array.dtype} of shape {array.shape}")
+        image = io.BytesIO()
+        PIL.Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(image, "PNG")
+        return image.getvalue()
+    raise BadCellError(f"array that is no image: {array.dtype} of shape {array.shape}")

@@ -14,7 +14,7 @@ from huse_tf.data.readers.opening import CatalogueFile
 from huse_tf.data.table.records import MAX_LINE_BYTES, Record
 from huse_tf.errors import UserError
 
-_PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
+_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 _BLOCK = 1 << 20
 _Row = tuple[int, list[str]]  # line number, fields
 
@@ -117,11 +117,11 @@ class DelimitedSource:
     def _refuse_swallowed_rows(self, line: int, fields: list[str]) -> None:
         """Two stray quotes make one field of all the rows between them, and no parser minds.
 
-        Such a field has several lines, and among their cells are names of pictures.
+        Such a field has several lines, and among their cells are names of images.
         """
         for inner in (inner for field in fields if "\n" in field for inner in field.split("\n")):
             cells = inner.strip().split(self._delimiter)
-            if len(cells) > 1 and any(cell.lower().endswith(_PICTURE_ENDINGS) for cell in cells):
+            if len(cells) > 1 and any(cell.lower().endswith(_IMAGE_ENDINGS) for cell in cells):
                 raise UserError(
                     f"The catalogue {self._file.location!r} has a stray '\"': a field of the row "
                     f"that starts on line {line} holds what looks like another row: "

@@ -1,4 +1,4 @@
-"""Folders of pictures: folder/class/subclass/picture.jpg; the folders' names are the class path."""
+"""Folders of images: folder/class/subclass/image.jpg; the folders' names are the class path."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from huse_tf.data.table.records import Record
 from huse_tf.errors import UserError
 
 
-class PictureFolderSource:
+class ImageFolderSource:
     """Every file in the folder is a row, but hidden ones, in the order of their names.
 
-    The product is the picture's path without its ending. There are no texts; the column for them is
+    The product is the image's path without its ending. There are no texts; the column for them is
     there, and empty, so that the same settings read tables and folders. Links to folders are not
-    followed: their row is a picture that is no file.
+    followed: their row is an image that is no file.
     """
 
     columns: tuple[str, ...] = ("product_id", "image", "name", "classes")
@@ -28,7 +28,7 @@ class PictureFolderSource:
         self._separator = class_separator
 
     def __iter__(self) -> Iterator[Record]:
-        for row, path in enumerate(self._pictures(self._folder), start=1):
+        for row, path in enumerate(self._images(self._folder), start=1):
             image = posixpath.relpath(path, self._folder)
             levels = posixpath.dirname(image).split("/")
             if any(self._separator in level for level in levels):
@@ -42,7 +42,7 @@ class PictureFolderSource:
             }
             yield Record.of(image, row, cells)
 
-    def _pictures(self, folder: str) -> Iterator[str]:
+    def _images(self, folder: str) -> Iterator[str]:
         """One folder at a time in memory; the names are in order in each."""
         try:
             entries = self._file_system.ls(folder, detail=True)
@@ -53,6 +53,6 @@ class PictureFolderSource:
             if posixpath.basename(path).startswith("."):
                 continue
             if entry["type"] == "directory" and not entry.get("islink"):
-                yield from self._pictures(path)
+                yield from self._images(path)
             else:
                 yield path

@@ -12,7 +12,7 @@ from huse_tf.data.readers.opening import CatalogueFile
 from huse_tf.data.table.records import Record
 from huse_tf.errors import UserError
 
-_BATCH_ROWS = 256  # a few megabytes where a row has a picture
+_BATCH_ROWS = 256  # a few megabytes where a row has an image
 _MAX_ROW_GROUP_BYTES = 4 << 30  # decompressed, as the file itself tells
 _MAX_METADATA_BYTES = 100_000_000
 

@@ -74,7 +74,7 @@ def check_whole(file_system: AbstractFileSystem, files: Iterable[str]) -> None:
 def check_content(file: CatalogueFile) -> None:
     """Compares a shard of a prepared folder, and its table, with the index beside it.
 
-    Reads both through: a small part of the time that it takes to decode the pictures in them.
+    Reads both through: a small part of the time that it takes to decode the images in them.
 
     Raises:
         UserError: there is no index, it does not know the shard, or one of the files was changed.

@@ -28,7 +28,7 @@ _FORMATS = {
     ".tfrecord": "shards",
     ".tfrecords": "shards",
 }
-_PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
+_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Location:
 
     Attributes:
         file_system: local or remote.
-        folder: what files' names and the paths of pictures start from, if nothing else is said.
-        files: paths in the file system, sorted; none for a folder of pictures.
+        folder: what files' names and the paths of images start from, if nothing else is said.
+        files: paths in the file system, sorted; none for a folder of images.
         format: one of the settings' formats, but not "auto".
     """
 
@@ -55,9 +55,9 @@ def open_source(place: Location, config: DataConfig) -> Source:
         UserError: its files differ in their columns, or one of them cannot be read.
     """
     if place.format == "images":
-        from huse_tf.data.readers.image_folder import PictureFolderSource
+        from huse_tf.data.readers.image_folder import ImageFolderSource
 
-        return PictureFolderSource(place.file_system, place.folder, config.class_separator)
+        return ImageFolderSource(place.file_system, place.folder, config.class_separator)
     sources = []
     for path in place.files:
         file = CatalogueFile(posixpath.relpath(path, place.folder), place.file_system, path)
@@ -145,7 +145,7 @@ def locate(config: DataConfig) -> Location:
         format = formats.pop()
     if format == "images":
         raise UserError(
-            "--catalogue_format=images takes a folder of pictures by class. "
+            "--catalogue_format=images takes a folder of images by class. "
             f"Received: {config.catalogue!r}."
         )
     if format == "shards":
@@ -175,28 +175,28 @@ def _format(path: str) -> str:
 
 
 def _folder(file_system: AbstractFileSystem, folder: str, config: DataConfig) -> Location:
-    """Tables go before pictures, which they name."""
+    """Tables go before images, which they name."""
     if config.catalogue_format == "images":
         return Location(file_system, folder, (), "images")
     if config.catalogue_format == "shards" and (shards := whole_folder(file_system, folder)):
         return Location(file_system, folder, shards, "shards")
-    files, pictures = [], False
+    files, images = [], False
     for path in sorted(file_system.find(folder)):
         hidden = any(part[:1] in "._" for part in posixpath.relpath(path, folder).split("/"))
-        pictures = pictures or path.lower().endswith(_PICTURE_ENDINGS)
+        images = images or path.lower().endswith(_IMAGE_ENDINGS)
         if not hidden and _format(path):
             files.append(path)
     formats = {_format(file) for file in files}
     if config.catalogue_format != "auto":
         formats &= {config.catalogue_format}
         files = [file for file in files if _format(file) in formats]
-    elif pictures and not files:
+    elif images and not files:
         return Location(file_system, folder, (), "images")
     if not files:
         raise UserError(
             f"The folder {folder!r} holds no catalogue. Expected files that end in "
             f"{', '.join(_FORMATS)} (or these with {', '.join(COMPRESSIONS)}), or folders of "
-            "pictures by class."
+            "images by class."
         )
     _refuse_mixture(config, formats, files)
     return Location(file_system, folder, tuple(files), formats.pop())

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-IMAGE = "image"  # bytes: the encoded picture; empty if the item has none
+IMAGE = "image"  # bytes: the encoded image; empty if the item has none
 TEXT = "text"  # bytes: UTF-8; empty if the item has none
 LABELS = "label"  # int64 list: class ids
 WEIGHT = "weight"  # float
-SIDE = "split"  # bytes: keys.TRAIN, ..., or empty
+SPLIT = "split"  # bytes: keys.TRAIN, ..., or empty
 ITEM_JSON = "item_json"  # bytes: UTF-8 JSON of all that the catalogue says about the item
 
 _SCHEMA = {
@@ -18,7 +18,7 @@ _SCHEMA = {
     TEXT: tf.io.FixedLenFeature([], tf.string),
     LABELS: tf.io.RaggedFeature(tf.int64),
     WEIGHT: tf.io.FixedLenFeature([], tf.float32),
-    SIDE: tf.io.FixedLenFeature([], tf.string),
+    SPLIT: tf.io.FixedLenFeature([], tf.string),
     ITEM_JSON: tf.io.FixedLenFeature([], tf.string),
 }
 
@@ -30,24 +30,24 @@ def example(
     text: str = "",
     labels: Sequence[int] = (),
     weight: float = 1.0,
-    side: str = "",
+    split: str = "",
 ) -> bytes:
     """The item as a serialized `tf.train.Example`; equal items give equal bytes.
 
     Args:
         item_json: JSON of all that the catalogue says about the item.
-        image: encoded picture file; b"" if the item has none.
+        image: encoded image file; b"" if the item has none.
         text: the item's joined text; "" if it has none.
         labels: class ids in [0, K); several with --multi_label.
         weight: the item's weight in training.
-        side: of the split; "" if there is no split.
+        split: `keys.TRAIN` or another split; "" if the items have none.
     """
     features = {
         IMAGE: _bytes(image),
         TEXT: _bytes(text.encode()),
         LABELS: tf.train.Feature(int64_list=tf.train.Int64List(value=labels)),
         WEIGHT: tf.train.Feature(float_list=tf.train.FloatList(value=[weight])),
-        SIDE: _bytes(side.encode()),
+        SPLIT: _bytes(split.encode()),
         ITEM_JSON: _bytes(item_json.encode()),
     }
     message = tf.train.Example(features=tf.train.Features(feature=features))
@@ -69,9 +69,9 @@ def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     return tf.io.parse_example(serialized, _SCHEMA)
 
 
-def side_of(serialized: bytes) -> str:
-    """The side of the split that `example` was given."""
-    return _text_of(serialized, SIDE)
+def split_of(serialized: bytes) -> str:
+    """The split that `example` was given."""
+    return _text_of(serialized, SPLIT)
 
 
 def item_json_of(serialized: bytes) -> str:

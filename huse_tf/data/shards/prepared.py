@@ -17,8 +17,8 @@ from huse_tf.sections import DataConfig
 
 # Cells of `item_json` that the catalogue's own columns must not be called.
 _ITEM, _PRODUCT, _IMAGE, _CLASSES = "item_id", "product_id", "image", "classes"
-_WEIGHT, _SIDE = "weight", "split"
-_RESERVED = (_ITEM, _PRODUCT, _IMAGE, _CLASSES, _WEIGHT, _SIDE)
+_WEIGHT, _SPLIT = "weight", "split"
+_RESERVED = (_ITEM, _PRODUCT, _IMAGE, _CLASSES, _WEIGHT, _SPLIT)
 
 
 def check_names(text_columns: Sequence[str], attribute_columns: Sequence[str]) -> None:
@@ -38,7 +38,7 @@ def check_names(text_columns: Sequence[str], attribute_columns: Sequence[str]) -
 
 
 def item_json(item: Any, text_columns: Sequence[str], attribute_columns: Sequence[str]) -> str:
-    """All cells of an item but its picture, as JSON; equal items give equal texts.
+    """All cells of an item but its image, as JSON; equal items give equal texts.
 
     Args:
         item: a row of a frame of `assembly.Assembly.table`, as a named tuple.
@@ -49,7 +49,7 @@ def item_json(item: Any, text_columns: Sequence[str], attribute_columns: Sequenc
         _PRODUCT: item.product_id,
         _CLASSES: [path_name(path) for path in item.class_paths],
         _WEIGHT: item.weight,
-        _SIDE: item.split,
+        _SPLIT: item.split,
         **dict(zip(text_columns, item.text_fields, strict=True)),
         **dict(zip(attribute_columns, item.attributes, strict=True)),
     }
@@ -65,7 +65,7 @@ def reading_settings(
         config: the settings under which the folder was prepared.
         folder: the prepared one.
         text_columns: names of the text columns that the catalogue had.
-        images: whether items have pictures.
+        images: whether items have images.
     """
     return dataclasses.replace(
         config,
@@ -84,14 +84,14 @@ def reading_settings(
         weight_column=_WEIGHT,
         taxonomy="",
         split_by="column",
-        split_column=_SIDE,
+        split_column=_SPLIT,
         unseen_classes=(),
         unseen_class_fraction=0.0,
     )
 
 
 def content_hash(frames: Iterable[pd.DataFrame]) -> str:
-    """sha256 of all that tells items and their sides from others, whatever folder they came from.
+    """sha256 of all that tells items and their splits from others, whatever folder they came from.
 
     Args:
         frames: of `assembly.Assembly.table`.

@@ -21,15 +21,15 @@ import numpy as np
 import tensorflow as tf
 
 from huse_tf import files, keys
-from huse_tf.data.shards.examples import side_of
+from huse_tf.data.shards.examples import split_of
 from huse_tf.data.shards.shard_index import ShardInfo, shard_name
 from huse_tf.errors import UserError
 
 MAX_RECORD_BYTES = 256 * 2**20
-SIDES = ("", keys.TRAIN, keys.VALIDATION, keys.TEST, keys.UNSEEN)
+SPLITS = ("", keys.TRAIN, keys.VALIDATION, keys.TEST, keys.UNSEEN)
 # One row per record: where its data begins in the shard, how long it is, zlib.crc32 of it, and
-# which of SIDES it is on.
-TABLE = np.dtype([("offset", "<u8"), ("length", "<u4"), ("crc32", "<u4"), ("side", "u1")])
+# which of SPLITS it is on.
+TABLE = np.dtype([("offset", "<u8"), ("length", "<u4"), ("crc32", "<u4"), ("split", "u1")])
 # A TFRecord is its length (8 bytes) and a checksum of that (4), the data, a checksum of that (4).
 _HEAD, _FOOT = 12, 4
 
@@ -61,8 +61,8 @@ def write_shard(
         with tf.io.TFRecordWriter(str(temporary)) as writer:
             for data in _in_order(records):
                 writer.write(data)
-                side = SIDES.index(side_of(data))
-                rows += np.array((offset, len(data), zlib.crc32(data), side), TABLE).tobytes()
+                split = SPLITS.index(split_of(data))
+                rows += np.array((offset, len(data), zlib.crc32(data), split), TABLE).tobytes()
                 offset += len(data) + _FOOT + _HEAD
         table = np.frombuffer(rows, TABLE)
         size, sha256 = temporary.stat().st_size, files.sha256_file(temporary)

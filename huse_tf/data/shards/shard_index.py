@@ -14,7 +14,7 @@ from typing import Any
 from huse_tf import files
 from huse_tf.errors import UserError
 
-SCHEMA = 1
+SCHEMA = 2
 INDEX = "index.json"
 TABLE_ENDING = ".npy"
 PARTIAL = ".partial"  # folder of what is not finished

@@ -16,8 +16,8 @@ from huse_tf.data.table.codes import Cells, pick
 from huse_tf.errors import UserError
 from huse_tf.sections import DataConfig
 
-SIDES = (keys.TRAIN, keys.VALIDATION, keys.TEST)
-# What a split column may call the sides, whatever the case.
+SPLITS = (keys.TRAIN, keys.VALIDATION, keys.TEST)
+# What a split column may call the splits, whatever the case.
 _NAMES = {
     "train": keys.TRAIN,
     "training": keys.TRAIN,
@@ -31,17 +31,17 @@ _NAMES = {
 }
 
 
-def split(items: Cells, taxonomy: Taxonomy, config: DataConfig) -> np.ndarray:
-    """The side of each item, by `config.split_by`.
+def assign_splits(items: Cells, taxonomy: Taxonomy, config: DataConfig) -> np.ndarray:
+    """The split of each item, by `config.split_by`.
 
-    Items of equal product, equal title (case and white space set aside), equal picture or near
-    pictures hang together, also by way of others, and such a group stays on one side:
+    Items of equal product, equal title (case and white space set aside), equal image or near
+    images hang together, also by way of others, and such a group stays in one split:
 
-    * group: random groups, with each class in every side where it can be. Each class has training
+    * group: random groups, with each class in every split where it can be. Each class has training
       items, as an unseen class cannot be learnt; a class of a single group has no others.
     * time: the newest groups are tested on, those before them tuned on. A group is as old as its
       newest item. Of equally old groups those that come first in the catalogue train.
-    * column: the sides are taken as given; `leaks` tells where they divide a group.
+    * column: the splits are taken as given; `leaks` tells where they divide a group.
 
     Items of a class that is held out are `keys.UNSEEN`. Items of other classes that hang together
     with them are test items, beside the test share, so that training sees nothing of the held-out
@@ -49,16 +49,16 @@ def split(items: Cells, taxonomy: Taxonomy, config: DataConfig) -> np.ndarray:
 
     Args:
         items: columns product_id, title, image_digest, image_hash, labels (all class ids of the
-            item; the first one stratifies), side, file and row.
+            item; the first one stratifies), split_cell, file and row.
         taxonomy: the classes of the labels.
-        config: shares of the items, seed and what to hold out. A side with share 0 stays empty.
+        config: shares of the items, seed and what to hold out. A split with share 0 stays empty.
 
     Returns:
         [items] object, texts: `keys.TRAIN`, `keys.VALIDATION`, `keys.TEST` or `keys.UNSEEN`.
 
     Raises:
-        UserError: settings that contradict each other, no items, too few groups to fill each side,
-            fewer than two classes to train on, or a cell of the split column that is no side (or
+        UserError: settings that contradict each other, no items, too few groups to fill each split,
+            fewer than two classes to train on, or a cell of the split column that is no split (or
             no time).
     """
     labels = np.asarray(items["labels"], object)
@@ -66,17 +66,17 @@ def split(items: Cells, taxonomy: Taxonomy, config: DataConfig) -> np.ndarray:
     groups = connected_groups(shared_codes(items, config.near_duplicate_bits))
     unseen, neighbours = _held_out(labels, groups, taxonomy, config)
     if config.split_by == "column":
-        sides = _given_sides(items)
+        splits = _given_splits(items)
     else:
         rest = ~(unseen | neighbours)
         kept = np.unique(groups[rest], return_inverse=True)[1]
         times = _times(items, rest) if config.split_by == "time" else None
-        sides = np.full(len(labels), keys.TEST, object)
-        sides[rest] = np.array(SIDES, object)[_choose(labels[rest], times, kept, config)]
-    sides[unseen] = keys.UNSEEN
-    if not (sides == keys.TRAIN).any():
-        raise UserError("No item is left to train on. Expected some with side 'train'.")
-    return sides
+        splits = np.full(len(labels), keys.TEST, object)
+        splits[rest] = np.array(SPLITS, object)[_choose(labels[rest], times, kept, config)]
+    splits[unseen] = keys.UNSEEN
+    if not (splits == keys.TRAIN).any():
+        raise UserError("No item is left to train on. Expected some with split 'train'.")
+    return splits
 
 
 def _check(labels: np.ndarray, config: DataConfig) -> None:
@@ -95,7 +95,7 @@ def _check(labels: np.ndarray, config: DataConfig) -> None:
 
 
 def _shares(config: DataConfig) -> np.ndarray:
-    """[3] share of the items that each of `SIDES` should get."""
+    """[3] share of the items that each of `SPLITS` should get."""
     validation, test = config.validation_fraction, config.test_fraction
     return np.array([1 - validation - test, validation, test])
 
@@ -132,22 +132,22 @@ def _memberships(labels: Iterable[tuple[int, ...]]) -> tuple[np.ndarray, np.ndar
 def _choose(
     labels: np.ndarray, times: np.ndarray | None, groups: np.ndarray, config: DataConfig
 ) -> np.ndarray:
-    """[items] index into `SIDES`; the items' groups are numbered from 0 without gaps."""
+    """[items] index into `SPLITS`; the items' groups are numbered from 0 without gaps."""
     shares = _shares(config)
     if times is not None:
-        sides = _by_time(times, groups, shares)[groups]
+        splits = _by_time(times, groups, shares)[groups]
     else:
         generator = np.random.default_rng(config.split_seed)
-        sides = _stratify(labels, groups, shares, generator)[groups]
-    for side, share in enumerate(shares):
-        if share > 0 and not (sides == side).any():
+        splits = _stratify(labels, groups, shares, generator)[groups]
+    for split, share in enumerate(shares):
+        if share > 0 and not (splits == split).any():
             raise UserError(
-                f"Too few products for a {SIDES[side]} side of {share:.0%}: the {len(labels)} items "
-                f"make {groups.max() + 1} groups without a common product, title or picture, in "
+                f"Too few products for a {SPLITS[split]} split of {share:.0%}: the {len(labels)} items "
+                f"make {groups.max() + 1} groups without a common product, title or image, in "
                 f"{len(np.unique(first_labels(labels)))} classes. Each class trains on one group at least, "
-                "and each side needs one. Add products, or set the fraction to 0."
+                "and each split needs one. Add products, or set the fraction to 0."
             )
-    return sides
+    return splits
 
 
 def first_labels(labels: np.ndarray) -> np.ndarray:
@@ -158,49 +158,49 @@ def first_labels(labels: np.ndarray) -> np.ndarray:
 def _stratify(
     labels: np.ndarray, groups: np.ndarray, shares: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
-    """[groups] side of each group, class by class.
+    """[groups] split of each group, class by class.
 
     Args:
         labels: [items] all labels of each item.
         groups: [items] group of each item.
-        shares: [3] share of the items that each side should get.
+        shares: [3] share of the items that each split should get.
         generator: draws the order of the classes, and of groups of equal size.
     """
     sizes = np.bincount(groups)
     home = np.empty(len(sizes), np.int64)
     # A group with items of several classes is dealt out with one of them.
     home[groups] = np.unique(first_labels(labels), return_inverse=True)[1]
-    sides = np.zeros(len(sizes), np.int64)
+    splits = np.zeros(len(sizes), np.int64)
     order = generator.permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]
     order = order[np.argsort(home[order], kind="stable")]
     classes = np.split(order, np.flatnonzero(np.diff(home[order])) + 1)
-    # What small classes cannot give to a side is carried over to the next class, up to one group
+    # What small classes cannot give to a split is carried over to the next class, up to one group
     # of usual size; more would strip that class for the oddities of another.
     carried, most = np.zeros(3), sizes.mean()
     for label in generator.permutation(len(classes)):
         members = classes[label]
         lacking = (shares * sizes[members].sum() + carried).tolist()
         for group, size in zip(members.tolist(), sizes[members].tolist(), strict=True):
-            side = lacking.index(max(lacking))
-            sides[group] = side
-            lacking[side] -= size
+            split = lacking.index(max(lacking))
+            splits[group] = split
+            lacking[split] -= size
         carried = np.clip(lacking, -most, most)
     # A class of few groups may have got no training items; then the group with most of them trains.
     rows, owned = _memberships(labels)
-    trained = owned[sides[groups[rows]] == 0]
+    trained = owned[splits[groups[rows]] == 0]
     for label in np.setdiff1d(owned, trained):
-        sides[np.bincount(groups[rows[owned == label]]).argmax()] = 0
-    return sides
+        splits[np.bincount(groups[rows[owned == label]]).argmax()] = 0
+    return splits
 
 
 def _by_time(times: np.ndarray, groups: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """[groups] side of each group: the oldest train, the newest are tested on.
+    """[groups] split of each group: the oldest train, the newest are tested on.
 
     Args:
         times: [items] float, later is larger.
         groups: [items] group of each item.
-        shares: [3] share of the items that each side should get.
+        shares: [3] share of the items that each split should get.
     """
     newest = np.full(groups.max() + 1, -np.inf)
     np.maximum.at(newest, groups, times)
@@ -208,16 +208,16 @@ def _by_time(times: np.ndarray, groups: np.ndarray, shares: np.ndarray) -> np.nd
     np.minimum.at(first, groups, np.arange(len(groups)))
     order = np.lexsort((first, newest))
     sizes = np.bincount(groups)[order]
-    middles = np.cumsum(sizes) - sizes / 2  # a group lies on the side that holds its middle
+    middles = np.cumsum(sizes) - sizes / 2  # a group lies in the split that holds its middle
     borders = np.cumsum(shares)[:2] * len(groups)
-    sides = np.empty(len(newest), np.int64)
-    sides[order] = np.searchsorted(borders, middles, side="left")
-    return sides
+    splits = np.empty(len(newest), np.int64)
+    splits[order] = np.searchsorted(borders, middles, side="left")
+    return splits
 
 
 def _times(items: Cells, chosen: np.ndarray) -> np.ndarray:
     """[chosen] float64 times of the split column: all of them numbers, or all ISO 8601 dates."""
-    cells = pd.Series(map(str.strip, itertools.compress(items["side"], chosen)), dtype="str")
+    cells = pd.Series(map(str.strip, itertools.compress(items["split_cell"], chosen)), dtype="str")
     numbers = pd.to_numeric(cells, errors="coerce").to_numpy(np.float64)
     if np.isfinite(numbers).all():
         return numbers
@@ -233,29 +233,29 @@ def _times(items: Cells, chosen: np.ndarray) -> np.ndarray:
     return dates.to_numpy("datetime64[us]").astype(np.float64)
 
 
-def _given_sides(items: Cells) -> np.ndarray:
-    """[items] the sides that the split column gives."""
-    names = (_NAMES.get(cell.strip().casefold(), "") for cell in items["side"])
-    sides = np.fromiter(names, object)
-    wrong = np.flatnonzero(sides == "")
+def _given_splits(items: Cells) -> np.ndarray:
+    """[items] the splits that the split column gives."""
+    names = (_NAMES.get(cell.strip().casefold(), "") for cell in items["split_cell"])
+    splits = np.fromiter(names, object)
+    wrong = np.flatnonzero(splits == "")
     if len(wrong):
-        raise _bad_cell(items, wrong, len(sides), f"one of {', '.join(_NAMES)}")
-    return sides
+        raise _bad_cell(items, wrong, len(splits), f"one of {', '.join(_NAMES)}")
+    return splits
 
 
 def _bad_cell(items: Cells, wrong: np.ndarray, count: int, expected: str) -> UserError:
     first = [int(wrong[0])]
-    cell, row, file = (pick(items[name], first)[0] for name in ("side", "row", "file"))
+    cell, row, file = (pick(items[name], first)[0] for name in ("split_cell", "row", "file"))
     return UserError(
         f"The split column cannot be used in {len(wrong)} of {count} items. Expected "
         f"{expected}. Received: {cell!r} in row {row} of {file}."
     )
 
 
-def train_only_labels(items: Cells, sides: np.ndarray) -> list[int]:
+def train_only_labels(items: Cells, splits: np.ndarray) -> list[int]:
     """The labels of which no item is held out, so that no figure speaks of them."""
     rows, labels = _memberships(items["labels"])
-    return np.setdiff1d(labels, labels[(sides != keys.TRAIN)[rows]]).tolist()
+    return np.setdiff1d(labels, labels[(splits != keys.TRAIN)[rows]]).tolist()
 
 
 def label_counts(labels: Iterable[tuple[int, ...]], num_classes: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What no two sides of a split may share, the groups that follow from it, and a check of both."""
+"""What no two splits may share, the groups that follow from it, and a check of both."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _MAX_EXAMPLES = 3
 
 @dataclasses.dataclass(frozen=True)
 class Leak:
-    """Something that several sides have.
+    """Something that several splits have.
 
     Attributes:
-        kind: "product", "title", "picture" or "near-duplicate picture".
-        count: number of products (titles, …) that more than one side has.
+        kind: "product", "title", "image" or "near-duplicate image".
+        count: number of products (titles, …) that more than one split has.
         items: number of items outside training whose product (title, …) training has too.
         examples: up to three of them, a sentence each.
     """
@@ -35,7 +35,7 @@ class Leak:
 
     def __str__(self) -> str:
         return (
-            f"{self.count} × the same {self.kind} on several sides; {self.items} items outside "
+            f"{self.count} × the same {self.kind} in several splits; {self.items} items outside "
             f"training share it with training. {self.examples[0]}"
         )
 
@@ -53,11 +53,11 @@ def shared_codes(items: Cells, near_duplicate_bits: int) -> dict[str, np.ndarray
     codes = {
         "product": codes_of(items["product_id"]),
         "title": codes_of(map(fold, items["title"])),
-        "picture": codes_of(items["image_digest"]),
+        "image": codes_of(items["image_digest"]),
     }
     if near_duplicate_bits >= 0:
         near = near_groups(items["image_hash"], near_duplicate_bits)
-        codes["near-duplicate picture"] = near
+        codes["near-duplicate image"] = near
     return codes
 
 
@@ -76,36 +76,36 @@ def connected_groups(codes: dict[str, np.ndarray]) -> np.ndarray:
     return groups
 
 
-def leaks(items: Cells, sides: np.ndarray, near_duplicate_bits: int) -> list[Leak]:
-    """What more than one side has, one finding per kind; empty if all is well.
+def leaks(items: Cells, splits: np.ndarray, near_duplicate_bits: int) -> list[Leak]:
+    """What more than one split has, one finding per kind; empty if all is well.
 
-    The test side and the unseen classes may share: neither is learnt from nor tuned on.
+    The test split and the unseen classes may share: neither is learnt from nor tuned on.
 
     Args:
         items: as in `shared_codes`.
-        sides: [items] the side of each item.
+        splits: [items] the split of each item.
         near_duplicate_bits: as in `shared_codes`.
     """
-    train = sides == keys.TRAIN
-    measured = np.where(train, 0, np.where(sides == keys.VALIDATION, 1, 2)).astype(np.int8)
+    train = splits == keys.TRAIN
+    measured = np.where(train, 0, np.where(splits == keys.VALIDATION, 1, 2)).astype(np.int8)
     found = []
     for kind, codes in shared_codes(items, near_duplicate_bits).items():
-        pairs = pd.DataFrame({"code": codes, "side": measured})[codes >= 0].drop_duplicates()
+        pairs = pd.DataFrame({"code": codes, "split": measured})[codes >= 0].drop_duplicates()
         shared = pairs.loc[pairs["code"].duplicated(), "code"].unique()
         if len(shared):
-            trained = pairs.loc[pairs["side"] == 0, "code"]
+            trained = pairs.loc[pairs["split"] == 0, "code"]
             outside = np.isin(codes, shared) & ~train & np.isin(codes, trained)
             examples = [
-                _example(items, sides, kind, codes == code) for code in shared[:_MAX_EXAMPLES]
+                _example(items, splits, kind, codes == code) for code in shared[:_MAX_EXAMPLES]
             ]
             found.append(Leak(kind, len(shared), int(outside.sum()), tuple(examples)))
     return found
 
 
-def _example(items: Cells, sides: np.ndarray, kind: str, chosen: np.ndarray) -> str:
+def _example(items: Cells, splits: np.ndarray, kind: str, chosen: np.ndarray) -> str:
     first = [int(chosen.argmax())]
     (title,), (product,) = pick(items["title"], first), pick(items["product_id"], first)
     return (
-        f"The same {kind} is in {' and '.join(sorted(set(sides[chosen])))}: that of item "
+        f"The same {kind} is in {' and '.join(sorted(set(splits[chosen])))}: that of item "
         f"{title!r}, product {product!r}."
     )

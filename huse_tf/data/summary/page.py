@@ -1,4 +1,4 @@
-"""The summary of a catalogue as one self-contained HTML file, with pictures."""
+"""The summary of a catalogue as one self-contained HTML file, with images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def write_summary_page(path: pathlib.Path, summary: Summary) -> None:
     """Writes the page, without scripts or outside resources.
 
     Raises:
-        OSError: the picture of a sample cannot be read.
+        OSError: the image of a sample cannot be read.
     """
     pages = environment(pathlib.Path(__file__).parent)
     pages.filters["cell"] = cell_text

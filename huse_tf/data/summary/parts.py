@@ -63,16 +63,16 @@ class Sample:
     """An item to look at.
 
     Attributes:
-        picture: its file; None for an item without.
+        image: its file; None for an item without.
         title: may be "".
         classes: names.
-        side: of the split.
+        split: `keys.TRAIN` or another split.
     """
 
-    picture: pathlib.Path | None
+    image: pathlib.Path | None
     title: str
     classes: str
-    side: str
+    split: str
 
 
 @dataclasses.dataclass(frozen=True)

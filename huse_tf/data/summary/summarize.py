@@ -1,4 +1,4 @@
-"""What was understood of a catalogue: columns, classes, texts, pictures, duplicates, split, rejections."""
+"""What was understood of a catalogue: columns, classes, texts, images, duplicates, split, rejections."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from huse_tf.sections import DataConfig
 
 _MAX_CLASSES = 30  # rows of the table of classes; the largest
 _MAX_SMALL = 10  # classes named among the smallest
-_MAX_OPENED = 2000  # pictures whose size is read
+_MAX_OPENED = 2000  # images whose size is read
 _MAX_VALUES = 5  # of an attribute; the most frequent
 _SAMPLES = 12
-_SIDES = (keys.TRAIN, keys.VALIDATION, keys.TEST, keys.UNSEEN)
+_SPLITS = (keys.TRAIN, keys.VALIDATION, keys.TEST, keys.UNSEEN)
 
 
 def summarize(
@@ -42,7 +42,7 @@ def summarize(
 
     Args:
         catalogue: as read; has at least one usable item.
-        assembly: its items with labels and sides.
+        assembly: its items with labels and splits.
         config: the settings under which both were made.
         token_counts: [texts] tokens of each text before the text encoder cuts it; None leaves out
             what is said of them.
@@ -57,7 +57,7 @@ def summarize(
         Section("Products", _products(items, products, config)),
         Section("Classes", _classes(items, taxonomy, config)),
         Section("Texts", tuple(_texts(items, catalogue.columns) + tokens)),
-        Section("Pictures", tuple(_pictures(items))),
+        Section("Images", tuple(_images(items))),
         Section("Duplicates", (_duplicates(codes, config),)),
         Section("Split", _split(assembly, products)),
         Section("Rejected", (_rejected(catalogue.rejections),)),
@@ -86,7 +86,7 @@ def _columns(columns: Columns) -> Table:
         "product": (columns.product,),
         "item": (columns.item,),
         "weight": (columns.weight,),
-        "side or time": (columns.side,),
+        "split or time": (columns.split,),
         "attribute": columns.attributes,
     }
     guessed = {column for _, column in columns.guessed}
@@ -110,10 +110,10 @@ def _products(
         "text only": ~has_image & has_text,
     }
     rows = [(name, int(mask.sum()), float(mask.mean())) for name, mask in patterns.items()]
-    pictures = np.bincount(products[has_image])
+    images = np.bincount(products[has_image])
     parts: list[Table | Histogram] = [Table("Items have", ("", "Items", "Share"), tuple(rows))]
-    if len(pictures):
-        parts.append(histogram("Products by number of pictures", pictures[pictures > 0]))
+    if len(images):
+        parts.append(histogram("Products by number of images", images[images > 0]))
     if config.weight_column:
         weights = np.fromiter(items["weight"], np.float64)
         row = (f"{weights.min():g}", f"{np.median(weights):g}", f"{weights.max():g}")
@@ -130,19 +130,19 @@ def _classes(
     ]
     sizes = label_counts(items["labels"], len(taxonomy.classes))
     order = np.argsort(-sizes, kind="stable")
-    by_side = {
-        side: label_counts(items["labels"][chosen], len(taxonomy.classes))
-        for side in _SIDES
-        if (chosen := items["split"] == side).any()
+    by_split = {
+        split: label_counts(items["labels"][chosen], len(taxonomy.classes))
+        for split in _SPLITS
+        if (chosen := items["split"] == split).any()
     }
     largest: list[tuple[Cell, ...]] = [
-        (taxonomy.names[k], int(sizes[k]), *(int(counts[k]) for counts in by_side.values()))
+        (taxonomy.names[k], int(sizes[k]), *(int(counts[k]) for counts in by_split.values()))
         for k in order[:_MAX_CLASSES]
     ]
     parts: list[Table | Histogram] = [
         Table("Levels of the tree, from the top", ("Level", "Names"), tuple(levels)),
         histogram("Classes by number of items", sizes),
-        Table("Largest classes", ("Class", "Items", *by_side), tuple(largest)),
+        Table("Largest classes", ("Class", "Items", *by_split), tuple(largest)),
     ]
     if len(order) > _MAX_CLASSES:
         smallest = tuple((taxonomy.names[k], int(sizes[k])) for k in order[::-1][:_MAX_SMALL])
@@ -167,12 +167,12 @@ def _tokens(counts: np.ndarray, limit: int) -> Table | Histogram:
     return Table("Tokens of the text encoder", header, (row,))
 
 
-def _pictures(items: DiskTable[Item]) -> list[Table | Histogram]:
+def _images(items: DiskTable[Item]) -> list[Table | Histogram]:
     """Sizes and formats as the files' headers tell them, of a sample spread over the catalogue."""
-    pictures = first_places(codes_of(items["image_path"]))
-    if not len(pictures):
+    images = first_places(codes_of(items["image_path"]))
+    if not len(images):
         return []
-    chosen = _spread(pictures, _MAX_OPENED)
+    chosen = _spread(images, _MAX_OPENED)
     sizes, formats = [], collections.Counter[str]()
     for path in pick(items["image_path"], chosen):
         with PIL.Image.open(path) as image:
@@ -181,15 +181,13 @@ def _pictures(items: DiskTable[Item]) -> list[Table | Histogram]:
     widths, heights = zip(*sizes, strict=True)
     table = Table(
         "Format and mode of pixels",
-        ("", "Pictures"),
+        ("", "Images"),
         tuple(formats.most_common()),
-        f"Read from {len(chosen)} of {len(pictures)} pictures."
-        if len(chosen) < len(pictures)
-        else "",
+        f"Read from {len(chosen)} of {len(images)} images." if len(chosen) < len(images) else "",
     )
     return [
-        histogram("Pictures by width in pixels", widths),
-        histogram("Pictures by height in pixels", heights),
+        histogram("Images by width in pixels", widths),
+        histogram("Images by height in pixels", heights),
         table,
     ]
 
@@ -200,12 +198,12 @@ def _spread(places: np.ndarray, count: int) -> list[int]:
 
 
 def _duplicates(codes: dict[str, np.ndarray], config: DataConfig) -> Table:
-    """Items that share a title or a picture with another product; empty ones do not count."""
+    """Items that share a title or an image with another product; empty ones do not count."""
     bits = max(config.near_duplicate_bits, 0)
     names = {
         "title": "the title, case and white space set aside",
-        "picture": "a picture, byte for byte",
-        "near-duplicate picture": f"a picture like it: at most {bits} of 64 bits of the perceptual "
+        "image": "an image, byte for byte",
+        "near-duplicate image": f"an image like it: at most {bits} of 64 bits of the perceptual "
         "hash differ, also by way of others",
     }
     rows = []
@@ -220,24 +218,24 @@ def _duplicates(codes: dict[str, np.ndarray], config: DataConfig) -> Table:
 def _split(assembly: Assembly, products: np.ndarray) -> tuple[Table | Histogram, ...]:
     items, names = assembly.table, assembly.taxonomy.names
     rows: list[tuple[Cell, ...]] = []
-    for side in _SIDES if (items["split"] == keys.UNSEEN).any() else _SIDES[:3]:
-        chosen = items["split"] == side
+    for split in _SPLITS if (items["split"] == keys.UNSEEN).any() else _SPLITS[:3]:
+        chosen = items["split"] == split
         count = int(chosen.sum())
         classes = int((label_counts(items["labels"][chosen], len(names)) > 0).sum())
         different = len(np.unique(products[chosen]))
-        rows.append((side, count, count / len(items), different, classes))
-    sides = Table("", ("Side", "Items", "Share", "Products", "Classes"), tuple(rows))
+        rows.append((split, count, count / len(items), different, classes))
+    splits = Table("", ("Split", "Items", "Share", "Products", "Classes"), tuple(rows))
     kinds = tuple((leak.kind, leak.count, leak.items, leak.examples[0]) for leak in assembly.leaks)
     header = ("Shared", "How many", "Items outside training that share it with training", "Example")
-    note = "" if kinds else "No product, title or picture is on both sides of the border."
-    return sides, Table("Leak check", header, kinds, note), _unmeasured(items, names)
+    note = "" if kinds else "No product, title or image is in more than one split."
+    return splits, Table("Leak check", header, kinds, note), _unmeasured(items, names)
 
 
 def _unmeasured(items: DiskTable[Item], names: tuple[str, ...]) -> Table:
-    labels, sides = items["labels"], items["split"]
-    trained = label_counts(labels[sides == keys.TRAIN], len(names)) > 0
-    held_out = label_counts(labels[sides != keys.TRAIN], len(names)) > 0
-    unseen = label_counts(labels[sides == keys.UNSEEN], len(names)) > 0
+    labels, splits = items["labels"], items["split"]
+    trained = label_counts(labels[splits == keys.TRAIN], len(names)) > 0
+    held_out = label_counts(labels[splits != keys.TRAIN], len(names)) > 0
+    unseen = label_counts(labels[splits == keys.UNSEEN], len(names)) > 0
     rows = []
     for what, chosen in {
         "without held-out items: no figure speaks of them": ~held_out,
@@ -246,7 +244,7 @@ def _unmeasured(items: DiskTable[Item], names: tuple[str, ...]) -> Table:
         found = [name for name, one in zip(names, chosen, strict=True) if one]
         listed = ", ".join(found[:_MAX_SMALL]) + (" …" if len(found) > _MAX_SMALL else "")
         rows.append((what, len(found), listed))
-    return Table("Classes on one side only", ("Classes", "How many", "Which"), tuple(rows))
+    return Table("Classes in one split only", ("Classes", "How many", "Which"), tuple(rows))
 
 
 def _rejected(rejected: DiskTable[Rejection]) -> Table:
@@ -278,13 +276,13 @@ def _samples(items: DiskTable[Item], products: np.ndarray) -> tuple[Sample, ...]
     """Items of as many products and classes as there are, spread over the class tree."""
     firsts = first_places(products)
     chosen = _spread(firsts[np.argsort(items["label"][firsts], kind="stable")], _SAMPLES)
-    sides = items["split"][chosen].tolist()
+    splits = items["split"][chosen].tolist()
     return tuple(
         Sample(
             pathlib.Path(item.image_path) if item.image_path else None,
             item.title,
             path_names(item.class_paths),
-            side,
+            split,
         )
-        for item, side in zip(pick(items, chosen), sides, strict=True)
+        for item, split in zip(pick(items, chosen), splits, strict=True)
     )

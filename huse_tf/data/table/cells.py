@@ -5,7 +5,7 @@ from __future__ import annotations
 from huse_tf.data.table.records import Record
 from huse_tf.data.table.text import clean
 
-MAX_CHARACTERS = 1_000_000  # of a cell, but for a picture as base64
+MAX_CHARACTERS = 1_000_000  # of a cell, but for an image as base64
 
 
 class RowFault(Exception):

@@ -33,10 +33,10 @@ class Columns:
 
     Attributes:
         images: names, or templates over columns like "images/{id}.jpg"; none where there are no
-            pictures.
+            images.
         text: names, the title's first; none where there are no texts.
         classes: names, from the top level down.
-        product, item, weight, side: names; None where there is no such column.
+        product, item, weight, split: names; None where there is no such column.
         attributes: names.
         guessed: (setting, column) for each that was found by its name.
     """
@@ -47,7 +47,7 @@ class Columns:
     product: str | None = None
     item: str | None = None
     weight: str | None = None
-    side: str | None = None
+    split: str | None = None
     attributes: tuple[str, ...] = ()
     guessed: tuple[tuple[str, str], ...] = ()
 
@@ -89,7 +89,7 @@ def find_columns(columns: Sequence[str], config: DataConfig) -> Columns:
     )
     if not images and not config.image_columns and not text and not config.text_columns:
         raise UserError(
-            "--image_columns and --text_columns are both empty. Expected columns with pictures, "
+            "--image_columns and --text_columns are both empty. Expected columns with images, "
             "with texts, or both."
         )
     result = Columns(
@@ -99,7 +99,7 @@ def find_columns(columns: Sequence[str], config: DataConfig) -> Columns:
         product=next(iter(found("product_column", config.product_column)), None),
         item=config.item_column or None,
         weight=config.weight_column or None,
-        side=config.split_column or None,
+        split=config.split_column or None,
         attributes=config.attribute_columns,
         guessed=tuple(guessed),
     )
@@ -140,7 +140,7 @@ def _check(found: Columns, columns: Sequence[str], config: DataConfig) -> None:
             f"such as [SEP]. Received: {config.text_separator!r}."
         )
     images = [name for image in found.images for name in template_fields(image) or [image]]
-    single = filter(None, (found.product, found.item, found.weight, found.side))
+    single = filter(None, (found.product, found.item, found.weight, found.split))
     wanted = [*images, *found.text, *found.classes, *single, *found.attributes]
     for name in wanted:
         if name not in columns:
@@ -167,6 +167,6 @@ def _missing_column(
     return UserError(
         f"{where} has no column {missing!r}. Received columns: {', '.join(columns)}.{hint} Rename "
         "the column, or name it with a flag (--image_columns, --class_columns, --text_columns, "
-        "--product_column); --image_columns= or --text_columns= where there are no pictures or no "
+        "--product_column); --image_columns= or --text_columns= where there are no images or no "
         "texts."
     )

@@ -9,9 +9,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-# A list has several pictures, several class paths or several words.
+# A list has several images, several class paths or several words.
 Cell = str | bytes | list[str | bytes] | None
-MAX_LINE_BYTES = 64_000_000  # of a line of a text file; a picture as base64 has its place in it
+MAX_LINE_BYTES = 64_000_000  # of a line of a text file; an image as base64 has its place in it
 _MAX_NUMBER_BITS = 1024
 
 

@@ -128,7 +128,7 @@ def test_the_nearest_class_gives_where_the_own_one_has_one_product():
     assert "; 2 of 6 items (33.3%) find none there" in givers.told()
 
 
-def test_who_has_a_title_of_mine_gives_none_of_its_pictures():
+def test_who_has_a_title_of_mine_gives_none_of_its_images():
     """Product 1 has titles 7 and 8. Who has 7 takes nothing of it; and it takes from who has neither."""
     givers = givers_of([0] * 4, products=[0, 1, 1, 2], texts=[7, 7, 8, 9], distances=LINE)
     assert [drawn(givers, item) for item in range(4)] == [{3}, {3}, {3}, {0, 1, 2}]
@@ -147,8 +147,8 @@ def test_items_without_a_text_are_not_alike():
     assert drawn(givers, 0) == {2}
 
 
-def test_products_are_drawn_before_their_pictures():
-    """One product has 30 pictures and one has 1: either gives half of the time."""
+def test_products_are_drawn_before_their_images():
+    """One product has 30 images and one has 1: either gives half of the time."""
     givers = givers_of([0] * 32, products=[0, *[1] * 30, 2], distances=LINE)
     generator = np.random.default_rng(0)
     found = [givers.draw(0, generator) for _ in range(1000)]

@@ -1,4 +1,4 @@
-"""Pictures: each fault by name, and all formats that TensorFlow reads."""
+"""Images: each fault by name, and all formats that TensorFlow reads."""
 
 import hashlib
 import io
@@ -9,10 +9,10 @@ import fsspec
 import numpy as np
 import PIL.Image
 import pytest
-from tiny_catalogues import encode, picture_bytes
+from tiny_catalogues import encode, image_bytes
 
 from huse_tf.data.images.near_duplicates import perceptual_hash
-from huse_tf.data.images.reading import BadPictureError, Limits, Root, read_picture
+from huse_tf.data.images.reading import BadImageError, Limits, Root, read_image
 from huse_tf.data.images.spool import Spool
 from huse_tf.errors import UserError
 
@@ -22,18 +22,18 @@ GREY = PIL.Image.fromarray(np.arange(96, dtype=np.uint8).reshape(8, 12))
 
 @pytest.fixture
 def fault(tmp_path):
-    """What is wrong with a picture file of these bytes; "" if nothing."""
+    """What is wrong with an image file of these bytes; "" if nothing."""
 
     def _fault(data, limits=LIMITS):
-        path = tmp_path / "picture"
+        path = tmp_path / "image"
         path.write_bytes(data)
         spool = Spool(tmp_path / "spool")
         try:
-            picture = read_picture(str(path), Root(str(tmp_path)), limits, spool)
-        except BadPictureError as error:
+            image = read_image(str(path), Root(str(tmp_path)), limits, spool)
+        except BadImageError as error:
             return str(error)
-        assert picture.digest == hashlib.sha256(data).hexdigest()
-        assert picture.path == str(path)
+        assert image.digest == hashlib.sha256(data).hexdigest()
+        assert image.path == str(path)
         return ""
 
     return _fault
@@ -42,8 +42,8 @@ def fault(tmp_path):
 @pytest.mark.parametrize(
     "data",
     [
-        *(picture_bytes(format) for format in ("JPEG", "PNG", "GIF", "BMP", "WEBP")),
-        picture_bytes("JPEG", progressive=True),
+        *(image_bytes(format) for format in ("JPEG", "PNG", "GIF", "BMP", "WEBP")),
+        image_bytes("JPEG", progressive=True),
         encode(GREY, "BMP"),
         encode(GREY, "JPEG"),
         encode(GREY.convert("CMYK"), "JPEG"),
@@ -59,74 +59,74 @@ def test_what_tensorflow_decodes_is_accepted(fault, data):
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "BMP"])
 @pytest.mark.parametrize("kept", [0.3, 0.7, 0.95])
-def test_truncated_picture(fault, format, kept):
-    data = picture_bytes(format, size=(64, 64))
-    assert fault(data[: int(kept * len(data))]).startswith("picture is damaged")
+def test_truncated_image(fault, format, kept):
+    data = image_bytes(format, size=(64, 64))
+    assert fault(data[: int(kept * len(data))]).startswith("image is damaged")
 
 
 def test_png_without_its_end_mark(fault):
     """The last chunk, IEND, has 12 bytes; Pillow's load() does without, TensorFlow does not."""
-    assert fault(picture_bytes("PNG")[:-12]).startswith("picture is damaged")
+    assert fault(image_bytes("PNG")[:-12]).startswith("image is damaged")
 
 
 @pytest.mark.parametrize("format", ["TIFF", "PPM", "SGI"])
 def test_unsupported_format_is_named(fault, format):
-    assert fault(picture_bytes(format)) == (
-        f"picture format is not JPEG, PNG, GIF, BMP or WebP: {format}"
+    assert fault(image_bytes(format)) == (
+        f"image format is not JPEG, PNG, GIF, BMP or WebP: {format}"
     )
 
 
 @pytest.mark.parametrize("mode", ["P", "1"])
 def test_bmp_with_a_palette_is_kept_as_png(tmp_path, mode):
     """TensorFlow takes the numbers of the palette's colours for grey, and refuses one bit a pixel."""
-    data = picture_bytes("BMP", mode=mode)
+    data = image_bytes("BMP", mode=mode)
     spool = Spool(tmp_path / "spool")
-    picture = read_picture(data, Root(str(tmp_path)), LIMITS, spool)
-    assert picture.digest == hashlib.sha256(pathlib.Path(picture.path).read_bytes()).hexdigest()
-    with PIL.Image.open(picture.path) as kept, PIL.Image.open(io.BytesIO(data)) as given:
+    image = read_image(data, Root(str(tmp_path)), LIMITS, spool)
+    assert image.digest == hashlib.sha256(pathlib.Path(image.path).read_bytes()).hexdigest()
+    with PIL.Image.open(image.path) as kept, PIL.Image.open(io.BytesIO(data)) as given:
         assert kept.format == "PNG"
         assert np.array_equal(np.asarray(kept), np.asarray(given.convert("RGB")))
 
 
 def test_bytes_are_kept_as_they_are(tmp_path):
-    data = picture_bytes("JPEG")
+    data = image_bytes("JPEG")
     spool = Spool(tmp_path / "spool")
-    picture = read_picture(data, Root(str(tmp_path)), LIMITS, spool)
-    assert pathlib.Path(picture.path).read_bytes() == data
-    assert picture.hash == perceptual_hash(PIL.Image.open(io.BytesIO(data)))
-    with pytest.raises(BadPictureError, match="too many bytes"):
-        read_picture(data, Root(str(tmp_path)), Limits(len(data) - 1, 10_000), spool)
+    image = read_image(data, Root(str(tmp_path)), LIMITS, spool)
+    assert pathlib.Path(image.path).read_bytes() == data
+    assert image.hash == perceptual_hash(PIL.Image.open(io.BytesIO(data)))
+    with pytest.raises(BadImageError, match="too many bytes"):
+        read_image(data, Root(str(tmp_path)), Limits(len(data) - 1, 10_000), spool)
 
 
 @pytest.mark.parametrize("data", [b"hello", b"<html></html>", b"\xff\xd8\xff", bytes(1000)])
-def test_not_a_picture(fault, data):
-    assert fault(data) == "file is not a picture"
+def test_not_an_image(fault, data):
+    assert fault(data) == "file is not an image"
 
 
 def test_empty_file(fault):
-    assert fault(b"") == "picture file is empty"
+    assert fault(b"") == "image file is empty"
 
 
 def test_too_many_bytes(fault):
-    data = picture_bytes("PNG")
+    data = image_bytes("PNG")
     assert fault(data, Limits(len(data), 10_000)) == ""
-    assert fault(data, Limits(len(data) - 1, 10_000)).startswith("picture has too many bytes: ")
+    assert fault(data, Limits(len(data) - 1, 10_000)).startswith("image has too many bytes: ")
 
 
 def test_too_many_pixels(fault):
-    data = picture_bytes("PNG", size=(12, 8))
+    data = image_bytes("PNG", size=(12, 8))
     assert fault(data, Limits(100_000, 96)) == ""
-    assert fault(data, Limits(100_000, 95)) == ("picture has too many pixels: 12 x 8, more than 95")
+    assert fault(data, Limits(100_000, 95)) == ("image has too many pixels: 12 x 8, more than 95")
 
 
 @pytest.mark.parametrize("side", [11_000, 30_000])
 def test_decompression_bomb_is_not_decoded(fault, monkeypatch, side):
     """121 Mpx, of which Pillow warns, and 900 Mpx, which it refuses, claimed by a header alone."""
     size = side.to_bytes(4, "little")
-    data = bytearray(picture_bytes("BMP"))
+    data = bytearray(image_bytes("BMP"))
     data[18:26] = size + size
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("was decoded"))
-    assert fault(bytes(data)).startswith("picture has too many pixels: ")
+    assert fault(bytes(data)).startswith("image has too many pixels: ")
 
 
 def test_missing_folder_pipe_and_unreadable(tmp_path):
@@ -134,13 +134,13 @@ def test_missing_folder_pipe_and_unreadable(tmp_path):
     root = Root(str(tmp_path))
 
     def read(name):
-        with pytest.raises(BadPictureError) as caught:
+        with pytest.raises(BadImageError) as caught:
             root.read(str(tmp_path / name), 100)
         return str(caught.value)
 
-    assert read("none.png") == "picture file is missing"
-    assert read("") == read("pipe") == "picture is not a file"
-    assert read("x" * 300).startswith("picture cannot be read: ")
+    assert read("none.png") == "image file is missing"
+    assert read("") == read("pipe") == "image is not a file"
+    assert read("x" * 300).startswith("image cannot be read: ")
 
 
 def test_resolve_within_the_root(tmp_path):
@@ -161,20 +161,20 @@ def test_paths_that_leave_the_root(tmp_path, value):
     (tmp_path / "rooted").mkdir()
     folder.mkdir()
     (folder / "link").symlink_to(tmp_path / "rooted")
-    with pytest.raises(BadPictureError, match="leaves the image root"):
+    with pytest.raises(BadImageError, match="leaves the image root"):
         Root.of(str(folder)).resolve(value)
 
 
 @pytest.mark.parametrize(("value", "reason"), [("http://a/b.png", "as a URL"), ("a\0b", "NUL")])
 def test_no_path(tmp_path, value, reason):
-    with pytest.raises(BadPictureError, match=reason):
+    with pytest.raises(BadImageError, match=reason):
         Root.of(str(tmp_path)).resolve(value)
 
 
-def test_a_link_to_itself_is_a_missing_picture(tmp_path):
+def test_a_link_to_itself_is_a_missing_image(tmp_path):
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     root = Root.of(str(tmp_path))
-    with pytest.raises(BadPictureError):
+    with pytest.raises(BadImageError):
         root.read(root.resolve("loop"), 100)
 
 
@@ -183,33 +183,33 @@ def test_relative_root(tmp_path, monkeypatch):
     assert Root.of(".").resolve("a.png") == str(tmp_path.resolve() / "a.png")
 
 
-@pytest.mark.parametrize("root", ["none", "picture.png", "nothing://a"])
+@pytest.mark.parametrize("root", ["none", "image.png", "nothing://a"])
 def test_no_root(tmp_path, monkeypatch, root):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "picture.png").touch()
+    (tmp_path / "image.png").touch()
     with pytest.raises(UserError, match="--image_root"):
         Root.of(root)
 
 
 def test_remote_root(tmp_path):
     """`memory://` stands for any file system that fsspec knows."""
-    data = picture_bytes("PNG")
+    data = image_bytes("PNG")
     fsspec.filesystem("memory").pipe("/test_remote_root/sub/a.png", data)
     root = Root.of("memory://test_remote_root")
     path = root.resolve("sub/../sub/a.png")
     spool = Spool(tmp_path)
-    picture = read_picture(path, root, LIMITS, spool)
-    assert pathlib.Path(picture.path).read_bytes() == data
-    assert pathlib.Path(picture.path).name == picture.digest
-    with pytest.raises(BadPictureError, match="picture has too many bytes"):
-        read_picture(path, root, Limits(len(data) - 1, 10_000), spool)
-    with pytest.raises(BadPictureError, match="picture file is missing"):
-        read_picture(root.resolve("none.png"), root, LIMITS, spool)
+    image = read_image(path, root, LIMITS, spool)
+    assert pathlib.Path(image.path).read_bytes() == data
+    assert pathlib.Path(image.path).name == image.digest
+    with pytest.raises(BadImageError, match="image has too many bytes"):
+        read_image(path, root, Limits(len(data) - 1, 10_000), spool)
+    with pytest.raises(BadImageError, match="image file is missing"):
+        read_image(root.resolve("none.png"), root, LIMITS, spool)
 
 
 @pytest.mark.parametrize("value", OUTSIDE)
 def test_paths_that_leave_a_remote_root(value):
-    with pytest.raises(BadPictureError, match="leaves the image root"):
+    with pytest.raises(BadImageError, match="leaves the image root"):
         Root.of("memory://root").resolve(value)
 
 

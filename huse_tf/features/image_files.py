@@ -1,8 +1,8 @@
-"""Encoded picture files -> pixels, in TensorFlow ops, by one rule for training and serving.
+"""Encoded image files -> pixels, in TensorFlow ops, by one rule for training and serving.
 
 JPEG (grey, colour, CMYK), PNG (every mode, 16 bits become 8), GIF (first frame), WebP (no animation),
 BMP (24 and 32 bits). Transparent pixels are laid on white, as shops show them; those of a GIF become
-black, because TensorFlow does not tell them apart. Every picture is resized to the encoder's size,
+black, because TensorFlow does not tell them apart. Every image is resized to the encoder's size,
 bilinear with antialiasing; the aspect ratio is not kept. EXIF orientation is not applied.
 """
 
@@ -19,36 +19,36 @@ from huse_tf.features.gif import first_frame
 VERSION = "pictures 1"
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000
-# (pixels of a picture, pictures of up to so many that are decoded at a time): what bounds the memory of
+# (pixels of an image, images of up to so many that are decoded at a time): what bounds the memory of
 # a batch. A pixel takes 4 to 20 bytes on its way.
 AT_A_TIME = ((2_000_000, 10), (10_000_000, 3), (MAX_PIXELS, 1))
 
 
-def decode(pictures: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """Decodes and resizes pictures.
+def decode(images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+    """Decodes and resizes images.
 
     Args:
-        pictures: [batch] string, encoded picture files of at most MAX_BYTES and MAX_PIXELS.
+        images: [batch] string, encoded image files of at most MAX_BYTES and MAX_PIXELS.
         size: (height, width) of the result in pixels.
 
     Returns:
         [batch, height, width, 3] float32, RGB in 0..255.
 
     Raises:
-        tf.errors.InvalidArgumentError: a picture is too large or cannot be decoded.
+        tf.errors.InvalidArgumentError: an image is too large or cannot be decoded.
     """
-    small = tf.strings.length(pictures) <= MAX_BYTES
-    pictures = _require(pictures, tf.reduce_all(small), f"larger than {MAX_BYTES} bytes")
-    pictures, pixels = tf.map_fn(
+    small = tf.strings.length(images) <= MAX_BYTES
+    images = _require(images, tf.reduce_all(small), f"larger than {MAX_BYTES} bytes")
+    images, pixels = tf.map_fn(
         _measure,
-        pictures,
+        images,
         fn_output_signature=(tf.TensorSpec((), tf.string), tf.TensorSpec((), tf.float64)),
         parallel_iterations=1,
     )
 
     @tf.function(input_signature=[tf.TensorSpec((), tf.string)])  # traced once, for all tiers
-    def decode_one(picture: tf.Tensor) -> tf.Tensor:
-        return _resized_on_white(_decode_one(picture), size)
+    def decode_one(image: tf.Tensor) -> tf.Tensor:
+        return _resized_on_white(_decode_one(image), size)
 
     places: list[tf.Tensor] = []
     decoded: list[tf.Tensor] = []
@@ -59,7 +59,7 @@ def decode(pictures: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
             decoded.append(
                 tf.map_fn(
                     decode_one,
-                    tf.gather(pictures, places[-1]),
+                    tf.gather(images, places[-1]),
                     fn_output_signature=tf.TensorSpec((*size, 3), tf.float32),
                     parallel_iterations=count,
                 )
@@ -71,7 +71,7 @@ def decode(pictures: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
 def _resized_on_white(pixels: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     """[height, width, 1 to 4 channels] uint8 of grey or RGB, with or without alpha -> [*size, 3] float32.
 
-    Large pictures stay numbers of 8 bits where it can be, and are blended one colour at a time.
+    Large images stay numbers of 8 bits where it can be, and are blended one colour at a time.
     """
     channels = tf.shape(pixels)[2]
     colours = channels - tf.cast(channels % 2 == 0, tf.int32)
@@ -107,45 +107,45 @@ def _resize(pixels: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     )
 
 
-def _measure(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _measure(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """[] string -> (what is to be decoded of it, [] float64 its number of pixels); refuses too many.
 
     Only the headers are read.
     """
-    picture, height, width = _by_format(
-        picture,
-        jpeg=lambda: (picture, *tf.unstack(tf.image.extract_jpeg_shape(picture)[:2])),
-        png=lambda: _png_size(picture),
-        gif=lambda: _gif_size(picture),
-        bmp=lambda: _bmp_size(picture),
-        webp=lambda: _webp_size(picture),
+    image, height, width = _by_format(
+        image,
+        jpeg=lambda: (image, *tf.unstack(tf.image.extract_jpeg_shape(image)[:2])),
+        png=lambda: _png_size(image),
+        gif=lambda: _gif_size(image),
+        bmp=lambda: _bmp_size(image),
+        webp=lambda: _webp_size(image),
     )
     # In float64, where no product of two header fields overflows.
     pixels = tf.abs(tf.cast(height, tf.float64)) * tf.abs(tf.cast(width, tf.float64))
-    picture = _require(picture, pixels <= MAX_PIXELS, f"larger than {MAX_PIXELS} pixels")
-    return picture, pixels
+    image = _require(image, pixels <= MAX_PIXELS, f"larger than {MAX_PIXELS} pixels")
+    return image, pixels
 
 
-def _decode_one(picture: tf.Tensor) -> tf.Tensor:
+def _decode_one(image: tf.Tensor) -> tf.Tensor:
     """[] string, measured -> [height, width, channels] uint8."""
     return _by_format(
-        picture,
+        image,
         # The default of this op is a faster, rougher transform than that of other decoders.
-        jpeg=lambda: tf.io.decode_jpeg(picture, channels=3, dct_method="INTEGER_ACCURATE"),
-        png=lambda: _decode_png(picture),
-        gif=lambda: tf.io.decode_image(picture, expand_animations=False),
+        jpeg=lambda: tf.io.decode_jpeg(image, channels=3, dct_method="INTEGER_ACCURATE"),
+        png=lambda: _decode_png(image),
+        gif=lambda: tf.io.decode_image(image, expand_animations=False),
         # Most programs leave the fourth channel empty.
-        bmp=lambda: tf.io.decode_bmp(picture)[:, :, :3],
-        webp=lambda: tf.io.decode_image(picture, expand_animations=False),
+        bmp=lambda: tf.io.decode_bmp(image)[:, :, :3],
+        webp=lambda: tf.io.decode_image(image, expand_animations=False),
     )
 
 
-def _by_format(picture: tf.Tensor, **branches: Callable[[], Any]) -> Any:
-    """What the branch for the picture's format gives.
+def _by_format(image: tf.Tensor, **branches: Callable[[], Any]) -> Any:
+    """What the branch for the image's format gives.
 
     Others are not left to TensorFlow, which may come to read formats whose size is not limited here.
     """
-    start = tf.strings.substr(picture, 0, 3)
+    start = tf.strings.substr(image, 0, 3)
     formats = {
         "jpeg": start == b"\xff\xd8\xff",
         "png": start == b"\x89PN",
@@ -155,76 +155,74 @@ def _by_format(picture: tf.Tensor, **branches: Callable[[], Any]) -> Any:
     }
     is_format = tf.stack(list(formats.values()))
     check = tf.debugging.Assert(
-        tf.reduce_any(is_format), ["The picture is empty, or not JPEG, PNG, GIF, BMP or WebP."]
+        tf.reduce_any(is_format), ["The image is empty, or not JPEG, PNG, GIF, BMP or WebP."]
     )
     with tf.control_dependencies([check]):
         which = tf.argmax(tf.cast(is_format, tf.int32), output_type=tf.int32)
     return tf.switch_case(which, [branches[name] for name in formats])
 
 
-def _png_size(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    picture = _require(picture, tf.strings.length(picture) >= 26, "cut short")
-    width, height = tf.unstack(_numbers(picture, 16, 2, tf.int32, little_endian=False))
-    return picture, height, width
+def _png_size(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    image = _require(image, tf.strings.length(image) >= 26, "cut short")
+    width, height = tf.unstack(_numbers(image, 16, 2, tf.int32, little_endian=False))
+    return image, height, width
 
 
-def _decode_png(picture: tf.Tensor) -> tf.Tensor:
-    depth, colours = tf.unstack(_numbers(picture, 24, 2, tf.uint8))
+def _decode_png(image: tf.Tensor) -> tf.Tensor:
+    depth, colours = tf.unstack(_numbers(image, 24, 2, tf.uint8))
     # Asked for 4 channels, the op leaves alpha undefined for palettes and for fewer than 8 bits;
     # asked for the file's own channels, it forgets the transparent colour of the other kinds.
     return tf.cond(
         (depth < 8) | (colours == 3),
-        lambda: tf.io.decode_png(picture),
-        lambda: tf.io.decode_png(picture, channels=4),
+        lambda: tf.io.decode_png(image),
+        lambda: tf.io.decode_png(image, channels=4),
     )
 
 
-def _gif_size(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    picture = _require(picture, tf.strings.length(picture) >= 13, "cut short")
-    width, height = tf.unstack(tf.cast(_numbers(picture, 6, 2, tf.uint16), tf.int32))
-    picture, frame_width, frame_height = first_frame(picture)
+def _gif_size(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    image = _require(image, tf.strings.length(image) >= 13, "cut short")
+    width, height = tf.unstack(tf.cast(_numbers(image, 6, 2, tf.uint16), tf.int32))
+    image, frame_width, frame_height = first_frame(image)
     # The header is believed by no decoder, and the frame by all.
-    return picture, tf.maximum(height, frame_height), tf.maximum(width, frame_width)
+    return image, tf.maximum(height, frame_height), tf.maximum(width, frame_width)
 
 
-def _bmp_size(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    picture = _require(picture, tf.strings.length(picture) >= 30, "cut short")
-    width, height = tf.unstack(_numbers(picture, 18, 2, tf.int32))
+def _bmp_size(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    image = _require(image, tf.strings.length(image) >= 30, "cut short")
+    width, height = tf.unstack(_numbers(image, 18, 2, tf.int32))
     # The op takes the indices of a palette for grey values.
-    bits = _numbers(picture, 28, 1, tf.uint16)[0]
-    picture = _require(picture, bits >= 24, "a BMP file with a palette; convert it to PNG")
-    return picture, height, width
+    bits = _numbers(image, 28, 1, tf.uint16)[0]
+    image = _require(image, bits >= 24, "a BMP file with a palette; convert it to PNG")
+    return image, height, width
 
 
-def _webp_size(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    picture = _require(picture, tf.strings.length(picture) >= 30, "cut short")
-    kind = tf.strings.substr(picture, 12, 4)  # After "RIFF", a length and "WEBP".
+def _webp_size(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    image = _require(image, tf.strings.length(image) >= 30, "cut short")
+    kind = tf.strings.substr(image, 12, 4)  # After "RIFF", a length and "WEBP".
     lossy, lossless, extended = kind == b"VP8 ", kind == b"VP8L", kind == b"VP8X"
-    # The decoder takes pictures without this mark too, but then their size lies elsewhere.
-    picture = _require(picture, lossy | lossless | extended, "a damaged WebP file")
+    # The decoder takes images without this mark too, but then their size lies elsewhere.
+    image = _require(image, lossy | lossless | extended, "a damaged WebP file")
     # The op (2.20, 2.21) writes beyond its buffer where an animation has no alpha.
-    animated = extended & (_numbers(picture, 20, 1, tf.uint8)[0] & 2 == 2)
-    picture = _require(picture, ~animated, "an animated WebP file; convert it to PNG")
-    in_14_bits = tf.cast(_numbers(picture, 26, 2, tf.uint16), tf.int32) & 0x3FFF
-    packed = tf.bitwise.right_shift(_numbers(picture, 21, 1, tf.int32), [0, 14]) & 0x3FFF
-    digits = tf.cast(tf.reshape(_numbers(picture, 24, 6, tf.uint8), (2, 3)), tf.int32)
+    animated = extended & (_numbers(image, 20, 1, tf.uint8)[0] & 2 == 2)
+    image = _require(image, ~animated, "an animated WebP file; convert it to PNG")
+    in_14_bits = tf.cast(_numbers(image, 26, 2, tf.uint16), tf.int32) & 0x3FFF
+    packed = tf.bitwise.right_shift(_numbers(image, 21, 1, tf.int32), [0, 14]) & 0x3FFF
+    digits = tf.cast(tf.reshape(_numbers(image, 24, 6, tf.uint8), (2, 3)), tf.int32)
     in_24_bits = tf.linalg.matvec(digits, [1, 1 << 8, 1 << 16])
     size = tf.where(lossy, in_14_bits, 1 + tf.where(lossless, packed, in_24_bits))
-    return picture, size[1], size[0]
+    return image, size[1], size[0]
 
 
 def _numbers(
-    picture: tf.Tensor, start: int, count: int, dtype: tf.DType, little_endian: bool = True
+    image: tf.Tensor, start: int, count: int, dtype: tf.DType, little_endian: bool = True
 ) -> tf.Tensor:
     """[count] numbers of the file's header."""
-    data = tf.strings.substr(picture, start, count * dtype.size)
+    data = tf.strings.substr(image, start, count * dtype.size)
     numbers = tf.io.decode_raw(data, dtype, little_endian=little_endian)
     return tf.ensure_shape(numbers, (count,))
 
 
-def _require(picture: tf.Tensor, condition: tf.Tensor, otherwise: str) -> tf.Tensor:
-    """The picture, to be used instead of the one given: what uses it runs after the check only."""
-    with tf.control_dependencies(
-        [tf.debugging.Assert(condition, [f"The picture is {otherwise}."])]
-    ):
-        return tf.identity(picture)
+def _require(image: tf.Tensor, condition: tf.Tensor, otherwise: str) -> tf.Tensor:
+    """The image, to be used instead of the one given: what uses it runs after the check only."""
+    with tf.control_dependencies([tf.debugging.Assert(condition, [f"The image is {otherwise}."])]):
+        return tf.identity(image)

@@ -75,7 +75,7 @@ def test_images_come_from_the_class_though_no_other_of_it_is_in_the_batch():
         assert not batch[keys.MATCH].any()
         for item, giver in enumerate(givers(batch)):
             found[item].add(int(giver))
-            assert (batch[keys.IMAGE_FEATURES][item] == giver + 1).all(), "whole pictures"
+            assert (batch[keys.IMAGE_FEATURES][item] == giver + 1).all(), "whole images"
     assert found == {item: {item + 20, item + 40, item + 60, item + 80} for item in range(20)}
     np.testing.assert_array_equal(items[keys.IMAGE_FEATURES], before, "the catalogue stays")
 
@@ -105,7 +105,7 @@ def test_one_product_alone_stays_matched():
 
 
 def test_products_of_one_title_are_no_mismatch():
-    """Items 0 and 1 have one title, so each takes the picture of item 2, and this one theirs."""
+    """Items 0 and 1 have one title, so each takes the image of item 2, and this one theirs."""
     items = make_items([0, 0, 0])
     items[keys.TEXT_FEATURES][1] = items[keys.TEXT_FEATURES][0]
     for seed in range(10):

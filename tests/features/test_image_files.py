@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from huse_tf.features import gif, pictures
+from huse_tf.features import gif, image_files
 
 HEIGHT, WIDTH = 24, 32
 ROWS, COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]
@@ -57,7 +57,7 @@ KINDS = {
 @pytest.fixture(scope="module")
 def decode():
     return tf.function(
-        lambda batch: pictures.decode(batch, (HEIGHT, WIDTH)),
+        lambda batch: image_files.decode(batch, (HEIGHT, WIDTH)),
         input_signature=[tf.TensorSpec([None], tf.string)],
     )
 
@@ -170,16 +170,16 @@ def test_a_frame_larger_than_the_gif_says_is_refused(decode):
         decode(tf.constant([bytes(data)]))
 
 
-def test_large_pictures_of_a_batch_come_in_their_places(monkeypatch):
+def test_large_images_of_a_batch_come_in_their_places(monkeypatch):
     """Those of each tier are decoded by themselves."""
-    monkeypatch.setattr(pictures, "AT_A_TIME", ((40, 2), (400, 2), (pictures.MAX_PIXELS, 1)))
+    monkeypatch.setattr(image_files, "AT_A_TIME", ((40, 2), (400, 2), (image_files.MAX_PIXELS, 1)))
     colours = [10, 200, 90, 30, 160]
     sides = [30, 5, 15, 6, 31]
     batch = [
         encode(Image.new("RGB", (n, n), (c, c, c)), "PNG")
         for n, c in zip(sides, colours, strict=True)
     ]
-    pixels = pictures.decode(tf.constant(batch), (4, 4)).numpy()
+    pixels = image_files.decode(tf.constant(batch), (4, 4)).numpy()
     np.testing.assert_allclose(pixels[:, 2, 2, 0], colours, atol=1e-3)
 
 
@@ -199,7 +199,7 @@ def webp_of_size(kind, start, size):
     ("data", "reason"),
     [
         (b"", "empty, or not JPEG"),
-        (b"not a picture at all", "not JPEG, PNG, GIF, BMP or WebP"),
+        (b"not an image at all", "not JPEG, PNG, GIF, BMP or WebP"),
         (b"\xff\x0a" + bytes(100), "not JPEG, PNG, GIF, BMP or WebP"),  # JPEG XL
         (b"\x89PNG", "cut short"),
         (b"BM", "cut short"),
