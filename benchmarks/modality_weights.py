@@ -1,7 +1,7 @@
 """Contributions of a picture and of each text column, beside what dropping each of them costs.
 
 python benchmarks/modality_weights.py --flagfile=experiments/home_goods_three_modalities.flags \\
-  --output=experiments/comparisons/modality_weights.md
+  --output=docs/results/modality_weights.md
 
 A modality that contributes more should cost more accuracy when the model is trained without it.
 """

@@ -1,6 +1,6 @@
 """Do learned contributions tell which modality informs? Motifs planted in random strings of letters.
 
-python benchmarks/planted_modalities.py --output=experiments/comparisons/modality_weights.md
+python benchmarks/planted_modalities.py --output=docs/results/modality_weights.md
 
 After the synthetic data of InTense (Varshneya et al. 2024): strings over A, C, G, T; each modality holds
 its class's motif of seven letters with a probability of its own. The contributions should stand in the
