@@ -1,6 +1,12 @@
-"""The README's code blocks, run as they stand, on a small part of the bundled catalogue."""
+"""README and documentation: code blocks run as they stand, on a small part of the bundled catalogue.
 
+The slow tests run Python blocks and the tutorial's commands. The quick ones give every command to the real flag
+parser, and check links, error messages and lengths.
+"""
+
+import ast
 import csv
+import os
 import pathlib
 import re
 import shlex
@@ -11,13 +17,22 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
 CATALOGUE = ROOT / "experiments" / "home_goods" / "catalogue.csv"
+GENERATED = [DOCS / "reference", DOCS / "results" / "home_goods.md"]
+PAGES = [README] + [
+    page
+    for page in sorted(DOCS.rglob("*.md"))
+    if not any(page.is_relative_to(place) for place in GENERATED)
+]
+NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 # Programs that a shell block may call without the test calling them, and why.
 NOT_RUN = {
     "docker": "no TF Serving here; saved_models/README.md says so",
     "curl": "asks that server",
     "make": "its targets are checked below",
+    "source": "the test has its own Python",
     "tensorboard": "is a server",
 }
 CLASSES = (
@@ -26,20 +41,22 @@ CLASSES = (
     "Vehicle<Car",
     "Furniture<Table<Dining table",
 )
+# What every command says once its flags are parsed, and before it does anything, under another backend.
+PARSED = "needs Keras on TensorFlow"
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
 
 
-def commands():
+def commands(page):
     """The lines of the shell blocks, continued ones joined, comments taken away."""
-    text = "\n".join(blocks("sh")).replace("\\\n", " ")
+    text = "\n".join(blocks(page, "sh")).replace("\\\n", " ")
     return [words for line in text.splitlines() if (words := shlex.split(line, comments=True))]
 
 
 def write_part(path, rows):
-    """A catalogue of some rows of the bundled one, with their pictures."""
+    """A catalogue of some rows of the bundled one, with their images."""
     (path.parent / "images").mkdir(parents=True, exist_ok=True)
     for row in rows:
         shutil.copy(CATALOGUE.parent / row["image"], path.parent / row["image"])
@@ -75,41 +92,75 @@ def run(words, folder):
 
 
 @pytest.mark.slow
-def test_shell_blocks_run(home):
-    ran = 0
-    for words in commands():
-        if words[0] not in NOT_RUN:
-            run(words, home)
-            ran += 1
-    assert ran >= 4
+def test_shell_blocks_of_the_tutorial_run(home):
+    """README's commands are among them."""
+    ran = [words for words in commands(DOCS / "tutorial.md") if words[0] not in NOT_RUN]
+    assert len(ran) >= 6
+    assert all(words in ran for words in commands(README) if words[0] not in NOT_RUN)
+    for words in ran:
+        run(words, home)
     assert (home / "runs/new/report.html").exists()
 
 
 @pytest.mark.slow
-def test_python_blocks_run(home):
-    assert len(blocks("python")) >= 3
-    for number, block in enumerate(blocks("python")):
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name
+)
+def test_python_blocks_run(home, page):
+    for number, block in enumerate(blocks(page, "python")):
         (home / f"block{number}.py").write_text(block, encoding="utf-8")
         assert run(["python", f"block{number}.py"], home).strip()
 
 
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem
+)
+def test_commands_are_parsed(page, tmp_path):
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    for words in commands(page):
+        if words[0] in NOT_RUN:
+            continue
+        assert words[:2] == ["python", "-m"] and words[2].startswith("huse_tf."), words
+        for word in words:
+            if word.startswith("--flagfile=") and not word.startswith("--flagfile=experiments/"):
+                made = tmp_path / word.partition("=")[2]  # by a command before
+                made.parent.mkdir(parents=True, exist_ok=True)
+                made.touch()
+        done = subprocess.run(
+            [sys.executable, *words[1:]],
+            cwd=tmp_path,
+            env={**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        told = done.stdout if words[-1] == "--help" else done.stderr
+        expected = "flags:" if words[-1] == "--help" else PARSED
+        assert expected in told, f"{shlex.join(words)}\n{done.stderr}"
+
+
 def test_make_targets_exist():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
-    named = {words[1] for words in commands() if words[0] == "make"}
+    named = {words[1] for page in PAGES for words in commands(page) if words[0] == "make"}
     assert named <= targets
     assert {"train", "test"} <= named
+    assert "docs" in targets
+
+
+def test_readme_is_short():
+    assert len(README.read_text(encoding="utf-8").split()) < 900
 
 
 def test_the_csv_example_is_what_the_reader_reads(tmp_path):
-    """Its pictures replaced by real ones; three rows of two products, none rejected."""
+    """Its images replaced by real ones; three rows of two products, none rejected."""
     from huse_tf.data.catalogue import read_catalogue
     from huse_tf.sections import DataConfig
 
     (tmp_path / "images").mkdir()
-    (block,) = blocks("csv")
-    pictures = sorted((CATALOGUE.parent / "images").iterdir())
-    for row, picture in zip(csv.DictReader(block.splitlines()), pictures, strict=False):
-        shutil.copy(picture, tmp_path / row["image"])
+    (block,) = blocks(DOCS / "tutorial.md", "csv")
+    images = sorted((CATALOGUE.parent / "images").iterdir())
+    for row, image in zip(csv.DictReader(block.splitlines()), images, strict=False):
+        shutil.copy(image, tmp_path / row["image"])
     (tmp_path / "catalogue.csv").write_text(block, encoding="utf-8")
     config = DataConfig(catalogue=str(tmp_path / "catalogue.csv"))
     catalogue = read_catalogue(config, tmp_path / "spool")
@@ -117,7 +168,48 @@ def test_the_csv_example_is_what_the_reader_reads(tmp_path):
     assert catalogue.items["product_id"].nunique() == 2
 
 
-def test_links_lead_to_files():
-    prose = re.sub(r"^```.*?^```$", "", README, flags=re.M | re.S)
-    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", prose):
-        assert (ROOT / link).exists(), link
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_links_lead_to_files_and_headings(page):
+    """`make docs` checks the same of the site; this needs no MkDocs, and checks README too."""
+    prose = re.sub(r"^ *```.*?^ *```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", prose):
+        place, _, anchor = link.partition("#")
+        target = (page.parent / place).resolve() if place else page
+        if any(target.is_relative_to(generated) for generated in GENERATED):
+            continue
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def anchors(page):
+    """The ids that Python-Markdown gives the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
+    plain = (
+        re.sub(r"[^\w\s-]", "", heading.encode("ascii", "ignore").decode()) for heading in headings
+    )
+    return {re.sub(r"[-\s]+", "-", heading.strip().lower()) for heading in plain}
+
+
+def test_error_messages_are_those_of_the_code():
+    """Each heading of the page on errors is made of the words of one message, in their order."""
+    messages = [
+        text
+        for path in (ROOT / "huse_tf").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and re.search(r"Error$|^unknown_name$|warning$", ast.unparse(node.func))
+        and (text := words_of(node))
+    ]
+    messages.append("Unknown … Expected one of: …")  # errors.unknown_name builds it of parts
+    asked = re.findall(r"^### `(.+)`$", (DOCS / "faq.md").read_text(encoding="utf-8"), re.M)
+    assert len(asked) >= 30
+    for heading in asked:
+        pattern = ".*".join(re.escape(part.strip()) for part in heading.split("…"))
+        assert any(re.search(pattern, message) for message in messages), heading
+
+
+def words_of(call):
+    """The constant words of a call's arguments."""
+    parts = (n for argument in call.args for n in ast.walk(argument) if isinstance(n, ast.Constant))
+    places = sorted(parts, key=lambda node: (node.lineno, node.col_offset))
+    return " ".join("".join(f"{node.value}\0" for node in places).replace("\0", " ").split())
