@@ -8,6 +8,7 @@ python benchmarks/main_figures.py --table=docs/results/home_goods.csv --output=R
 from __future__ import annotations
 
 import pathlib
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -74,7 +75,8 @@ def _table(cells: pd.DataFrame, methods: Sequence[str]) -> str:
             _shown(cells.loc[(method, metric)]) if (method, metric) in cells.index else "–"
             for metric in COLUMNS.values()
         ]
-        lines.append(f"| `{method}` | " + " | ".join(figures) + " |")
+        name = "<br>:".join(f"`{part}`" for part in re.split(r":(?=\w+=)", method))
+        lines.append(f"| {name} | " + " | ".join(figures) + " |")
     return "\n".join(lines) + "\n"
 
 
@@ -82,7 +84,7 @@ def _shown(cell: pd.Series) -> str:
     text = f"{cell['mean']:.3f}".removeprefix("0")
     if cell["best"]:
         return f"**{text}**"
-    return f"{text} ≈" if cell["p"] >= LEVEL else text
+    return f"{text}&nbsp;≈" if cell["p"] >= LEVEL else text
 
 
 if __name__ == "__main__":

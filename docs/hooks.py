@@ -2,6 +2,7 @@
 
 Generated, and so true after every change of the code:
     reference/*.md       one page for each room of the package, with all public modules in it
+    reference/architecture.md and others  what lies elsewhere in the repository
     reference/flags.md   every flag of every command, as the commands' own --helpxml tells it
     results/home_goods.md  every table of the comparison, from its CSV file
 """
@@ -25,7 +26,19 @@ import latex2mathml.converter
 DOCS = pathlib.Path(__file__).parent
 ROOT = DOCS.parent
 PACKAGE = ROOT / "huse_tf"
-FIRST_ROWS = 10  # of a table; the others are folded
+# The rows of a table that matter most; the others are folded.
+FIRST = (
+    "huse",
+    "huse_plus",
+    "huse_p",
+    "hie",
+    "triplet",
+    "late_fusion",
+    "devise",
+    "dscmr:epochs=60",
+    "cca",
+    "frozen features",
+)
 LEVEL = 0.05  # of significance, as in the comparison
 
 # Section of the settings -> its title. `train` has the flags of all of them.
@@ -36,18 +49,25 @@ _SECTIONS = {
     "evaluation": "Evaluation",
     "export": "Export",
 }
+# Pages that lie elsewhere in the repository -> their title and file here.
+_COPIES = {
+    "ARCHITECTURE.md": ("Architecture", "architecture.md"),
+    "saved_models/README.md": ("The exported model", "exported_model.md"),
+    "experiments/home_goods/ATTRIBUTION.md": ("Attribution of the images", "attribution.md"),
+}
 _COMMANDS = ("train", "evaluate", "compare", "prepare", "export", "check_export")
-_HAVE_METHODS = ("train", "compare", "prepare")
 
 
 def on_config(config: Any) -> Any:
     """Writes the generated pages, and adds the rooms to the navigation."""
     rooms = write_reference(DOCS / "reference")
+    pages = write_copies(DOCS / "reference")
     write_flags(DOCS / "reference" / "flags.md")
     write_tables(DOCS / "results" / "home_goods.csv", DOCS / "results" / "home_goods.md")
     for entry in config.nav:
         if "Reference" in entry:
-            entry["Reference"] += [{name: f"reference/{file}"} for name, file in rooms.items()]
+            found = {**pages, **rooms}.items()
+            entry["Reference"] += [{name: f"reference/{file}"} for name, file in found]
     return config
 
 
@@ -84,10 +104,19 @@ def write_reference(folder: pathlib.Path) -> dict[str, str]:
         file = f"{title.rpartition('.')[2]}.md"
         _write(folder / file, "\n".join(parts))
         written[title] = file
-    for old in set(folder.glob("*.md")) - {folder / file for file in written.values()}:
-        if old.name != "flags.md":
+    others = {"flags.md", *(file for _, file in _COPIES.values())}
+    for old in folder.glob("*.md"):
+        if old.name not in {*written.values(), *others}:
             old.unlink()
     return written
+
+
+def write_copies(folder: pathlib.Path) -> dict[str, str]:
+    """Copies pages from elsewhere in the repository; of links to files that are no pages the text stays."""
+    for source, (_, file) in _COPIES.items():
+        text = (ROOT / source).read_text(encoding="utf-8")
+        _write(folder / file, re.sub(r"\[([^\]]+)\]\((?!https?:)[\w./#-]+\)", r"\1", text))
+    return dict(_COPIES.values())
 
 
 def _public(path: pathlib.Path) -> bool:
@@ -228,40 +257,47 @@ def write_tables(source: pathlib.Path, path: pathlib.Path) -> None:
         "# All tables of the comparison\n",
         "[What to use](index.md) tells what they say, how they were measured, and with which command. "
         "Mean ± standard deviation over three seeds. Bold is the best mean of a column. A mean with ≈ is not "
-        f"significantly behind it. The first {FIRST_ROWS} methods stand open, the others are folded. "
+        "significantly behind it. Ten methods stand open, the others are folded. "
         f"The same as a file: [{source.name}]({source.name}).\n",
     ]
     for title, table in titles.items():
         columns = list(dict.fromkeys(column for row in table.values() for column in row))
         rows = [(m, [table[m].get(c, "–") for c in columns]) for m in methods if m in table]
         parts.append(f"## {title}\n")
-        parts.append(folded(["method", *columns], rows, FIRST_ROWS))
+        parts.append(folded(["method", *columns], rows))
     _write(path, "\n".join(parts))
 
 
-def folded(head: Sequence[str], rows: Sequence[tuple[str, list[str]]], first: int) -> str:
+def folded(head: Sequence[str], rows: Sequence[tuple[str, list[str]]]) -> str:
     """A Markdown table of the first rows, and one of the others in a block that can be opened."""
 
     def table(some: Sequence[tuple[str, list[str]]]) -> str:
         lines = ["| " + " | ".join(head) + " |", "|---|" + "---|" * (len(head) - 1)]
-        lines += [f"| {' | '.join([f'`{name}`', *cells])} |" for name, cells in some]
+        lines += [f"| {' | '.join([method_cell(name), *cells])} |" for name, cells in some]
         return "\n".join(lines) + "\n"
 
-    text = table(rows[:first])
-    if rows[first:]:
-        summary = f"<summary>{len(rows) - first} more methods</summary>"
-        text += f'\n<details markdown="1">{summary}\n\n{table(rows[first:])}\n</details>\n'
+    shown = sorted((row for row in rows if row[0] in FIRST), key=lambda row: FIRST.index(row[0]))
+    others = [row for row in rows if row[0] not in FIRST]
+    text = table(shown)
+    if others:
+        summary = f"<summary>{len(others)} more methods and variants</summary>"
+        text += f'\n<details markdown="1">{summary}\n\n{table(others)}\n</details>\n'
     return text
+
+
+def method_cell(name: str) -> str:
+    """A method or variant, each setting on a line of its own."""
+    return "<br>:".join(f"`{part}`" for part in re.split(r":(?=\w+=)", name))
 
 
 def _cell(cell: Mapping[str, str]) -> str:
     mean, spread = float(cell["mean"]), float(cell["spread"])
     if cell["metric"].startswith("cost/"):
         return f"{mean:,.0f}" if mean >= 100 else f"{mean:.3g}"
-    text = f"{mean:.3f} ± {spread:.3f}"
+    text = f"{mean:.3f}&nbsp;±&nbsp;{spread:.3f}"
     if cell["best"] == "1":
         return f"**{text}**"
-    return f"{text} ≈" if cell["p"] and float(cell["p"]) >= LEVEL else text
+    return f"{text}&nbsp;≈" if cell["p"] and float(cell["p"]) >= LEVEL else text
 
 
 def _write(path: pathlib.Path, text: str) -> None:
