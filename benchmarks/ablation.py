@@ -137,7 +137,7 @@ def _document(
         f"Test items of {len(seeds)} splits (seeds {', '.join(map(str, seeds))}), mean ± standard "
         "deviation. Accuracy by image, text and both; mAP over all candidates, relevant = same class, "
         "another product (the query's own product is no candidate); product R@10 = the product's own "
-        "picture among the first ten; HP@5 = hierarchical precision, of other products too. Frozen features: what the encoders give, of unit "
+        "image among the first ten; HP@5 = hierarchical precision, of other products too. Frozen features: what the encoders give, of unit "
         "norm, nothing learnt; accuracy by the vote of the five nearest training items.\n\n"
         f"{_table(rows)}\n\n{_differences(rows)}\n"
     )

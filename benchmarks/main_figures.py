@@ -71,12 +71,12 @@ def main(values: flags.FlagValues) -> None:
 def _table(cells: pd.DataFrame, methods: Sequence[str]) -> str:
     lines = ["| method | " + " | ".join(COLUMNS) + " |", "|---|" + "---|" * len(COLUMNS)]
     for method in methods:
-        figures = [
+        row = [
             _shown(cells.loc[(method, metric)]) if (method, metric) in cells.index else "–"
             for metric in COLUMNS.values()
         ]
-        name = "<br>:".join(f"`{part}`" for part in re.split(r":(?=\w+=)", method))
-        lines.append(f"| {name} | " + " | ".join(figures) + " |")
+        name = "<br>".join(f"`{part}`" for part in re.split(r"(?=:\w+=)", method))
+        lines.append(f"| {name} | " + " | ".join(row) + " |")
     return "\n".join(lines) + "\n"
 
 

@@ -140,7 +140,9 @@ def _public_names() -> str:
     finally:
         sys.path.pop(0)
     rows = ["| name | defined in |", "|---|---|"]
-    rows += [f"| `huse_tf.{name}` | `{home}` |" for name, home in huse_tf._PUBLIC.items()]
+    for name, home in huse_tf._PUBLIC.items():
+        link = f'<autoref identifier="{home}.{name}" optional><code>huse_tf.{name}</code></autoref>'
+        rows.append(f"| {link} | `{home}` |")
     return "These names can be used after `import huse_tf`:\n\n" + "\n".join(rows) + "\n"
 
 
@@ -287,7 +289,7 @@ def folded(head: Sequence[str], rows: Sequence[tuple[str, list[str]]]) -> str:
 
 def method_cell(name: str) -> str:
     """A method or variant, each setting on a line of its own."""
-    return "<br>:".join(f"`{part}`" for part in re.split(r":(?=\w+=)", name))
+    return "<br>".join(f"`{part}`" for part in re.split(r"(?=:\w+=)", name))
 
 
 def _cell(cell: Mapping[str, str]) -> str:
