@@ -93,6 +93,7 @@ def compare_methods(
     jobs = [(name, seed) for seed in seeds for name in methods]
     outcomes: list[Outcome] = []
     seconds: list[float] = []
+    trained = False
     for number, (name, seed) in enumerate(jobs, start=1):
         config = _seeded(methods[name], seed, folder / "runs" / f"{_slug(name)}-seed-{seed}")
         left = (
@@ -107,7 +108,8 @@ def compare_methods(
         if trained:
             seconds.append(time.monotonic() - began)
             _write(outcomes, methods, folder, command, side)
-    _write(outcomes, methods, folder, command, side)
+    if not trained:  # else the last run has just written them
+        _write(outcomes, methods, folder, command, side)
     return outcomes
 
 
