@@ -1,5 +1,6 @@
 """The compare command's work, on a small catalogue, trained for real."""
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -24,6 +25,42 @@ def methods(tmp_path):
     """HUSE, and HUSE with twice the units."""
     config = change(settings(tmp_path, rows(products=10)), epochs=2)
     return {"huse": config, "huse:embedding_dim=16": change(config, embedding_dim=16)}
+
+
+def one_run():
+    """The settings of HUSE on a catalogue that lies in the current folder."""
+    return {"huse": change(settings(pathlib.Path(), rows(products=10)), epochs=2)}
+
+
+SEED = 3  # not the default
+COMPARED, RUN = pathlib.Path("compared"), pathlib.Path(f"compared/runs/huse-seed-{SEED}")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """(a folder with a comparison of that run, what came of it); not to be changed."""
+    folder = tmp_path_factory.mktemp("shop")
+    with contextlib.chdir(folder):
+        return folder, compare.compare_methods(one_run(), [SEED], COMPARED, say=silent)
+
+
+@pytest.fixture
+def compared(shop, tmp_path, monkeypatch):
+    """(settings, outcome) of that run; the current folder is a copy of its folder."""
+    folder, (outcome,) = shop
+    shutil.copytree(folder, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return one_run(), outcome
+
+
+@pytest.fixture
+def without_page(monkeypatch):
+    """For tests of what is measured: the plots of the page take longer than that."""
+    monkeypatch.setattr(compare, "write_comparison_page", lambda *a, **k: None)
+
+
+def silent(line):
+    """Takes a line of progress."""
 
 
 def figures_of(outcome: Outcome):
@@ -94,40 +131,34 @@ def test_trains_each_once_and_tells_all(tmp_path, methods, monkeypatch):
     assert not compare.finished(folder, methods, keys.VALIDATION)
 
 
-def test_settings_are_chosen_on_the_validation_side(tmp_path, methods):
+def test_settings_are_chosen_on_the_validation_side(compared):
     """Measured on a run that was measured on test before: trained once, both kept."""
-    method = {"huse": methods["huse"]}
-    folder = tmp_path / "compared"
-    (test,) = compare.compare_methods(method, [0], folder, say=lambda line: None)
-    run = folder / "runs/huse-seed-0"
-    trained = (run / "model.keras").read_bytes()
-    (found,) = compare.compare_methods(
-        method, [0], folder, say=lambda line: None, side=keys.VALIDATION
-    )
-    assert (run / "model.keras").read_bytes() == trained
+    method, test = compared
+    trained = (RUN / "model.keras").read_bytes()
+    (found,) = compare.compare_methods(method, [SEED], COMPARED, say=silent, side=keys.VALIDATION)
+    assert (RUN / "model.keras").read_bytes() == trained
     path = "classification/fused/accuracy"
-    kept = json.loads((run / "metrics.json").read_text())[keys.VALIDATION]
+    kept = json.loads((RUN / "metrics.json").read_text())[keys.VALIDATION]
     assert found.figures[path] == pytest.approx(kept[path])
     assert found.figures["cost/parameters"] == test.figures["cost/parameters"]
     products = [outcome.queries[path].products.tolist() for outcome in (test, found)]
     assert not set(products[0]) & set(products[1])
     texts = [
-        (folder / name).read_text(encoding="utf-8")
+        (COMPARED / name).read_text(encoding="utf-8")
         for name in ("comparison.md", "comparison-validation.md")
     ]
     assert "Test items of the splits" in texts[0]
     assert "Validation items of the splits" in texts[1]
     for name in ("comparison", "figures"):
-        assert (folder / f"{name}-validation.csv").exists()
-    assert (folder / "comparison-validation.html").exists()
+        assert (COMPARED / f"{name}-validation.csv").exists()
+    assert (COMPARED / "comparison-validation.html").exists()
 
 
-def test_a_comparison_measures_what_training_alone_does(tmp_path, methods):
+def test_a_comparison_measures_what_training_alone_does(compared, monkeypatch):
     """The figures of one run are those of `train`, which reads the catalogue itself."""
-    (outcome,) = compare.compare_methods(
-        {"huse": methods["huse"]}, [3], tmp_path / "compared", say=lambda line: None
-    )
-    config = change(methods["huse"], seed=3, split_seed=3, run_dir=str(tmp_path / "alone"))
+    monkeypatch.setattr(train, "export_run", lambda *a, **k: None)  # it measures nothing
+    method, outcome = compared
+    config = change(method["huse"], seed=SEED, split_seed=SEED, run_dir="alone")
     alone = train.train_run(config)
     for path, value in alone.metrics.items():
         assert figures_of(outcome)[path] == pytest.approx(value, abs=1e-6), path
@@ -151,10 +182,6 @@ def test_seeds_draw_other_splits_and_unseen_classes_are_measured(tmp_path, metho
         assert "zero_shot/all/candidates" not in outcome.figures
 
 
-def silent(line):
-    """Takes a line of progress."""
-
-
 def of_an_older_checkout(run: pathlib.Path):
     """The run as one that measured otherwise and knew fewer settings of the evaluation left it."""
     config = files.read_json(run / "config.json")
@@ -165,33 +192,31 @@ def of_an_older_checkout(run: pathlib.Path):
     files.write_json(run / "test_figures.json", {"image_to_image/class/recall_at_1": -1.0})
 
 
-def test_kept_figures_are_of_these_settings_and_this_catalogue(tmp_path, methods):
-    """Other cut-offs are measured on the trained model; another catalogue is another compare."""
-    method, folder = {"huse": methods["huse"]}, tmp_path / "compared"
-    compare.compare_methods(method, [0], folder, say=silent)
-    model = folder / "runs/huse-seed-0/model.keras"
+def test_kept_figures_are_of_these_settings_and_this_catalogue(compared, without_page):
+    """Other cut-offs are measured on the trained model; another catalogue is another comparison."""
+    method, _ = compared
+    model = RUN / "model.keras"
     trained = model.read_bytes()
-    of_an_older_checkout(folder / "runs/huse-seed-0")
-    (found,) = compare.compare_methods(method, [0], folder, say=silent)
+    of_an_older_checkout(RUN)
+    (found,) = compare.compare_methods(method, [SEED], COMPARED, say=silent)
     assert model.read_bytes() == trained
     assert found.figures["image_to_image/class/recall_at_1"] >= 0
-    other = {"huse": change(methods["huse"], recall_at=(1, 3))}
-    (found,) = compare.compare_methods(other, [0], folder, say=silent)
+    other = {"huse": change(method["huse"], recall_at=(1, 3))}
+    (found,) = compare.compare_methods(other, [SEED], COMPARED, say=silent)
     assert model.read_bytes() == trained
     assert "image_to_text/class/recall_at_3" in found.figures
-    catalogue = pathlib.Path(methods["huse"].data.catalogue)
+    catalogue = pathlib.Path(method["huse"].data.catalogue)
     catalogue.write_text(catalogue.read_text(encoding="utf-8").replace("word0", "word99"))
     with pytest.raises(UserError, match="The catalogue has changed"):
-        compare.compare_methods(other, [0], folder, say=silent)
+        compare.compare_methods(other, [SEED], COMPARED, say=silent)
 
 
-def test_a_trained_run_holds_on_to_its_settings_without_checkpoints(tmp_path, methods):
-    method, folder = {"huse": methods["huse"]}, tmp_path / "compared"
-    compare.compare_methods(method, [0], folder, say=silent)
-    shutil.rmtree(folder / "runs/huse-seed-0/checkpoints")
-    other = {"huse": change(methods["huse"], learning_rate=0.5)}
+def test_a_trained_run_holds_on_to_its_settings_without_checkpoints(compared):
+    method, _ = compared
+    shutil.rmtree(RUN / "checkpoints")
+    other = {"huse": change(method["huse"], learning_rate=0.5)}
     with pytest.raises(UserError, match="holds a run with other settings: --learning_rate"):
-        compare.compare_methods(other, [0], folder, say=silent)
+        compare.compare_methods(other, [SEED], COMPARED, say=silent)
 
 
 def test_runs_of_several_labels_an_item_are_kept_too(tmp_path, methods):
@@ -220,26 +245,24 @@ def test_settings_are_looked_at_before_the_first_run(tmp_path, methods):
     assert not (tmp_path / "compared").exists()
 
 
-def test_damaged_figures_are_measured_again(tmp_path, methods):
-    method, folder = {"huse": methods["huse"]}, tmp_path / "compared"
-    before = compare.compare_methods(method, [0], folder, say=silent)
-    run = folder / "runs/huse-seed-0"
-    trained = (run / "model.keras").stat().st_mtime_ns
+def test_damaged_figures_are_measured_again(compared, without_page):
+    method, before = compared
+    trained = (RUN / "model.keras").stat().st_mtime_ns
     for name in ("test_figures.json", "test_queries.npz", "test_measured.json"):
-        content = (run / name).read_bytes()
+        content = (RUN / name).read_bytes()
         place = len(content) // 2
-        (run / name).write_bytes(
+        (RUN / name).write_bytes(
             content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
         )
         with pytest.raises(UserError, match=name):
             for each in ("test_figures.json", "test_queries.npz", "test_measured.json"):
-                with seals.reading(run / each, ""):
+                with seals.reading(RUN / each, ""):
                     pass
-        again = compare.compare_methods(method, [0], folder, say=silent)
-        speeds = {path for path in again[0].figures if "_per_second" in path}
-        for path in again[0].figures.keys() - speeds:
-            assert again[0].figures[path] == before[0].figures[path], path
-    assert (run / "model.keras").stat().st_mtime_ns == trained
+        (again,) = compare.compare_methods(method, [SEED], COMPARED, say=silent)
+        speeds = {path for path in again.figures if "_per_second" in path}
+        for path in again.figures.keys() - speeds:
+            assert again.figures[path] == before.figures[path], path
+    assert (RUN / "model.keras").stat().st_mtime_ns == trained
 
 
 def test_two_comparisons_do_not_work_on_one_run(tmp_path, methods):
