@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 
 import keras
@@ -25,8 +26,8 @@ CONFIG = TrainingConfig(
 )
 
 
-@pytest.fixture
-def features(rng):
+def make_features():
+    rng = np.random.default_rng(0)
     return {
         keys.IMAGE_FEATURES: rng.normal(size=(40, 6)).astype(np.float32),
         keys.TEXT_FEATURES: rng.normal(size=(40, 5)).astype(np.float32),
@@ -35,6 +36,18 @@ def features(rng):
         keys.IMAGE_MASK: np.ones(40, np.float32),
         keys.TEXT_MASK: np.ones(40, np.float32),
     }
+
+
+@pytest.fixture
+def features():
+    return make_features()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """(model, folder) of the four epochs of CONFIG, undisturbed; not to be changed."""
+    folder = tmp_path_factory.mktemp("whole")
+    return train(make_features(), folder), folder
 
 
 def build():
@@ -73,33 +86,34 @@ def assert_equal_models(one, other):
         np.testing.assert_array_equal(a, b)
 
 
-def test_killed_between_epochs_gives_the_same_result(features, tmp_path):
-    whole = train(features, tmp_path / "whole")
+def test_killed_between_epochs_gives_the_same_result(features, tmp_path, whole):
     with pytest.raises(RuntimeError, match="killed"):
         train(features, tmp_path / "cut", Validate(dies_at=3))
     resumed = train(features, tmp_path / "cut", Validate(scores=(3, 4, 5)))
-    assert_equal_models(whole, resumed)
-    assert read_history(tmp_path / "whole") == read_history(tmp_path / "cut")
+    assert_equal_models(whole[0], resumed)
+    assert read_history(whole[1]) == read_history(tmp_path / "cut")
 
 
 @pytest.mark.parametrize("settings", [{}, {"modality_dropout": 0.5, "class_balance": "sampling"}])
-def test_stopped_inside_an_epoch_gives_the_same_result(features, tmp_path, settings):
-    whole = train(features, tmp_path / "whole", **settings)
+def test_stopped_inside_an_epoch_gives_the_same_result(features, tmp_path, whole, settings):
+    model, folder = whole
+    if settings:
+        folder = tmp_path / "whole"
+        model = train(features, folder, **settings)
     with pytest.raises(Stopped, match=r"step 6 \(epoch 2\).*same command"):
         train(features, tmp_path / "cut", Validate(stops_at=1), **settings)
     resumed = train(features, tmp_path / "cut", Validate(scores=(2, 3, 4, 5)), **settings)
-    assert_equal_models(whole, resumed)
-    assert read_history(tmp_path / "whole") == read_history(tmp_path / "cut")
+    assert_equal_models(model, resumed)
+    assert read_history(folder) == read_history(tmp_path / "cut")
 
 
-def test_killed_after_the_last_step_of_an_epoch_gives_the_same_result(features, tmp_path):
+def test_killed_after_the_last_step_of_an_epoch_gives_the_same_result(features, tmp_path, whole):
     """Five steps an epoch: the checkpoint of step 5 has an epoch to validate, and no step to do."""
-    whole = train(features, tmp_path / "whole")
     with pytest.raises(RuntimeError, match="killed"):
         train(features, tmp_path / "cut", Validate(dies_at=1), checkpoint_every_steps=5)
     resumed = train(features, tmp_path / "cut", checkpoint_every_steps=5)
-    assert_equal_models(whole, resumed)
-    assert read_history(tmp_path / "whole") == read_history(tmp_path / "cut")
+    assert_equal_models(whole[0], resumed)
+    assert read_history(whole[1]) == read_history(tmp_path / "cut")
 
 
 @pytest.mark.parametrize("other", [{"image_layers": (16, 16)}, {"embedding_dim": 9}])
@@ -112,11 +126,8 @@ def test_a_checkpoint_of_another_model_is_refused(features, tmp_path, monkeypatc
         train(features, tmp_path, epochs=2)
 
 
-def test_checkpoints_within_an_epoch_do_not_change_the_result(features, tmp_path):
-    assert_equal_models(
-        train(features, tmp_path / "rare"),
-        train(features, tmp_path / "often", checkpoint_every_steps=2),
-    )
+def test_checkpoints_within_an_epoch_do_not_change_the_result(features, tmp_path, whole):
+    assert_equal_models(whole[0], train(features, tmp_path, checkpoint_every_steps=2))
 
 
 def test_seed_decides(features, tmp_path):
@@ -139,10 +150,11 @@ def test_max_steps_ends_inside_an_epoch(features, tmp_path):
     assert [row["step"] for row in rows] == [5, 7]
 
 
-def test_a_finished_run_is_not_trained_again(features, tmp_path):
-    first = train(features, tmp_path)
+def test_a_finished_run_is_not_trained_again(features, tmp_path, whole):
+    first, folder = whole
+    shutil.copytree(folder, tmp_path / "copy")
     validate = Validate()
-    assert_equal_models(first, train(features, tmp_path, validate))
+    assert_equal_models(first, train(features, tmp_path / "copy", validate))
     assert validate.calls == 0
 
 
@@ -155,9 +167,9 @@ def test_losses_fall_and_are_logged(features, tmp_path):
     assert list((tmp_path / "tensorboard").iterdir())
 
 
-def test_model_file_loads_with_stock_keras(features, tmp_path):
-    model = train(features, tmp_path)
-    again = keras.models.load_model(tmp_path / "model.keras")
+def test_model_file_loads_with_stock_keras(whole):
+    model, folder = whole
+    again = keras.models.load_model(folder / "model.keras")
     assert_equal_models(model, again)
 
 
