@@ -1,5 +1,6 @@
 """Images cut in patches, and texts as word pieces."""
 
+import functools
 import io
 
 import numpy as np
@@ -12,17 +13,28 @@ from huse_tf.errors import UserError
 from huse_tf.features import patches
 from huse_tf.features.registry import make_image_encoder, make_text_encoder
 
+# Encoders are read only, so each is built once: networks and vocabularies are most of what these tests cost.
+image_encoder = functools.cache(make_image_encoder)
+text_encoder = functools.cache(make_text_encoder)
+
+
+@functools.cache
+def network(spec, size):
+    return image_encoder(spec).network(size)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget():
+    yield
+    for cached in (image_encoder, text_encoder, network, in_a_graph):
+        cached.cache_clear()
+
 
 def image(seed=0, size=64):
     pixels = np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
     file = io.BytesIO()
     PIL.Image.fromarray(pixels).save(file, "PNG")
     return pixels, file.getvalue()
-
-
-@pytest.fixture(scope="module")
-def resnet50():
-    return make_image_encoder("keras_applications:ResNet50@random")
 
 
 def test_patches_are_cut_in_reading_order():
@@ -39,27 +51,27 @@ def test_patches_are_cut_in_reading_order():
 
 
 def test_each_patch_goes_through_the_network_alone():
-    """The features of a patch are those of an image that is this patch."""
-    encoder = make_image_encoder("patches:2:efficientnet_lite0@32")
+    """The features of a patch are those of a picture that is this patch."""
+    encoder = image_encoder("patches:2:efficientnet_lite0@32")
     pixels, file = image()
     features = encoder(tf.constant([file])).numpy()
     assert features.shape == (1, 4, 1280)
     assert encoder.feature_spec.shape == (4, 1280)
-    network = make_image_encoder("efficientnet_lite0").network(32)
+    alone = network("efficientnet_lite0", 32)
     corners = pixels.reshape(2, 32, 2, 32, 3).transpose(0, 2, 1, 3, 4).reshape(4, 32, 32, 3)
-    np.testing.assert_allclose(features[0], network(corners.astype(np.float32)), atol=1e-4)
-    assert encoder.fingerprint == make_image_encoder("patches:2:efficientnet_lite0").fingerprint
+    np.testing.assert_allclose(features[0], alone(corners.astype(np.float32)), atol=1e-4)
+    assert encoder.fingerprint == image_encoder("patches:2:efficientnet_lite0").fingerprint
 
 
 def test_cells_of_the_map_average_to_the_pool():
-    encoder = make_image_encoder("patches:2:efficientnet_lite0@map")
+    encoder = image_encoder("patches:2:efficientnet_lite0@map")
     pixels, file = image()
     features = encoder(tf.constant([file])).numpy()
     assert features.shape == (1, 4, 1280)
-    whole = make_image_encoder("efficientnet_lite0").network(64)
+    whole = network("efficientnet_lite0", 64)
     pooled = whole(pixels[np.newaxis].astype(np.float32))
     np.testing.assert_allclose(features.mean(axis=1), pooled, atol=1e-4)
-    assert encoder.fingerprint != make_image_encoder("patches:2:efficientnet_lite0").fingerprint
+    assert encoder.fingerprint != image_encoder("patches:2:efficientnet_lite0").fingerprint
 
 
 @pytest.mark.parametrize(
@@ -79,19 +91,21 @@ def test_other_patches_are_refused(spec):
         make_image_encoder(spec)
 
 
-def test_patches_of_resnet50_are_the_papers_size(resnet50):
+def test_patches_of_resnet50_are_the_papers_size():
     """2048 a patch, each through the network alone to its average pool; and the map averages to the pool."""
     pixels, file = image(size=64)
     encoder = make_image_encoder("patches:2:keras_applications:ResNet50@random")
     features = encoder(tf.constant([file])).numpy()
     assert features.shape == (1, 4, 2048) == (1, *encoder.feature_spec.shape)
     corners = pixels.reshape(2, 32, 2, 32, 3).transpose(0, 2, 1, 3, 4).reshape(4, 32, 32, 3)
-    expected = resnet50.network(32)(corners.astype(np.float32))
+    expected = network("keras_applications:ResNet50@random", 32)(corners.astype(np.float32))
     np.testing.assert_allclose(features[0], expected, rtol=1e-3, atol=1e-3)
     of_map = make_image_encoder("patches:2:keras_applications:ResNet50@random@map")
     cells = of_map(tf.constant([file])).numpy()
     assert cells.shape == (1, 4, 2048)
-    pooled = resnet50.network(64)(pixels[np.newaxis].astype(np.float32))
+    pooled = network("keras_applications:ResNet50@random", 64)(
+        pixels[np.newaxis].astype(np.float32)
+    )
     np.testing.assert_allclose(cells.mean(axis=1), pooled, rtol=1e-3, atol=1e-3)
 
 
@@ -105,7 +119,7 @@ TEXTS = ["Armchair, unbelievably red", "", "[MASK] sofa"]
 
 def test_tokens_are_those_of_bert():
     """Ids of the vocabulary: 101 [CLS], 102 [SEP]; [MASK] in a text is three pieces, not 103."""
-    encoder = make_text_encoder("tokens:minilm:9")
+    encoder = text_encoder("tokens:minilm:9")
     spec = encoder.feature_spec
     assert (spec.shape, spec.vocabulary_size) == ((9,), 30522)
     assert (spec.pieces.start, spec.pieces.end, spec.pieces.mask) == (101, 102, 103)
@@ -116,6 +130,12 @@ def test_tokens_are_those_of_bert():
         [101, 102, 0, 0, 0, 0, 0, 0, 0],
         [101, 1031, 7308, 1033, 10682, 102, 0, 0, 0],
     ]
+
+
+@functools.cache
+def in_a_graph():
+    encoder = text_encoder("tokens:minilm:8")
+    return tf.function(encoder, input_signature=[tf.TensorSpec([None], tf.string)])
 
 
 @pytest.mark.parametrize(
@@ -140,15 +160,13 @@ def test_tokens_are_those_of_bert():
     ],
 )
 def test_separators_part_a_text(text, expected):
-    encoder = make_text_encoder("tokens:minilm:8")
-    in_a_graph = tf.function(encoder, input_signature=[tf.TensorSpec([None], tf.string)])
-    assert in_a_graph(tf.constant([text, "red"])).numpy()[0].tolist() == expected
+    assert in_a_graph()(tf.constant([text, "red"])).numpy()[0].tolist() == expected
 
 
 @pytest.mark.parametrize("length", [5, 8, 16])
 def test_a_query_may_be_put_before_another_title(length):
     """Else a mismatched pair could be told by how much of its title is there."""
-    encoder = make_text_encoder(f"tokens:minilm:{length}")
+    encoder = text_encoder(f"tokens:minilm:{length}")
     queries = ["red", "unbelievably red chair", "sofa", "a b c d e f g", ""]
     titles = [
         "Oak",
@@ -170,18 +188,18 @@ def test_a_query_may_be_put_before_another_title(length):
 
 
 def test_the_shortest_text_has_room_for_a_query():
-    found = make_text_encoder("tokens:minilm:3")(tf.constant(["red chair [SEP] sofa", "red chair"]))
+    found = text_encoder("tokens:minilm:3")(tf.constant(["red chair [SEP] sofa", "red chair"]))
     assert found.numpy().tolist() == [[101, 2417, 102]] * 2
 
 
 def test_separators_count_as_tokens():
-    counts, _ = make_text_encoder("tokens:minilm:5").token_counts(["red [SEP] sofa", "red", ""])
+    counts, _ = text_encoder("tokens:minilm:5").token_counts(["red [SEP] sofa", "red", ""])
     assert counts.tolist() == [5, 3, 2]
 
 
 def test_continuations_are_the_pieces_of_one_word():
     """un ##bel ##ie ##va ##bly: the first begins a word, the others go on."""
-    pieces = make_text_encoder("tokens:minilm").feature_spec.pieces
+    pieces = text_encoder("tokens:minilm").feature_spec.pieces
     assert [id in pieces.continuations for id in (4895, 8671, 2666, 3567, 6321)] == [
         *(False, True, True, True, True),
     ]
@@ -189,7 +207,7 @@ def test_continuations_are_the_pieces_of_one_word():
 
 
 def test_token_counts_are_before_the_cut():
-    encoder = make_text_encoder("tokens:minilm:5")
+    encoder = text_encoder("tokens:minilm:5")
     counts, limit = encoder.token_counts(TEXTS)
     assert (counts.tolist(), limit) == ([10, 2, 6], 5)
 
