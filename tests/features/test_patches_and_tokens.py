@@ -51,7 +51,7 @@ def test_patches_are_cut_in_reading_order():
 
 
 def test_each_patch_goes_through_the_network_alone():
-    """The features of a patch are those of a picture that is this patch."""
+    """The features of a patch are those of an image that is this patch."""
     encoder = image_encoder("patches:2:efficientnet_lite0@32")
     pixels, file = image()
     features = encoder(tf.constant([file])).numpy()
