@@ -27,7 +27,7 @@ _ROWS = flags.DEFINE_integer("rows", 20_000, "Rows; measured at ten times as man
 
 _HELD_OUT = 1000  # on each of two sides
 _WITH_FEATURES_ON_DISK = (
-    "import runpy; from huse_tf.features import rows; rows.MAX_BYTES_IN_MEMORY = 2**20; "
+    "import runpy; from huse_tf.features import on_disk; on_disk.MAX_BYTES_IN_MEMORY = 2**20; "
     "runpy.run_module('{}', run_name='__main__', alter_sys=True)"
 )
 

@@ -34,7 +34,7 @@ def main(values: flags.FlagValues) -> None:
     from huse_tf.jobs import prepare
 
     if values.dry_run:
-        prepare.look(settings, folder)
+        prepare.dry_run(settings, folder)
     elif values.beam:
         from huse_tf.jobs import prepare_on_beam
 

@@ -31,18 +31,18 @@ class DataConfig(Settings):
         ("image",), "Columns with images; a row gives one item per image."
     )
     image_separator: str = setting(
-        "", "What stands between several images in one cell; empty: a cell is one image."
+        "", "Separator of several images in one cell; empty: a cell is one image."
     )
     image_cells: Literal["path", "base64"] = setting(
         "path",
-        "What a text cell of an image column holds: a path relative to the image root, or base64.",
+        "Content of text cells in image columns: a path relative to the image root, or base64.",
     )
     item_column: str = setting(
-        "", "Column that names the item. Default: the image's path, or the product's id."
+        "", "Column with the item's id. Default: the image's path, or the product's id."
     )
     product_column: str = setting(
         "product_id",
-        "Column that names the product. Without such a column, rows of equal title and class are one product.",
+        "Column with the product's id. Without such a column, rows with equal title and class are one product.",
     )
     text_columns: tuple[str, ...] = setting(
         ("name", "description"),
@@ -50,25 +50,25 @@ class DataConfig(Settings):
     )
     text_separator: str = setting(
         "",
-        "What stands between the text columns of an item, as [SEP]; empty: they are joined as sentences.",
+        "Separator of an item's text columns, such as [SEP]; empty: they are joined as sentences.",
     )
     class_columns: tuple[str, ...] = setting(
         ("classes",), "Columns with the class path, or with its levels from the top down."
     )
-    class_separator: str = setting("<", "What stands between the levels of a class path.")
+    class_separator: str = setting("<", "Separator of the levels of a class path.")
     multi_label: bool = setting(
         False, "Items may have several classes; the classifier is then a sigmoid per class."
     )
     label_separator: str = setting(
-        "|", "What stands between several class paths in one cell, with --multi_label."
+        "|", "Separator of several class paths in one cell, with --multi_label."
     )
     weight_column: str = setting("", "Column with the item's weight in training, above 0.")
     attribute_columns: tuple[str, ...] = setting(
-        (), "Further columns to carry along, for the report and the prepared shards."
+        (), "Further columns to keep, for the report and the prepared shards."
     )
-    delimiter: str = setting(",", "What stands between the columns of a CSV.")
+    delimiter: str = setting(",", "Separator of the columns of a CSV file.")
     missing: Literal["keep", "reject"] = setting(
-        "keep", "What becomes of rows whose image or text cell is empty."
+        "keep", "Keep or reject rows with a missing image or a missing text."
     )
     taxonomy: str = setting(
         "",
@@ -80,7 +80,7 @@ class DataConfig(Settings):
     )
     max_rejected_share: float = setting(
         0.05,
-        "Refuse to train when more than this share of the rows was rejected.",
+        "Refuse to train if a larger share of the rows is rejected.",
         minimum=0,
         maximum=1,
     )
@@ -91,17 +91,18 @@ class DataConfig(Settings):
         50_000_000, "Reject images with more pixels than this (decompression bombs).", minimum=1
     )
     validation_fraction: float = setting(
-        0.15, "Share of the product groups used to tune and to stop.", minimum=0, maximum=1
+        0.15, "Share of the items to tune and to stop by.", minimum=0, maximum=1
     )
     test_fraction: float = setting(
-        0.15, "Share of the product groups held out for the final figures.", minimum=0, maximum=1
+        0.15, "Share of the items held out for the final metrics.", minimum=0, maximum=1
     )
     split_seed: int = setting(0, "Seed of the split into training, validation and test.", minimum=0)
     split_by: Literal["group", "time", "column"] = setting(
-        "group", "Random groups, the newest groups for testing, or splits as a column gives them."
+        "group", "Split by random groups, by time (the newest groups for testing), or by a column."
     )
     split_column: str = setting(
-        "", "Column with train, validation or test (--split_by=column), or with the time."
+        "",
+        "Column with train, validation or test (--split_by=column), or with a time (--split_by=time).",
     )
     near_duplicate_bits: int = setting(
         0,
@@ -111,18 +112,18 @@ class DataConfig(Settings):
         maximum=8,
     )
     unseen_classes: tuple[str, ...] = setting(
-        (), "Classes held out from training wholly, for zero-shot figures (--split=unseen)."
+        (), "Classes held out from training, for zero-shot metrics (--split=unseen)."
     )
     unseen_class_fraction: float = setting(
         0.0,
-        "Share of the classes to hold out likewise, drawn by --split_seed.",
+        "Share of the classes that are held out at random (--split_seed), in addition to --unseen_classes.",
         minimum=0,
         maximum=0.9,
     )
 
     @property
     def name(self) -> str:
-        """What to call this catalogue: its folder, or the folder that its file lies in."""
+        """Name of the catalogue: the name of its folder, or of the folder of its file."""
         path = pathlib.PurePath(self.catalogue.rpartition("://")[2])
         folder = path.parent if path.suffix else path
         return folder.name or pathlib.Path(folder).resolve().name
@@ -138,9 +139,12 @@ class FeatureConfig(Settings):
     text_encoder: str = setting(
         "minilm",
         "Text encoder; join several with +, e.g. bert_last4:minilm+tfidf. word_cnn is trained with the "
-        "tower. fields:2:minilm encodes two text columns one by one.",
+        "tower. fields:2:minilm encodes two text columns separately.",
     )
-    class_encoder: str = setting("minilm", "Text encoder of the class names, for the class graph.")
+    class_encoder: str = setting(
+        "minilm",
+        "Encoder of the class names, for --class_graph and for methods with label vectors, such as devise and huse_plus.",
+    )
     class_graph: str = setting(
         "name",
         "Distance of two classes: name (cosine of names' embeddings), path (of whole paths'), tree "
@@ -148,12 +152,12 @@ class FeatureConfig(Settings):
     )
     cache_dir: str = setting(".cache/huse_tf", "Folder of the feature cache.")
     encoder_batch_size: int = setting(
-        32, "Images or texts a forward pass of an encoder.", minimum=1
+        32, "Images or texts in a forward pass of an encoder.", minimum=1
     )
 
     @property
     def encodes_fields(self) -> bool:
-        """Whether text columns are encoded one by one (`features.fields`)."""
+        """Whether text columns are encoded separately (`features.fields`)."""
         return self.text_encoder.startswith("fields:")
 
 

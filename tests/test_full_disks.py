@@ -15,7 +15,7 @@ import tensorflow as tf
 from small_runs import change, settings
 
 from huse_tf import files, seals
-from huse_tf.features.rows import zeros
+from huse_tf.features.on_disk import zeros
 from huse_tf.serving.versions import new_version
 from huse_tf.training.checkpoints import Checkpoints, Progress, saved_steps
 
@@ -91,7 +91,7 @@ def test_a_checkpoint_that_has_no_room_leaves_the_one_before(tmp_path):
 
 def test_large_features_without_room_are_refused_at_once(tmp_path, monkeypatch):
     """A page that cannot be written later would kill the process."""
-    monkeypatch.setattr("huse_tf.features.rows.MAX_BYTES_IN_MEMORY", 10)
+    monkeypatch.setattr("huse_tf.features.on_disk.MAX_BYTES_IN_MEMORY", 10)
     assert zeros((9, 5), "float32", tmp_path).sum() == 0
     with pytest.raises(OSError, match="File too large"), no_room():
         zeros((900, 5), "float32", tmp_path)

@@ -107,7 +107,7 @@ def test_two_at_once_do_not_mix(tmp_path):
         for write in (
             lambda: prepare.prepare_shards(config, folder, num_shards=2),
             lambda: prepare_on_beam.prepare_shards_on_beam(config, folder, 2, []),
-            lambda: prepare.look(config, folder),
+            lambda: prepare.dry_run(config, folder),
         ):
             with pytest.raises(UserError, match=r"Another process works in .*another --output"):
                 write()
@@ -144,7 +144,7 @@ def test_a_finished_folder_stays_as_it_is(tmp_path):
     with pytest.raises(UserError, match="of another catalogue or other settings"):
         prepare.prepare_shards(other, folder, num_shards=2)
     with pytest.raises(UserError, match="prepared already"):
-        prepare.look(other, folder)
+        prepare.dry_run(other, folder)
     nothing = change(config, catalogue=str(tmp_path / "shop/none.csv"), max_rejected_share=1.0)
     pd.DataFrame([{**rows()[0], "classes": "", "colour": "", "w": 1}]).to_csv(
         tmp_path / "shop/none.csv", index=False
@@ -184,7 +184,7 @@ def test_a_dry_run_tells_and_writes_no_shards(tmp_path):
 
 def test_items_csv_is_safe_to_open(tmp_path):
     config = shop(tmp_path)
-    prepare.look(config, tmp_path / "looked")
+    prepare.dry_run(config, tmp_path / "looked")
     table = pd.read_csv(tmp_path / "looked/items.csv", keep_default_na=False)
     assert set(table["colour"]) == {"red", "'=cmd", "grün"}
 

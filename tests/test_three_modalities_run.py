@@ -9,7 +9,7 @@ from small_runs import change, rows, settings, write_catalogue
 
 from huse_tf import keys
 from huse_tf.errors import UserError
-from huse_tf.features.item_encoders import RunEncoders
+from huse_tf.features.item_encoders import ItemEncoders
 from huse_tf.jobs import evaluate, train
 from huse_tf.jobs.runs import trained_model
 from huse_tf.methods.modality_weights import ModalityWeights
@@ -54,7 +54,7 @@ def test_it_is_served_from_joined_texts(run):
     signatures = tf.saved_model.load(str(result.export)).signatures
     served = signatures["classify"]
     found = served(image_features=tf.constant(images), text=tf.constant(texts))["scores"]
-    encoder = RunEncoders.of_run(config.features, RunFolder(folder / "run")).text
+    encoder = ItemEncoders.of_run(config.features, RunFolder(folder / "run")).text
     features = {
         keys.IMAGE_FEATURES: tf.constant(images),
         keys.TEXT_FEATURES: encoder(tf.constant(texts)),
@@ -104,7 +104,7 @@ def test_no_column_may_be_missing(run, tmp_path):
     table = [{k: v for k, v in row.items() if k != "description"} for row in rows()]
     data = write_catalogue(tmp_path / "shop", table)
     other = change(config, catalogue=data.catalogue, run_dir=str(tmp_path / "run"))
-    match = "Expected name, description, with empty cells.*Received a catalogue with: name"
+    match = "Expected the columns name, description; cells may be empty.*Received a catalogue with: name"
     with pytest.raises(UserError, match=match):
         train.train_model(other)
     with pytest.raises(UserError, match=match):

@@ -152,4 +152,4 @@ def test_a_catalogue_is_prepared_under_known_names_only(base, tmp_path):
         ({"taxonomy": "nowhere.txt"}, "No class tree lies at"),
     ):
         with pytest.raises(UserError, match=words):
-            prepare.look(change(base, **changes), tmp_path, Untouched())
+            prepare.dry_run(change(base, **changes), tmp_path, Untouched())

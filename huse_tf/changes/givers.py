@@ -1,4 +1,4 @@
-"""Which other product gives an item its image or its query, that the two make a mismatch."""
+"""Chooses the product whose image or query an item gets, to make a mismatched pair."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ import numpy as np
 
 from huse_tf import keys
 
-_FIRST = 64  # items that are looked at before all of a class: one of them nearly always may give
+_FIRST = (
+    64  # items of a class that are tried before all of them: one of these nearly always may give
+)
 
 
 class Givers:
-    """Draws from all training items, for a batch seldom has another product of the class.
+    """Draws a giver for an item: an item of another product whose image or query replaces its own.
 
-    A product takes nothing from itself, nor from one with a text of its own, for that is no mismatch.
-    Of the products that may give each is as likely as the others, and of its items each.
+    Givers are drawn from all training items, because a batch seldom has another product of the class. A
+    product takes nothing from itself or from a product with an equal text, because the result would be a
+    true pair. A giver is drawn uniformly by product, then uniformly among the product's items.
     """
 
     def __init__(
@@ -28,18 +31,18 @@ class Givers:
         whole: bool,
         distances: np.ndarray | None,
     ) -> None:
-        """Sorts the items.
+        """Sorts the items by product, text and class.
 
         Args:
-            features: n training items by key (keys.py); of them PRODUCT, and LABEL or LABELS.
-            usable: [n] bool, the items that may give.
-            texts: [n] int, equal for equal texts, or equal queries; -1 where there is none.
-            whole: whether a product that shares a text with the taker gives none of its items (its
-                image, for either title would suit it), or just those with that text gives nothing
-                (its queries).
-            distances: [K, K] of classes: a product of the item's class gives, of several classes one
-                of them drawn. Where no product of these may, one of the nearest class does that has
-                one that may; of equally near classes the first. None: any class.
+            features: features of the n training items by key (keys.py); uses PRODUCT, and LABEL or
+                LABELS.
+            usable: [n] bool, items that may give.
+            texts: [n] int code of each text or query, equal for equal ones; -1 for a missing one.
+            whole: True: no item of a product that shares a text with the taker may give (for images,
+                because either title fits them). False: only items with that text may not (for queries).
+            distances: [K, K] distances of classes. The giver is of the item's class, or of one of its
+                classes at random. If no item there may give, it is of the nearest class with an item
+                that may, on ties the class with the smaller label. None: any class.
         """
         self._products = np.asarray(features[keys.PRODUCT])
         self._texts, self._whole, self._distances = texts, whole, distances
@@ -55,7 +58,7 @@ class Givers:
             self._of_class = _Index(classes, self._members[places])
 
     def draw(self, item: int, generator: np.random.Generator) -> int:
-        """The item that gives to this one, both of the n; itself where none may."""
+        """The giver of an item, both as index in [0, n); the item itself if no item may give."""
         for pool in self._pools(item, generator):
             items = pool[self._may_give(self._products[item], pool)]
             if len(items):
@@ -66,7 +69,7 @@ class Givers:
         return item
 
     def of_own_class(self) -> np.ndarray:
-        """[n] bool: the usable items that a product of their own class may give to."""
+        """[n] bool: usable items with a possible giver in their own class."""
         known: dict[tuple[int, int], bool] = {}
         found = np.zeros(len(self._products), bool)
         for item in self._members:
@@ -81,18 +84,18 @@ class Givers:
         return found
 
     def told(self) -> str:
-        """A sentence on how many items there is no mismatch of their own class for."""
+        """A sentence for the log: how many items have no giver in their own class."""
         if self._distances is None:
-            return "Mismatched pairs take from products of any class."
+            return "Mismatched pairs combine products of any classes."
         count = len(self._members)
         others = count - int(self.of_own_class().sum())
         return (
-            f"Mismatched pairs take from another product of their class; {others} of {count} items "
-            f"({others / max(count, 1):.1%}) find none there, and take from the nearest class."
+            f"Mismatched pairs combine products of one class; for {others} of {count} items "
+            f"({others / max(count, 1):.1%}) the other product is of the nearest class, for want of one."
         )
 
     def _pools(self, item: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
-        """Items, sorted by product: of one that may give in the first of them, the others are not asked."""
+        """Items to draw from, sorted by product. A later pool is used only if no item before it may give."""
         if self._distances is None:
             yield self._members
             return
@@ -108,7 +111,7 @@ class Givers:
         return np.flatnonzero(labels) if np.ndim(labels) else np.array([labels])
 
     def _may_give(self, product: int, items: np.ndarray) -> np.ndarray:
-        """[items] bool."""
+        """[items] bool, items that may give to the product."""
         texts = np.unique(self._texts[self._of_product[product]])
         texts = texts[texts >= 0]
         if self._whole:
@@ -118,14 +121,14 @@ class Givers:
 
 
 class _Index:
-    """Where each number stands."""
+    """Number -> rows that have it."""
 
     def __init__(self, numbers: np.ndarray, rows: np.ndarray | None = None) -> None:
-        """Takes numbers [m], and what their places are called, [m]; by default 0, 1, 2 …"""
+        """Takes the number [m] of each row, and the rows' indices [m], by default 0, 1, 2, …"""
         rows = np.arange(len(numbers)) if rows is None else rows
         order = np.argsort(numbers, kind="stable")
         self._numbers, self._rows = numbers[order], rows[order]
 
     def __getitem__(self, number: int) -> np.ndarray:
-        """The rows with this number, in the order given."""
+        """The rows with this number, in the given order."""
         return self._rows[slice(*np.searchsorted(self._numbers, [number, number + 1]))]

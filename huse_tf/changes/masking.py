@@ -1,6 +1,6 @@
-"""What a pair scorer is to guess in each batch: words and patches that are hidden.
+"""Hides words and patches of each batch for a pair scorer to guess.
 
-True and mismatched pairs are masked alike, for a [MASK] must not tell which is which.
+True and mismatched pairs are masked in the same way, so that [MASK] does not show whether a pair is true.
 """
 
 from __future__ import annotations
@@ -14,21 +14,23 @@ from huse_tf import keys
 from huse_tf.data.pipeline import Batch
 from huse_tf.spec import WordPieces
 
-# Shares of the chosen words, BERT's; the rest is left as it is.
+# Shares of the chosen words, as in BERT. The rest of the chosen words stays unchanged.
 _MASKED, _REPLACED = 0.8, 0.1
 
 
 @dataclasses.dataclass(frozen=True)
 class HideWords:
-    """Chooses whole words of each text to be guessed, as BERT does, and hides most of them.
+    """Chooses random whole words of each text as targets, and hides most of them, as BERT does.
 
-    Of ten chosen words eight become [MASK], piece by piece; one becomes other pieces, any of the vocabulary;
-    and one stays as it is, so that the stream may trust no word. What they were goes into HIDDEN_WORDS;
-    where they stand is told by the sign: their ids in TEXT_FEATURES become negative.
+    Of the chosen words 80 % become [MASK], piece by piece, 10 % become random pieces of the vocabulary,
+    and 10 % stay unchanged, so that the model cannot trust any word. HIDDEN_WORDS receives the original
+    ids. In TEXT_FEATURES the ids of chosen words are negative, which marks their positions.
 
     Attributes:
-        share: of the pieces of a text, special ones not counted; of a short text one piece.
-        pieces: what the ids mean.
+        share: largest share of a text's pieces that are chosen, special pieces not counted; at least one
+            piece. A word with more pieces than are left to choose is skipped. So a short text whose words
+            all have several pieces may keep all its words.
+        pieces: special ids, and the ids that continue a word.
         vocabulary_size: number of ids.
     """
 
@@ -37,7 +39,7 @@ class HideWords:
     vocabulary_size: int
 
     def most(self, tokens: int) -> int:
-        """The most pieces that are chosen of a text of so many."""
+        """Largest number of pieces that are chosen of a text of `tokens` pieces."""
         return max(1, round(self.share * tokens))
 
     def __call__(self, batch: Batch, rows: np.ndarray, generator: np.random.Generator) -> None:
@@ -59,14 +61,14 @@ class HideWords:
 
     @functools.cached_property
     def _ordinary(self) -> np.ndarray:
-        """Ids of all pieces that may stand in a text."""
+        """Ids of all pieces but the special ones."""
         return np.setdiff1d(np.arange(self.vocabulary_size), self._specials)
 
     def _choose(
         self, places: np.ndarray, continues: np.ndarray, generator: np.random.Generator
     ) -> list[np.ndarray]:
-        """The places of each chosen word; words that would be too many are passed over."""
-        # A piece that goes on belongs to the piece before it, unless that is no word's.
+        """The places of each chosen word. Words with more pieces than are left to choose are skipped."""
+        # A continuation belongs to the piece before it, unless a special piece stands between them.
         starts = ~continues[places] | (np.diff(places, prepend=-2) > 1)
         words = np.split(places, np.flatnonzero(starts))[1:]
         left = self.most(len(places))
@@ -78,7 +80,7 @@ class HideWords:
         return chosen
 
     def _instead(self, word: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """The ids that the stream sees in place of a chosen word's."""
+        """The ids that the model sees in place of a chosen word."""
         chance = generator.random()
         if chance < _MASKED:
             return np.full_like(word, self.pieces.mask)
@@ -89,10 +91,10 @@ class HideWords:
 
 @dataclasses.dataclass(frozen=True)
 class HidePatches:
-    """Sets some patches to zero, and tells which and what they were.
+    """Sets random patches to zero. HIDDEN_PATCHES receives their places, PATCH_TARGETS their features.
 
     Attributes:
-        share: of the patches of an image, in (0, 1]; one at least.
+        share: share of an image's patches, in (0, 1]; at least one patch.
     """
 
     share: float

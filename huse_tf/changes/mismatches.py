@@ -1,4 +1,4 @@
-"""Pairs in a batch that do not belong together: another product's image, or another's query."""
+"""Makes mismatched pairs in a batch: items with another product's image, or with another product's query."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ from huse_tf.spec import WordPieces
 
 
 class Mismatch:
-    """Gives some complete items of a batch another product's image, and tells which in MATCH.
+    """Replaces the image of some complete items of a batch by that of another product.
 
-    The other product is any of the training items', and has another text.
+    The other product is any product of the training items with another text. MATCH receives 1 for a true
+    pair and 0 for a mismatched one.
 
     Attributes:
-        givers: whose images there are to give.
+        givers: the training items, to draw images from.
     """
 
     def __init__(
         self, share: float, features: Mapping[str, Any], distances: np.ndarray | None
     ) -> None:
-        """Looks at the texts of all training items.
+        """Codes the texts of all training items.
 
         Args:
-            share: of the complete items of a batch, in [0, 1].
-            features: the training items by key (keys.py); large ones are memory-mapped.
-            distances: as of `Givers`; None takes the paper's any other product, and classes the README
-                of its released code.
+            share: share of the complete items of a batch that are mismatched, in [0, 1].
+            features: features of the training items by key (keys.py); large ones are memory-mapped.
+            distances: [K, K] distances of classes, to draw from the item's own class, as the README of
+                FashionBERT's released code says; None draws from any class, as the paper says.
         """
         self._share, self._images = share, features[keys.IMAGE_FEATURES]
-        # Of products of one title either image is right.
+        # Between products with one title, either image is right.
         titles = text_numbers(features[keys.TEXT_FEATURES])
         self.givers = Givers(features, _complete(features), titles, whole=True, distances=distances)
 
@@ -47,14 +48,15 @@ class Mismatch:
 
 
 class MismatchQueries:
-    """Gives some complete items of a batch another product's query, and tells which in MATCH.
+    """Replaces the query of some complete items of a batch by that of another product.
 
-    What their texts say of the product stays with its image. Items whose text begins with no query
-    neither take nor give one, and weigh nothing: always matched, they would teach that no query is a
-    match. A query that a product has itself, in any of its items, it takes from no other either.
+    The rest of an item's text stays with its image. MATCH receives 1 for a true pair and 0 for a
+    mismatched one. Items without a query neither take nor give one, and get weight 0: they would always
+    be true pairs, and teach that a missing query is a match. A product takes no query that one of its own
+    items has.
 
     Attributes:
-        givers: whose queries there are to give.
+        givers: the training items, to draw queries from.
     """
 
     def __init__(
@@ -64,7 +66,15 @@ class MismatchQueries:
         distances: np.ndarray | None,
         pieces: WordPieces,
     ) -> None:
-        """Looks at the queries of all training items; as of `Mismatch`, and what the ids mean."""
+        """Codes the queries of all training items.
+
+        Args:
+            share: share of the complete items with a query that are mismatched, in [0, 1].
+            features: features of the training items by key (keys.py); large ones are memory-mapped.
+            distances: [K, K] distances of classes, to draw from the item's own class; None draws from
+                any class.
+            pieces: special ids of the texts.
+        """
         self._share, self._end = share, pieces.end
         self._texts = features[keys.TEXT_FEATURES]
         queries = query_numbers(self._texts, self._end)
@@ -84,7 +94,7 @@ class MismatchQueries:
 
 
 def _complete(features: Mapping[str, Any]) -> np.ndarray:
-    """[n] bool."""
+    """[n] bool, items with an image and a text."""
     return (np.asarray(features[keys.IMAGE_MASK]) > 0) & (np.asarray(features[keys.TEXT_MASK]) > 0)
 
 
@@ -95,14 +105,14 @@ def _draw(
     share: float,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """[batch] the training item that each takes from; itself, but for a share of those that take part.
+    """[batch] int index of each item's giver; the item itself if it is not mismatched.
 
     Args:
-        givers: of the training items.
-        rows: [batch] the items of the batch.
-        usable: [batch] bool, those that take part.
-        share: of these.
-        generator: draws.
+        givers: the training items.
+        rows: [batch] int indices of the batch's items.
+        usable: [batch] bool, items that may be mismatched.
+        share: share of the usable items to mismatch.
+        generator: source of randomness.
     """
     taken = rows.copy()
     members = np.flatnonzero(usable)

@@ -1,6 +1,6 @@
-"""Ids of texts that begin with a query: [CLS] query [SEP] what is said of the product [SEP], 0 padding.
+"""Ids of texts that begin with a query: [CLS] query [SEP] text of the product [SEP], padded with 0.
 
-A text without a second [SEP] is a query alone; a product is then its image alone.
+A text with a single [SEP] is a query without a text of the product.
 """
 
 from __future__ import annotations
@@ -14,17 +14,22 @@ _CHUNK = 4096  # texts that are read at once
 
 
 def query_lengths(ids: np.ndarray, end: int) -> np.ndarray:
-    """[n] number of pieces of each query; 0 where there is none, or -1 where there is no text.
+    """[n] int number of pieces of each query; 0 for a missing query, -1 for a missing text.
 
     Args:
-        ids: [n, length].
+        ids: [n, length] int ids of texts.
         end: the id of [SEP].
     """
     return (ids == end).argmax(axis=1) - 1
 
 
 def query_numbers(ids: np.ndarray, end: int) -> np.ndarray:
-    """[n] int, equal for equal queries, -1 where there is none; arguments as of `query_lengths`."""
+    """[n] int code of each query: equal for equal queries, -1 for a missing one.
+
+    Args:
+        ids: [n, length] int ids of texts; may lie on disk.
+        end: the id of [SEP].
+    """
 
     def queries(texts: np.ndarray) -> np.ndarray:
         lengths = query_lengths(texts, end)[:, np.newaxis]
@@ -34,36 +39,36 @@ def query_numbers(ids: np.ndarray, end: int) -> np.ndarray:
 
 
 def text_numbers(ids: np.ndarray) -> np.ndarray:
-    """[n] int, equal for equal texts [n, length], -1 where there is none."""
+    """[n] int code of each text [n, length]: equal for equal texts, -1 for a missing one."""
     return _numbers(ids, lambda texts: texts)
 
 
 def _numbers(ids: np.ndarray, part: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """[n] int from 0 by what `part` leaves of texts, -1 for zeros; `ids` may lie on disk."""
+    """[n] int codes from 0 of `part(ids)`, -1 for rows of zeros; `ids` may lie on disk."""
     numbers: dict[bytes, int] = {}
     found = np.full(len(ids), -1)
     for start in range(0, len(ids), _CHUNK):
         texts = part(np.asarray(ids[start : start + _CHUNK]))
         for place in np.flatnonzero(texts.any(axis=1)):
-            # The texts themselves could fill the memory.
+            # A digest, because the texts themselves could fill the memory.
             digest = hashlib.blake2b(texts[place].tobytes(), digest_size=16).digest()
             found[start + place] = numbers.setdefault(digest, len(numbers))
     return found
 
 
 def with_queries(ids: np.ndarray, givers: np.ndarray, end: int) -> np.ndarray:
-    """The texts with other texts' queries in place of their own.
+    """Replaces the queries of texts by the queries of other texts.
 
-    Of texts of `tokens:…` just what it makes of the other query and the own title, for it cuts neither
-    by the length of the other. What has no room after all is cut, and [SEP] stands at the end.
+    For ids of the encoder `tokens`, the result equals the ids of the new query with the old title, because
+    that encoder cuts the two independently. Texts that are too long are cut and end with [SEP].
 
     Args:
-        ids: [n, length] whose products are kept.
-        givers: [n, length] whose queries are taken.
+        ids: [n, length] int texts, whose products are kept.
+        givers: [n, length] int texts, whose queries are taken.
         end: the id of [SEP].
 
     Returns:
-        [n, length]: [CLS], the giver's query, and the own text from its first [SEP] on.
+        [n, length] int: [CLS], the giver's query, and the text in `ids` from its first [SEP] on.
     """
     length = ids.shape[1]
     own, given = (query_lengths(each, end)[:, np.newaxis] for each in (ids, givers))

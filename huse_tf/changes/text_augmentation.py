@@ -1,4 +1,4 @@
-"""Random loss of words or of whole fields of a text while training; a text never loses everything."""
+"""Random dropout of words or of text columns in training. A text never loses everything."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import tensorflow as tf
 
 
 def drop_tokens(ids: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
-    """Leaves out words; those that stay keep their order and move to the left.
+    """Drops words. The remaining words keep their order and move to the left.
 
     Args:
-        ids: [batch, tokens] int32, word ids; 0 is padding.
-        rate: in [0, 1], the chance of each word to go. Where all would, one stays.
-        seed: [2] int, decides which.
+        ids: [batch, tokens] int32 word ids; 0 is padding.
+        rate: probability of dropping each word, in [0, 1]. At least one word stays.
+        seed: [2] int seed of the draw.
 
     Returns:
         [batch, tokens] int32, padded with 0.
@@ -21,21 +21,21 @@ def drop_tokens(ids: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
 
 
 def drop_fields(fields: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
-    """Empties fields.
+    """Drops text columns.
 
     Args:
-        fields: [batch, fields] string; "" is a field that the item lacks.
-        rate: in [0, 1], the chance of each field to go. Where all would, one stays.
-        seed: [2] int, decides which.
+        fields: [batch, fields] string; "" is a missing column.
+        rate: probability of dropping each column, in [0, 1]. At least one column stays.
+        seed: [2] int seed of the draw.
 
     Returns:
-        [batch, fields] string, "" in place of what went.
+        [batch, fields] string, "" for dropped columns.
     """
     return tf.where(_keep(fields != b"", rate, seed), fields, b"")
 
 
 def _keep(present: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
-    """[batch, n] bool -> the same, fewer of them; in each row at least one if there was one."""
+    """[batch, n] bool with some True entries of `present` set to False; one per row stays True."""
     chance = tf.random.stateless_uniform(tf.shape(present), seed)
     best = tf.reduce_max(tf.where(present, chance, -1.0), axis=1, keepdims=True)
     return present & (chance >= tf.minimum(rate, best))

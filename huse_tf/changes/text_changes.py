@@ -1,4 +1,4 @@
-"""Random losses of text while training: words of a text, or whole columns of it."""
+"""Changes of a batch that drop words or text columns in training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from huse_tf.changes.text_augmentation import drop_fields, drop_tokens
 from huse_tf.data.pipeline import Batch
 from huse_tf.data.table.text import join_columns
 
-_REMEMBERED = 50_000  # texts whose features are kept: the same columns are lost again and again
+_REMEMBERED = 50_000  # texts whose features stay in memory: the same columns are dropped repeatedly
 
 
 def _seed(generator: np.random.Generator) -> tf.Tensor:
@@ -23,7 +23,11 @@ def _seed(generator: np.random.Generator) -> tf.Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class TokenDropout:
-    """Leaves words out of texts that come as word ids; `rate` is the chance of each word."""
+    """Drops words of texts that are word ids.
+
+    Attributes:
+        rate: probability of dropping each word, in [0, 1].
+    """
 
     rate: float
 
@@ -33,7 +37,7 @@ class TokenDropout:
 
 
 class FieldDropout:
-    """Leaves out text columns, and encodes what is left."""
+    """Drops text columns and encodes the remaining ones."""
 
     def __init__(
         self,
@@ -42,8 +46,14 @@ class FieldDropout:
         encode: Callable[[tf.Tensor], tf.Tensor],
         separator: str = "",
     ) -> None:
-        """Takes the chance of each column, the columns' texts by item, the text encoder, and what
-        stands between columns (`data.table.text.join_columns`)."""
+        """Prepares the change.
+
+        Args:
+            rate: probability of dropping each column, in [0, 1].
+            fields: [items] texts of each item's columns.
+            encode: the text encoder, from [n] string to [n, ...] features.
+            separator: separator of columns (`data.table.text.join_columns`).
+        """
         self._separator = separator
         self._rate, self._fields = rate, np.array([list(texts) for texts in fields], object)
         self._encode = tf.function(encode, input_signature=[tf.TensorSpec([None], tf.string)])
@@ -69,7 +79,7 @@ class FieldDropout:
             self._known.popitem(last=False)
 
     def _learn(self, texts: dict[str, None]) -> None:
-        """Encodes those of the texts that are not known."""
+        """Encodes the texts that are not in memory."""
         new = [text for text in texts if text not in self._known]
         if new:
             self._known.update(zip(new, self._encode(tf.constant(new)).numpy(), strict=True))

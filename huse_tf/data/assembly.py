@@ -1,4 +1,4 @@
-"""From a catalogue's usable rows to labelled items, each in its split."""
+"""Labels a catalogue's items with class ids and assigns them to splits."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from huse_tf.sections import DataConfig
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Assembly:
-    """Items as training meets them.
+    """Labelled and split items.
 
     Attributes:
-        table: the items, and beside them label (int, the first class id), labels (tuple of all
-            class ids) and split (a name from keys.py).
+        table: the items, with three more columns: label (int, the first class id), labels (tuple of
+            all class ids) and split (`keys.TRAIN`, ...).
         taxonomy: the classes; a label is an index into them.
-        leaks: what splits share in spite of all; only splits that a column gives can leak.
+        leaks: what two splits share. Only splits that a column gives can share something.
     """
 
     table: DiskTable[Item]
@@ -40,8 +40,34 @@ class Assembly:
 def assemble(items: DiskTable[Item], config: DataConfig) -> Assembly:
     """Labels and splits the items of a catalogue.
 
+    Args:
+        items: the table of a `Catalogue`.
+        config: how to split: by groups, by time or by a column, and the shares of the splits.
+
     Raises:
-        UserError: fewer than two classes, or the split that the settings ask for cannot be had.
+        UserError: fewer than two classes, or the items cannot be split as the settings say.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import pandas as pd
+        >>> from huse_tf.data.catalogue import read_catalogue
+        >>> from huse_tf.data.readers.dataframe import from_dataframe
+        >>> frame = pd.DataFrame(
+        ...     {
+        ...         "product_id": [f"p{n}" for n in range(6)],
+        ...         "name": ["Oak chair", "Ash chair", "Elm chair", "Lamp A", "Lamp B", "Lamp C"],
+        ...         "classes": ["chairs"] * 3 + ["lamps"] * 3,
+        ...         "fold": ["train", "dev", "test"] * 2,
+        ...     }
+        ... )
+        >>> config = DataConfig(
+        ...     image_columns=(), text_columns=("name",), split_by="column", split_column="fold"
+        ... )
+        >>> spool_dir = pathlib.Path(tempfile.gettempdir())
+        >>> catalogue = read_catalogue(config, spool_dir, from_dataframe(frame))
+        >>> assembly = assemble(catalogue.table, config)
+        >>> assembly.items["label"].tolist(), assembly.items["split"].tolist()[:3]
+        ([0, 0, 0, 1, 1, 1], ['train', 'validation', 'test'])
     """
     taxonomy = Taxonomy.from_paths(path for paths in items["class_paths"] for path in paths)
     if len(taxonomy.classes) < 2:
@@ -58,8 +84,12 @@ def assemble(items: DiskTable[Item], config: DataConfig) -> Assembly:
 
 
 def labelled(items: DiskTable[Item], taxonomy: Taxonomy) -> DiskTable[Item]:
-    """The items with their label and labels, in the order in which the catalogue names them."""
-    once: dict[tuple[int, ...], tuple[int, ...]] = {}  # equal tuples are one object in memory
+    """The items with the columns label and labels. `labels` keeps the order of the class cells.
+
+    Raises:
+        UserError: a class is not in the taxonomy.
+    """
+    once: dict[tuple[int, ...], tuple[int, ...]] = {}  # one object for all equal tuples
     each = (tuple(map(taxonomy.label, paths)) for paths in items["class_paths"])
     labels = np.fromiter((once.setdefault(one, one) for one in each), object, len(items))
     return items.assign(label=first_labels(labels), labels=labels)

@@ -1,4 +1,4 @@
-"""A catalogue's rows, sorted into items that can be used and rows that cannot, each with its reason."""
+"""Reads a catalogue: each row gives usable items, or rejections with their reasons."""
 
 from __future__ import annotations
 
@@ -36,14 +36,15 @@ _CHUNK = 256  # entries whose images are in memory at once
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Catalogue:
-    """All rows of a catalogue; none is lost.
+    """The items and the rejections of a catalogue. Every row has at least one of either.
+
+    A row with several images may have several items, and rejections too.
 
     Attributes:
         table: the items, in the order of the catalogue.
-        rejections: likewise.
-        rows: number of rows in the catalogue. Each has items or rejections; one with several
-            images may have several, and both.
-        columns: which column was taken for what.
+        rejections: the rejections, in the order of the catalogue.
+        rows: number of rows in the catalogue.
+        columns: the catalogue's columns by their role.
     """
 
     table: DiskTable[Item]
@@ -72,15 +73,15 @@ class Catalogue:
 
     @property
     def rejected_share(self) -> float:
-        """Rejected entries over all entries, in [0, 1]; an entry is an image, or a row without."""
+        """Rejections / (items + rejections), in [0, 1]."""
         return len(self.rejections) / (len(self.table) + len(self.rejections))
 
     def without(self, reasons: Mapping[int, str], column: str) -> Catalogue:
         """The catalogue with some items moved to the rejections.
 
         Args:
-            reasons: place of each of these items in the table -> why it cannot be used.
-            column: the one at fault.
+            reasons: place of an item in the table -> why it cannot be used.
+            column: the column at fault.
         """
         if not reasons:
             return self
@@ -95,7 +96,7 @@ class Catalogue:
 
 
 def _count_rows(*tables: Cells) -> int:
-    """Number of different rows that the tables speak of."""
+    """Number of distinct rows that the tables stem from."""
     places = {
         "file": codes_of(itertools.chain.from_iterable(table["file"] for table in tables)),
         "row": np.fromiter(itertools.chain.from_iterable(t["row"] for t in tables), np.int64),
@@ -106,18 +107,41 @@ def _count_rows(*tables: Cells) -> int:
 def read_catalogue(
     config: DataConfig, spool_dir: pathlib.Path, source: Source | None = None
 ) -> Catalogue:
-    """Reads a catalogue, and every image in it.
+    """Reads a catalogue and decodes every image in it once.
 
     Args:
-        config: names the catalogue, and says what its columns mean.
-        spool_dir: receives images that have no local file which TensorFlow can decode, under the
-            sha256 of their bytes.
-        source: the rows, if they come from Python; paths of images then start from the image
+        config: location of the catalogue and roles of its columns.
+        spool_dir: folder for images without a local file that TensorFlow can decode. A file there is
+            named by the sha256 of its bytes.
+        source: the rows, if they come from Python. Paths of images are then relative to the image
             root, by default the working directory.
+
+    Returns:
+        All items and rejections. A fault of a single row is a rejection, not an error.
 
     Raises:
         UserError: the catalogue as a whole cannot be used (see `open_source`, `find_columns`), or
-            the image root is no folder. What is wrong with single rows is in `Catalogue.rejected`.
+            the image root is not a folder.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> import pandas as pd
+        >>> from huse_tf.data.readers.dataframe import from_dataframe
+        >>> from huse_tf.sections import DataConfig
+        >>> frame = pd.DataFrame(
+        ...     {
+        ...         "product_id": ["p1", "p2", "p3"],
+        ...         "name": ["Oak chair", "Floor lamp", "Rug"],
+        ...         "classes": ["furniture<chairs", "lamps", ""],
+        ...     }
+        ... )
+        >>> config = DataConfig(image_columns=(), text_columns=("name",))
+        >>> spool_dir = pathlib.Path(tempfile.gettempdir())
+        >>> catalogue = read_catalogue(config, spool_dir, from_dataframe(frame))
+        >>> catalogue.items[["product_id", "class_paths"]].values.tolist()
+        [['p1', (('furniture', 'chairs'),)], ['p2', (('lamps',),)]]
+        >>> catalogue.rejected[["product_id", "reason"]].values.tolist()
+        [['p3', 'no class path']]
     """
     source, rules = open_catalogue(config, source)
     rows = entries = 0
@@ -140,12 +164,12 @@ def read_catalogue(
 def catalogue_of(
     outcomes: Iterable[Item | Rejection], rows: Callable[[], int], rules: Rules
 ) -> Catalogue:
-    """The catalogue of all outcomes, which come in its order and are yet to be compared.
+    """Collects items and rejections into a catalogue, and rejects items that contradict or repeat others.
 
     Args:
-        outcomes: any number; each is held in memory for a moment only.
-        rows: called when the outcomes are at their end; number of the catalogue's rows.
-        rules: under which the outcomes were made.
+        outcomes: items and rejections in the order of the catalogue; held in memory one at a time.
+        rows: gives the number of the catalogue's rows; called after the last outcome.
+        rules: the rules under which the outcomes were made.
 
     Raises:
         UserError: it has no rows.
@@ -165,10 +189,18 @@ def catalogue_of(
 
 
 def open_catalogue(config: DataConfig, source: Source | None = None) -> tuple[Source, Rules]:
-    """The rows of a catalogue, and what it takes to understand them; arguments as above."""
+    """Opens a catalogue: the stream of its rows, and the rules to read them by.
+
+    Args:
+        config: location of the catalogue and roles of its columns.
+        source: the rows, if they come from Python.
+
+    Raises:
+        UserError: the catalogue, its columns, its class tree or the image root cannot be used.
+    """
     if not config.class_separator.strip():
         raise UserError(
-            "--class_separator is empty. Expected what stands between levels, like '<'."
+            "--class_separator is empty. Expected the separator of the levels, like '<'."
         )
     if source is None:
         place = locate(config)
@@ -188,7 +220,7 @@ def _root(place: Location) -> reading.Root:
 
 
 def with_image(entry: Draft | Rejection, rules: Rules, spool: Spool) -> Item | Rejection:
-    """The item with its image read, decoded as a proof and hashed; or why that cannot be done."""
+    """Reads, decodes and hashes the image of a draft. A bad image makes it a rejection."""
     if isinstance(entry, Rejection) or entry.source is None:
         return entry if isinstance(entry, Rejection) else entry.item
     item = entry.item
@@ -205,12 +237,12 @@ def with_image(entry: Draft | Rejection, rules: Rules, spool: Spool) -> Item | R
 def with_images(
     entries: Iterable[Draft | Rejection], rules: Rules, spool: Spool
 ) -> Iterator[Item | Rejection]:
-    """`with_image` for a stream, several at a time, in order and in bounded memory."""
+    """`with_image` for a stream, by several threads, in order and in bounded memory."""
     entries = iter(entries)
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
         while chunk := list(itertools.islice(entries, _CHUNK)):
-            # Process-wide, so set here and not in the threads. Pillow warns of what our own limits
-            # judge, and of oddities of which the decoding is the judge.
+            # Warning filters are process-wide, so they are set outside the threads. Pillow warns of
+            # large images, which our own limits decide on, and of oddities that decoding decides on.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 outcomes = list(pool.map(lambda entry: with_image(entry, rules, spool), chunk))
@@ -218,19 +250,21 @@ def with_images(
 
 
 def reason_counts(rejected: Cells) -> dict[str, int]:
-    """Kind of fault -> number of entries, most frequent first; of a table as in `Catalogue`."""
+    """Kind of fault -> number of rejections, most frequent first. Takes `Catalogue.rejections`."""
     kinds = collections.Counter(reason.split(": ")[0] for reason in rejected["reason"])
     return dict(kinds.most_common())
 
 
 def check_rejected_share(catalogue: Catalogue, limit: float, report: pathlib.Path) -> None:
-    """Refuses a catalogue of which more than `limit` (a share in [0, 1]) or all was rejected.
+    """Refuses a catalogue with too many rejected rows.
 
     Args:
-        report: where the rejected rows were written, for the message.
+        catalogue: the catalogue.
+        limit: largest accepted share of rejections, in [0, 1].
+        report: file with the rejected rows, for the message.
 
     Raises:
-        UserError: with the most frequent reasons and how often each was met.
+        UserError: the share is larger, or no item is left; names the most frequent reasons.
     """
     if len(catalogue.table) and catalogue.rejected_share <= limit:
         return
@@ -240,14 +274,14 @@ def check_rejected_share(catalogue: Catalogue, limit: float, report: pathlib.Pat
     raise UserError(
         f"{len(catalogue.rejections)} of {entries} rows were rejected "
         f"({catalogue.rejected_share:.1%}; at most {limit:.1%} may be, and not all):\n{top}\n"
-        f"Each row with its reason: {report}. Mend the catalogue, or raise --max_rejected_share."
+        f"{report} lists each row with its reason. Mend the catalogue, or raise --max_rejected_share."
     )
 
 
 def write_rejected(catalogue: Catalogue, path: pathlib.Path) -> None:
     """Writes the rejected rows as CSV, safe to open in a spreadsheet.
 
-    A cell that a spreadsheet would take for a formula gets a leading apostrophe.
+    A cell that a spreadsheet would read as a formula gets a leading apostrophe.
     """
     write_csv(path, map(safe_for_spreadsheets, catalogue.rejections.frames()))
 
@@ -260,7 +294,7 @@ def write_csv(path: pathlib.Path, frames: Iterable[pd.DataFrame]) -> None:
 
 
 def safe_for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with an apostrophe before each text that a spreadsheet would take for a formula."""
+    """The table with an apostrophe before each text that a spreadsheet would read as a formula."""
     table = table.copy()
     for column in table.columns[[pd.api.types.is_string_dtype(kind) for kind in table.dtypes]]:
         cells = table[column].astype(str)

@@ -1,4 +1,4 @@
-"""The classes of a row, from one column of whole paths or from a column per level."""
+"""Reads the class paths of a row, from one column of whole paths or from one column per level."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from huse_tf.errors import UserError
 
 
 def class_paths(record: Record, rules: Rules) -> tuple[ClassPath, ...]:
-    """The different class paths of a row: one, or with several labels at least one.
+    """The distinct class paths of a row: exactly one, or with --multi_label at least one.
 
     Raises:
-        RowFault: no class, several where one is expected, an unusable path, or a class that the
-            tree does not have.
+        RowFault: no class, several classes without --multi_label, a path with an empty level or a
+            separator in a name, or a class that the tree does not have.
     """
     columns, separator = rules.columns.classes, rules.config.class_separator
     cells = [cell for column in columns for cell in strings(record, column)]
@@ -40,7 +40,7 @@ def class_paths(record: Record, rules: Rules) -> tuple[ClassPath, ...]:
 
 
 def _joined(cells: list[str], rules: Rules) -> ClassPath:
-    """The levels of all cells; a level that a lower cell repeats is one, and low ones may lack."""
+    """The levels of all cells. The lowest cells may be empty; a cell may repeat the level above it."""
     while not cells[-1]:
         cells.pop()
     levels: list[str] = []
@@ -60,5 +60,5 @@ def _in_tree(path: ClassPath, tree: ClassTree | None, column: str) -> ClassPath:
 
 
 def path_names(paths: tuple[ClassPath, ...]) -> str:
-    """Several paths as one text, for people."""
+    """Several paths as one readable text, "a<b | c<d"."""
     return " | ".join(map(path_name, paths))

@@ -1,4 +1,4 @@
-"""All of a catalogue's items beside each other: repetitions, contradictions, ids that occur twice."""
+"""Compares all items of a catalogue: rejects repetitions and contradictions, makes ids unique."""
 
 from __future__ import annotations
 
@@ -16,11 +16,19 @@ from huse_tf.files import sha256
 def check_consistency(
     outcomes: Iterable[Item | Rejection], columns: Columns
 ) -> Iterator[Item | Rejection]:
-    """Rejects what contradicts or repeats an earlier item, and makes ids of items unique.
+    """Rejects items that repeat or contradict an earlier item, and makes item ids unique.
 
-    The first usable row is the one kept. The same image file is one item, whatever the product;
-    images that come as bytes, and texts without an image, are one within their product, unless
-    an item column calls them different.
+    The first item is kept. Two items with the same image file repeat each other, whatever their
+    products. Two equal images given as bytes, or two equal texts without an image, repeat each other
+    within one product, unless an item column gives them different ids. Two items of one product with
+    different classes contradict each other.
+
+    Args:
+        outcomes: items and rejections, in the order of the catalogue.
+        columns: the catalogue's columns, to name the column at fault.
+
+    Returns:
+        As many outcomes, in the same order.
     """
     by_content = DiskDict()  # sha256 of the content -> place of the first such item
     by_product = DiskDict()  # product -> classes and place of its first item
@@ -71,7 +79,7 @@ def _place(place: tuple[str, int], item: Item) -> str:
 def _unique_id(item: Item, ids: DiskDict) -> str:
     name = unique = item.item_id or item.product_id
     count = ids.get(name, 0)
-    while ids.get(unique):  # somebody may have called another item "a#2" himself
+    while ids.get(unique):  # another item may have the id "a#2" in the catalogue
         count += 1
         unique = f"{name}#{count}"
     if unique != name:

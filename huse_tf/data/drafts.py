@@ -1,4 +1,4 @@
-"""One record understood: the items that it describes, or why it describes none."""
+"""Turns one record of a catalogue into items without images, or into a rejection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_SHOWN = 300  # characters of an image's path in the table of rejected rows
 
 @dataclasses.dataclass(frozen=True)
 class _Named:
-    """An image as a row names it: what can be read, or why it cannot be."""
+    """An image cell: its column, its text in the table, and the source of the image or an error."""
 
     column: str
     shown: str
@@ -29,10 +29,17 @@ class _Named:
 
 
 def draft(record: Record, rules: Rules) -> list[Draft | Rejection]:
-    """What a record describes: one entry per image, or one in all; never none.
+    """The items of a record before their images are read: one per image, or one without an image.
 
-    Looks up paths of images, but opens none. What is missing is left empty in the item, unless
-    the settings reject it.
+    Paths of images are resolved, but no image is opened. A missing image or text stays empty in the
+    item, unless --missing=reject.
+
+    Args:
+        record: one row.
+        rules: columns, image root, class tree and settings.
+
+    Returns:
+        At least one draft or rejection.
     """
     if record.fault:
         return [Rejection(record.file, record.row, "", "", "", record.fault)]
@@ -71,7 +78,7 @@ def _item(record: Record, product_id: str, rules: Rules) -> Item:
     title = next(filter(None, fields), "")
     paths = class_paths(record, rules)
     if title and not product_id:
-        # Equal titles of different classes are no contradiction where nobody said "one product".
+        # Without a product column, equal titles of different classes are different products.
         product_id = f"{fold(title)} ({path_names(paths)})"
     return Item(
         file=record.file,
@@ -139,9 +146,9 @@ def _image(column: str, value: str | bytes, rules: Rules) -> _Named:
 
 
 def _from_base64(value: str, max_bytes: int) -> bytes | BadImageError:
-    """The bytes; spaces and line breaks in the text do not matter, anything else odd does."""
+    """The decoded bytes. White space is ignored; other characters outside base64 are an error."""
     letters = "".join(value.split())
-    if len(letters) * 3 // 4 - 2 > max_bytes:  # before more memory is spent on it
+    if len(letters) * 3 // 4 - 2 > max_bytes:  # before memory is spent on decoding
         return BadImageError(
             f"image has too many bytes: {len(letters) * 3 // 4}, more than {max_bytes}"
         )
@@ -165,7 +172,7 @@ def _weight(record: Record, column: str | None) -> float:
 
 
 def _shown_image(record: Record, rules: Rules) -> str:
-    """What the table has for an image, as far as it is text to read."""
+    """The text of the row's first image cell, for the table of rejected rows; "" for base64."""
     if rules.config.image_cells == "base64":
         return ""
     cells = [record.cells.get(column) for column in rules.columns.images]

@@ -1,4 +1,4 @@
-"""What a catalogue consists of: items that can be used, rows that cannot, and what tells them apart."""
+"""The parts of a catalogue: items, rejections, and the rules that decide between them."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ class Item:
     """One usable image with its product's text and classes, or a text alone.
 
     Attributes:
-        file, row: where it stands, as in `Record`.
-        item_id: no two items have the same one. The item column's, else the image's path, else
-            the product; with #2, #3 ... from the second on of equal ones.
-        product_id: the product; without such a column, its folded title and class.
-        image: the image's path as the table has it; "" where it has none, or the image itself.
-        image_path: absolute path of the image, links followed; "" if the item has none.
+        file, row: location in the catalogue, as in `Record`.
+        item_id: unique id: the cell of the item column, else the image's path, else the product id.
+            Equal ids get the suffixes #2, #3, ... in the order of the catalogue.
+        product_id: the product; without a product column, the folded title and the classes.
+        image: the image's path as written in the table; "" for an image in bytes or base64, and for
+            an item without an image.
+        image_path: absolute path of the image, links resolved; "" if the item has none.
         image_digest: sha256 hex digest of the bytes at that path; "" if the item has none.
-        image_hash: perceptual hash, 16 hex digits; "" if the image shows next to nothing, or the
-            item has none.
+        image_hash: perceptual hash, 16 hex digits; "" if the image is nearly blank, or the item has
+            none.
         title: the first text column that is not empty; "" if the item has no text.
         text: all text columns, joined (`data.table.text.join_columns`); "" if the item has no text.
         text_fields: one text per text column, "" where it is empty.
-        class_paths: names from the top of the class tree down to the class; one path, or several
-            different ones where items may have several labels.
-        weight: of the item in training, above 0.
+        class_paths: names from the top of the class tree down to the class; one path, or with
+            --multi_label one or more distinct paths.
+        weight: weight of the item in training, above 0.
         attributes: one text per attribute column.
-        split_cell: what the split column has; "" without one.
+        split_cell: cell of the split column, a split or a time; "" without such a column.
     """
 
     file: str
@@ -57,10 +58,10 @@ class Rejection:
     """A row, or one of its images, that cannot be used.
 
     Attributes:
-        file, row: as in `Item`.
-        product_id, image: as the table has them; empty where the row's fields cannot be told apart.
-        column: the column at fault; empty where it is the row as a whole.
-        reason: what is wrong; the part before ": " is the same for all rows with that fault.
+        file, row: location in the catalogue, as in `Record`.
+        product_id, image: as written in the table; "" if the row's fields cannot be parsed.
+        column: the column at fault; "" if the row as a whole is.
+        reason: the fault. The part before ": " is its kind, equal for all rows with that fault.
     """
 
     file: str
@@ -72,18 +73,18 @@ class Rejection:
 
     @classmethod
     def of(cls, item: Item, column: str, reason: str) -> Rejection:
-        """What was to be an item, rejected."""
+        """The rejection of an item."""
         return cls(item.file, item.row, item.product_id, item.image, column, reason)
 
 
 @dataclasses.dataclass(frozen=True)
 class Draft:
-    """An item whose image was not looked at yet.
+    """An item before its image is read.
 
     Attributes:
-        item: without path, digest and hash of the image.
-        column: where the image is named; "" if there is none.
-        source: a path that the root resolved, or the image's bytes; None if there is none.
+        item: the item; path, digest and hash of the image are still "".
+        column: the column that holds the image; "" without an image.
+        source: path resolved by the image root, or the image's bytes; None without an image.
     """
 
     item: Item
@@ -93,13 +94,13 @@ class Draft:
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """What it takes to understand a record; can be sent to other processes.
+    """The rules by which records become items. Can be pickled.
 
     Attributes:
         config: the settings.
-        columns: which column is what.
-        root: where the paths of images start.
-        tree: the class tree that class names are looked up in; None: class cells are whole paths.
+        columns: the catalogue's columns by their role.
+        root: the folder that image paths are relative to.
+        tree: the tree to look class names up in; None if class cells hold whole paths.
     """
 
     config: DataConfig

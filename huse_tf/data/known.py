@@ -1,7 +1,7 @@
-"""Items of another catalogue that a run knows already, by its table of items: no figure may rest on them.
+"""Finds the items of another catalogue that a run was trained or tuned on: metrics must leave them out.
 
-Known is a product of which one item has the id, the product, the title or the image of an item that the
-run was trained or tuned on; images are compared by their bytes, and by how they look.
+A product is known if one of its items shares the item id, product id, title or image with a training or
+validation item of the run. Images are compared by their bytes and by their perceptual hash.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from huse_tf.data.table.disk import DiskTable
 from huse_tf.data.table.text import fold
 from huse_tf.errors import UserError
 
-# Column of both tables -> what it tells, in the order in which a reason is looked for.
+# Column of both tables -> its name in reasons. The first column with an equal value gives the reason.
 _TRAITS = {
     "image_digest": "image",
-    "image_hash": "look of the image",
+    "image_hash": "near-duplicate image",
     "title": "title",
     "product_id": "product id",
     "item_id": "item id",
@@ -34,14 +34,14 @@ _SPLITS = (keys.TRAIN, keys.VALIDATION)
 
 
 def known_items(table: DiskTable[Item], run_items: pathlib.Path) -> np.ndarray:
-    """[items] object: what an item has in common with one that the run knows; "" for a new one.
+    """[items] object: what an item shares with an item of the run ("title", ...); "" for a new item.
 
     Args:
         table: the items of the other catalogue.
         run_items: `items.csv` of the run.
 
     Raises:
-        UserError: the run's table is missing, or is none.
+        UserError: the run's table is missing or cannot be read.
     """
     hashes = _run_hashes(run_items)
     reasons = np.full(len(table), "", object)
@@ -55,7 +55,7 @@ def known_items(table: DiskTable[Item], run_items: pathlib.Path) -> np.ndarray:
 
 
 def _run_hashes(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """Per column those of all items that the run was trained or tuned on."""
+    """Column -> hashes of its cells, over the training and validation items of the run."""
     nothing = np.empty(0, np.uint64)
     found = {column: [nothing] for column in _TRAITS}
     for frame in _frames(path):
@@ -74,13 +74,13 @@ def _frames(path: pathlib.Path) -> Iterator[pd.DataFrame]:
             yield from frames
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{str(path)!r} does not tell which items the run knows: {error}. Expected the table that "
-            "training wrote. Restore it, or measure all items with --include_known."
+            f"{str(path)!r} cannot be read, so known items cannot be found: {error}. Expected the table "
+            "that training wrote. Restore it, or measure all items with --include_known."
         ) from error
 
 
 def _hashes(frame: pd.DataFrame, column: str) -> np.ndarray:
-    """[rows] uint64 of the cells in the form in which both tables have them; 0 for empty ones."""
+    """[rows] uint64 hashes of a column's cells, as `items.csv` holds them; 0 for an empty cell."""
     cells: Iterable[str] = safe_for_spreadsheets(frame[[column]].astype(str))[column]
     if column == "title":
         cells = map(fold, cells)

@@ -1,4 +1,4 @@
-"""Batches of features in an order that depends on seed and epoch alone, so any step can be resumed."""
+"""Batches of features. Their order depends on seed and epoch only, so any step can be resumed."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from huse_tf import keys
 from huse_tf.errors import UserError
 
 Batch = dict[str, np.ndarray]
-# Changes a batch in place, or adds keys: arrays by key (keys.py), the items' indices, and where
-# chance comes from.
+# Changes a batch in place, or adds keys to it. Takes the batch (arrays by key, keys.py), the indices of
+# its items [batch], and a random generator.
 Change = Callable[[Batch, np.ndarray, np.random.Generator], None]
 
 _PREFETCHED_BATCHES = 2
-# Keeps the numbers of a step apart from those of the epoch's order: NumPy takes [1, 2, 0] for [1, 2].
+# Last number of a step's seed. The epoch's order has none; without it NumPy would take the seed
+# [1, 2, 0] of step 0 for the seed [1, 2] of the order.
 _STEP = 1
 
 
 def epoch_order(
     count: int, seed: int, epoch: int, members: Sequence[np.ndarray] | None = None
 ) -> np.ndarray:
-    """The items' indices in the order in which this epoch meets them.
+    """The items' indices in the order of one epoch.
 
     Args:
         count: number of items.
-        seed, epoch: decide the order.
-        members: for each class the indices of its items. If given, the epoch meets all classes
-            equally often but for chance: every draw takes a class, then one of its items, both with
-            replacement. Otherwise it meets every item once.
+        seed, epoch: seed of the order.
+        members: per class, the indices of its items. If given, every draw picks a class uniformly,
+            then one of its items, both with replacement. Otherwise every item is drawn once.
 
     Returns:
         [count] int64.
@@ -46,10 +46,10 @@ def epoch_order(
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Number of full batches; the items left over in one epoch are met in another.
+    """Number of full batches in an epoch. An incomplete last batch is dropped.
 
     Raises:
-        UserError: not even one batch can be filled.
+        UserError: the items do not fill one batch.
     """
     if not 1 <= batch_size <= count:
         raise UserError(
@@ -68,19 +68,18 @@ def training_batches(
     changes: Sequence[Change] = (),
     seed: Sequence[int] = (),
 ) -> tf.data.Dataset:
-    """The batches of one epoch from a step on; equal to the tail of the whole epoch's.
+    """The batches of one epoch, from a step on.
 
-    Arrays may be memory-mapped: only the rows of a batch are read. Batches are of one size, so that
-    every replica gets the same share; to be distributed without sharding, each batch whole.
+    Arrays may be memory-mapped: only the rows of a batch are read. All batches have the same size, so
+    that every replica gets the same share. Distribute the dataset without sharding.
 
     Args:
-        features: per key an array [items, ...]; the batch has the same keys, and those that changes
-            add.
+        features: key -> array [items, ...]. A batch has these keys and those that changes add.
         order: [items] indices into the arrays, from `epoch_order`.
-        batch_size: items a batch, over all replicas together.
-        first_step: steps of this epoch that were made already, in [0, steps_per_epoch].
-        changes: made to each batch in this order.
-        seed: run seed and epoch; with the step they decide what is changed.
+        batch_size: items in a batch, over all replicas together.
+        first_step: number of steps of this epoch to skip, in [0, steps_per_epoch].
+        changes: applied to each batch, in this order.
+        seed: run seed and epoch. Together with the step they seed the changes.
 
     Yields:
         Dicts of tensors [batch_size, ...] in the arrays' types.
@@ -97,7 +96,7 @@ def training_batches(
             change(batch, rows, generator)
         return batch
 
-    # Changes may add keys; a small batch tells which, and of what shape.
+    # Changes may add keys. A small batch shows their names, types and shapes.
     sample = changed(0, order[: min(batch_size, 2)])
 
     def gather(step: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
@@ -105,7 +104,7 @@ def training_batches(
         return [batch[key] for key in sample]
 
     def load(step: tf.Tensor, rows: tf.Tensor) -> dict[str, tf.Tensor]:
-        # Outside the graph, which would hold a copy of all features as constants.
+        # By numpy_function, because a graph would hold a copy of all features as constants.
         types = [array.dtype for array in sample.values()]
         tensors = tf.numpy_function(gather, [step, rows], types)
         for tensor, array in zip(tensors, sample.values(), strict=True):
@@ -121,12 +120,12 @@ def training_batches(
 
 @dataclasses.dataclass(frozen=True)
 class ModalityDropout:
-    """Takes the image from some complete items of a batch and the text from others.
+    """Drops the image of some complete items of a batch, and the text of others.
 
-    What is taken looks as if it had been missing: features and mask are 0. No item loses both.
+    A dropped modality looks like a missing one: its features and its mask are 0. No item loses both.
 
     Attributes:
-        share: in [0, 1], the chance of a complete item to lose one, half of it for either.
+        share: probability that a complete item loses one modality, in [0, 1]; half of it for each.
     """
 
     share: float

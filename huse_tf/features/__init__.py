@@ -1,5 +1,5 @@
-"""Frozen encoders of images and texts, by name, and the cache of what they give.
+"""Encoders of images, texts and class names, the cache of their features, and class distances.
 
-`encoders.make_image_encoder` and `make_text_encoder` turn a name into an `encoder.Encoder`;
-`extract.extract` runs it over a catalogue. Import those files directly: they pull in TensorFlow.
+`registry.make_image_encoder` and `registry.make_text_encoder` turn a name into an `encoder.Encoder`;
+`extract.extract` runs it over a catalogue. Import these modules directly: most of them import TensorFlow.
 """

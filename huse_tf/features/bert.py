@@ -1,10 +1,11 @@
-"""A BERT to train, and the word pieces that it reads, by the name of where they come from."""
+"""Loads a BERT to train and its tokenizer, by `minilm` or `keras_hub:PRESET`."""
 
 from __future__ import annotations
 
 import keras_hub
 
 from huse_tf.errors import UserError
+from huse_tf.features import minilm
 from huse_tf.features.keras_hub_preset import from_preset
 from huse_tf.files import sha256
 from huse_tf.spec import WordPieces
@@ -13,16 +14,14 @@ SOURCES = "minilm, or keras_hub:PRESET with the name or the folder of a BERT, su
 
 
 def load_bert(source: str) -> keras_hub.models.BertBackbone:
-    """The network that `minilm` or `keras_hub:PRESET` names, with its weights.
+    """Loads the network that `minilm` or `keras_hub:PRESET` names, with its weights.
 
     Raises:
-        UserError: another source, one that cannot be loaded, or a network of another kind.
+        UserError: the source is unknown or cannot be loaded, or the network is not a BERT.
     """
     name, _, preset = source.partition(":")
     if source == "minilm":
-        from huse_tf.features import minilm
-
-        return minilm.load_backbone()
+        return minilm.load_minilm_bert()
     if name != "keras_hub":
         raise UserError(f"Expected {SOURCES}. Received: {source!r}.")
     bert = from_preset(keras_hub.models.Backbone.from_preset, preset)
@@ -35,20 +34,18 @@ def load_bert(source: str) -> keras_hub.models.BertBackbone:
 
 
 def load_tokenizer(source: str) -> tuple[keras_hub.tokenizers.BertTokenizer, bool, str]:
-    """What makes word pieces of texts for the network of the same source.
+    """Loads the tokenizer of word pieces that belongs to the network of the same source.
 
     Returns:
-        (tokenizer, lowercase, sha256): whether texts go into lower case before the tokenizer
-        (`text_backbone.in_graph`), and a digest of all that ids depend on.
+        (tokenizer, lowercase, sha256). `lowercase`: whether texts must be in lower case before the
+        tokenizer (`text_backbone.in_graph`). `sha256`: digest of everything that the ids depend on.
 
     Raises:
-        UserError: as of `load_bert`; or the tokenizer's padding is not 0, as this package has it.
+        UserError: the source is unknown or cannot be loaded, is not a BERT, or its padding id is not 0.
     """
     name, _, preset = source.partition(":")
     if source == "minilm":
-        from huse_tf.features import minilm
-
-        return minilm.load_tokenizer(), True, minilm.VOCABULARY_SHA256
+        return minilm.load_minilm_tokenizer(), True, minilm.VOCABULARY_SHA256
     if name != "keras_hub":
         raise UserError(f"Expected {SOURCES}. Received: {source!r}.")
     tokenizer = from_preset(keras_hub.tokenizers.Tokenizer.from_preset, preset)
@@ -61,7 +58,7 @@ def load_tokenizer(source: str) -> tuple[keras_hub.tokenizers.BertTokenizer, boo
 
 
 def word_pieces(tokenizer: keras_hub.tokenizers.BertTokenizer) -> WordPieces:
-    """What the ids of a tokenizer mean."""
+    """The special ids of a tokenizer, the ids that continue a word, and a hash of its vocabulary."""
     mark, vocabulary = tokenizer.suffix_indicator, tokenizer.get_vocabulary()
     continuations = (id for id, piece in enumerate(vocabulary) if piece.startswith(mark))
     return WordPieces(

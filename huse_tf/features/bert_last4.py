@@ -1,4 +1,4 @@
-"""The text features of the HUSE paper (section 4.2): the last four layers of BERT, averaged."""
+"""The text features of the HUSE paper (section 4.2): the last four layers of BERT, averaged over tokens."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from huse_tf.errors import UserError
 from huse_tf.features.encoder import Encoder
+from huse_tf.features.keras_hub_text import load_text_backbone
+from huse_tf.features.minilm import load_minilm
 from huse_tf.features.salient_tokens import keep_salient
 from huse_tf.features.text_backbone import TextBackbone
 from huse_tf.spec import FeatureSpec
@@ -19,9 +21,9 @@ LAYERS = 4
 class BertLast4(Encoder):
     """Texts -> [batch, 4 * hidden] float32.
 
-    A token's vector is the outputs of the last four layers in a row; the features are the mean over
-    all tokens that BERT sees, [CLS] and [SEP] among them. Texts that are too long for BERT (512
-    tokens) are cut to their most important tokens.
+    A token's vector is the concatenated output of the last four layers. The features are the mean over
+    all tokens, including [CLS] and [SEP]. A text that is too long for BERT (512 tokens) is cut to its
+    most important tokens (`salient_tokens`).
 
     `bert_last4:minilm`, or `bert_last4:keras_hub:PRESET` (bert_base_en_uncased: as in the paper).
     """
@@ -55,13 +57,9 @@ class BertLast4(Encoder):
 def _load(source: str) -> TextBackbone:
     name, _, argument = source.partition(":")
     if name == "minilm" and not argument:
-        from huse_tf.features import minilm
-
-        return minilm.load(LAYERS)
+        return load_minilm(LAYERS)
     if name == "keras_hub":
-        from huse_tf.features import keras_hub_text
-
-        return keras_hub_text.load(argument, LAYERS)
+        return load_text_backbone(argument, LAYERS)
     raise UserError(
         "bert_last4 needs a BERT. Expected bert_last4:minilm or bert_last4:keras_hub:PRESET. "
         f"Received: 'bert_last4:{source}'."

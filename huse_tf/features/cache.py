@@ -1,8 +1,8 @@
-"""Features on disk, found by the sha256 of what they were made from.
+"""The feature cache: features on disk, found by the sha256 of the encoder's input.
 
-One folder per encoder; in it shards, each a `.npy` file of (key, features) records that is written
-once and never changed. A shard is named by the sha256 of its content: damage shows as a name that
-does not fit, and two processes that write at once cannot disturb each other.
+Each encoder has a folder of shards. A shard is a `.npy` file of (key, features) records that never changes.
+Its name is the sha256 of its content. So a damaged shard has a wrong name, and processes that write at the
+same time cannot disturb each other.
 """
 
 from __future__ import annotations
@@ -17,25 +17,24 @@ from absl import logging
 
 from huse_tf.files import replacing, sha256_file
 
-# A sha256. numpy strips zeros from the end of what it gives out of such an array, but compares as
-# if they were there: within arrays digests are told apart by all their bytes.
+# A sha256. NumPy strips trailing zeros from elements that are read, but compares arrays with all bytes.
 DIGEST = np.dtype("S32")
 _SHARD = re.compile(r"[0-9a-f]{64}\.npy", re.ASCII)
 
 
 class FeatureCache:
-    """The features of one encoder; knows what lies in its folder when it is made.
+    """The cached features of one encoder. The constructor reads the keys of all shards in its folder.
 
-    In memory are 40 bytes an entry. An entry has a place: its number, counted through all shards.
-    Shards are opened when they are read, because there may be more of them than files may be open.
+    Memory: 40 bytes per entry. The place of an entry is its number over all shards. Shards are opened
+    only to read them, because there may be more shards than open files are allowed.
     """
 
     def __init__(self, folder: pathlib.Path, shape: tuple[int, ...], dtype: str) -> None:
-        """Opens a cache, which need not exist.
+        """Opens the cache, or an empty one if the folder does not exist.
 
         Args:
-            folder: of this encoder alone.
-            shape: of one item's features.
+            folder: folder of this encoder alone.
+            shape: shape of one item's features.
             dtype: "float32" or "int32".
         """
         self._folder = folder
@@ -45,16 +44,16 @@ class FeatureCache:
         self._size = 0
         self._digests = np.empty(0, DIGEST)  # by place
         self._order = np.empty(0, np.int64)  # the places, sorted by digest
-        self._appended: list[np.ndarray] = []  # digests that stand in neither yet
+        self._appended: list[np.ndarray] = []  # digests that are not in these two yet
         for path in sorted(folder.glob("*.npy")):
-            if _SHARD.fullmatch(path.name):  # not a temporary file, or something that is not ours
+            if _SHARD.fullmatch(path.name):  # skips temporary files and files of others
                 self._read(path)
 
     def find(self, digests: np.ndarray) -> np.ndarray:
-        """[n] int64 place of the features of each input, -1 where there are none.
+        """[n] int64 place of each input's features; -1 if they are not in the cache.
 
         Args:
-            digests: [n] DIGEST, of the inputs.
+            digests: [n] DIGEST of the inputs.
         """
         self._index()
         if not self._size:
@@ -64,12 +63,12 @@ class FeatureCache:
         return np.where(self._digests[places] == digests, places, -1)
 
     def copy(self, places: np.ndarray, into: np.ndarray, rows: np.ndarray) -> None:
-        """Writes the features of entries into rows of an array.
+        """Copies the features of entries into rows of an array.
 
         Args:
-            places: [n] int, as `find` gives them, none of them -1.
-            into: [..., *shape of the features].
-            rows: [n] int row of `into` for each.
+            places: [n] int places from `find`, without -1.
+            into: array [rows, *shape of the features].
+            rows: [n] int row of `into` for each entry.
         """
         shards = np.searchsorted(self._starts, places, side="right") - 1
         for shard in np.unique(shards):
@@ -78,11 +77,11 @@ class FeatureCache:
             into[rows[chosen]] = records["features"][places[chosen] - self._starts[shard]]
 
     def append(self, digests: np.ndarray, features: np.ndarray) -> None:
-        """Stores features for good.
+        """Writes features as a new shard.
 
         Args:
-            digests: [n] DIGEST, of the inputs.
-            features: [n, ...] of the shape given above.
+            digests: [n] DIGEST of the inputs.
+            features: [n, *shape of the features].
         """
         shard = np.empty(len(digests), self._record)
         shard["key"] = np.frombuffer(digests.tobytes().hex().encode(), "S64")
@@ -102,7 +101,7 @@ class FeatureCache:
                 keys = bytes.fromhex(shard["key"].tobytes().decode())
                 self._add(path, np.frombuffer(keys, DIGEST))
                 return
-        logging.warning("Dropped %s: it is damaged. What it held is encoded anew.", path)
+        logging.warning("Removed %s: it is damaged. Its features are computed again.", path)
         path.unlink(missing_ok=True)
 
     def _add(self, path: pathlib.Path, digests: np.ndarray) -> None:
@@ -112,7 +111,7 @@ class FeatureCache:
         self._appended.append(digests)
 
     def _index(self) -> None:
-        """Sorts once for all shards that came since it last did."""
+        """Sorts the digests, if shards were added since the last call."""
         if self._appended:
             self._digests = np.concatenate([self._digests, *self._appended])
             self._appended.clear()

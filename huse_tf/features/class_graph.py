@@ -1,4 +1,4 @@
-"""How far apart two classes are: the adjacency matrix A of the semantic graph (HUSE, eq. 4)."""
+"""Distances of classes: the adjacency matrix A of the semantic graph (HUSE, eq. 4)."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 
 @dataclasses.dataclass(frozen=True)
 class GraphPart:
-    """One of the distances that a class graph is blended from.
+    """One part of a class graph, which is a weighted mean of distances.
 
     Attributes:
-        weight: above 0; those of a graph sum to 1.
+        weight: weight above 0; the weights of a graph sum to 1.
         kind: "name", "path", "tree", "hops" or "file:FILE".
     """
 
@@ -34,13 +34,13 @@ class GraphPart:
 
 
 def parse_class_graph(spec: str) -> tuple[GraphPart, ...]:
-    """What a class graph is made of, from the form that a flag has.
+    """Parses --class_graph.
 
     Args:
-        spec: a kind; or a blend, WEIGHT*KIND+WEIGHT*KIND. Files in blends have no + in their names.
+        spec: a kind, or a blend WEIGHT*KIND+WEIGHT*KIND. A file in a blend has no + in its name.
 
     Raises:
-        UserError: the spec does not hold to this form.
+        UserError: the spec has another form, an unknown kind, or a kind twice.
     """
     texts = [spec] if spec.startswith(_FILE) else spec.split("+")
     parts = [_parse_part(text.strip(), spec, len(texts) > 1) for text in texts]
@@ -55,7 +55,11 @@ def parse_class_graph(spec: str) -> tuple[GraphPart, ...]:
 
 
 def files_of(spec: str) -> list[pathlib.Path]:
-    """The files that a class graph is made of. Raises UserError as `parse_class_graph`."""
+    """The files that a class graph reads.
+
+    Raises:
+        UserError: the spec is not a class graph.
+    """
     kinds = [part.kind for part in parse_class_graph(spec)]
     return [pathlib.Path(kind.removeprefix(_FILE)) for kind in kinds if kind.startswith(_FILE)]
 
@@ -67,7 +71,7 @@ def _parse_part(text: str, spec: str, in_blend: bool) -> GraphPart:
     weight, kind = weight.strip(), kind.strip()
     if not (_NUMBER.fullmatch(weight) and 0 < float(weight) < math.inf):
         raise UserError(
-            f"--class_graph: each part of a blend has a weight above 0, written like 0.7. "
+            f"--class_graph: each part of a blend needs a weight above 0, such as 0.7. "
             f"{_EXAMPLE}. Received: {text!r} in {spec!r}."
         )
     if kind == _FILE:
@@ -78,30 +82,38 @@ def _parse_part(text: str, spec: str, in_blend: bool) -> GraphPart:
 
 
 def class_distances(paths: Sequence[ClassPath], spec: str, encode: Encode) -> np.ndarray:
-    """Distance of each two classes.
+    """The distance of each two classes.
 
     Args:
         paths: [K] distinct class paths, names from the top level to the leaf.
-        spec: one of the kinds below, or a blend of them, "0.7*name+0.3*tree": the weighted mean of
-            distances as they are, each in its range.
-            "name": 1 - cosine of the leaf names' embeddings (HUSE, eq. 4: there a class has a
-            name only). A leaf name that several classes share is embedded together with as many of
-            its parents as tell it apart, so that no two classes are at distance 0 by their name.
-            "path": 1 - cosine of the concatenated unit-norm embeddings of all levels; levels that
-            a shorter path lacks are zero.
-            "tree": 1 - Wu-Palmer similarity, 1 - 2 depth(lca) / (depth_i + depth_j), where a top
-            level has depth 1 and classes of different top levels meet at depth 0 (Wu and Palmer
-            1994, eq. 3).
-            "hops": number of edges on the shortest way through the tree, divided by the largest
-            such number between two of the classes.
-            "file:FILE": distances that the user supplies; see `read_distances`.
-        encode: list of n texts -> [n, dim] floats, for "name" and "path" only.
+        spec: one of these kinds, or a blend of them like "0.7*name+0.3*tree", which is the weighted
+            mean of the distances without rescaling.
+            "name": 1 - cosine of the embeddings of leaf names (HUSE, eq. 4). If several classes share
+            a leaf name, parents are put before it until the names differ.
+            "path": 1 - cosine of the concatenated unit-norm embeddings of all levels. Missing levels
+            of a shorter path are zero.
+            "tree": 1 - Wu-Palmer similarity = 1 - 2 depth(lca) / (depth_i + depth_j). A top level
+            has depth 1, the common root depth 0 (Wu and Palmer 1994, eq. 3).
+            "hops": number of edges on the shortest path through the tree, divided by the largest
+            number between any two classes.
+            "file:FILE": distances of the user; see `read_distances`.
+        encode: function from n texts to [n, dim] floats, called for "name" and "path" only.
 
     Returns:
-        [K, K] float32, symmetric, zero on the diagonal; in [0, 2] by cosine, [0, 1] by the tree.
+        [K, K] float32, symmetric, with a zero diagonal. In [0, 2] for "name" and "path", in [0, 1] for
+        "tree" and "hops".
 
     Raises:
         UserError: the spec or the file cannot be used.
+
+    Example:
+        >>> paths = [("home", "chairs"), ("home", "lamps"), ("toys",)]
+        >>> class_distances(paths, "tree", encode=None).round(2).tolist()
+        [[0.0, 0.5, 1.0], [0.5, 0.0, 1.0], [1.0, 1.0, 0.0]]
+        >>> vectors = {"chairs": [1.0, 0.0], "lamps": [0.0, 1.0], "toys": [1.0, 0.0]}
+        >>> encode = lambda names: np.array([vectors[name] for name in names])
+        >>> class_distances(paths, "name", encode).tolist()
+        [[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
     """
     distances = np.zeros((len(paths),) * 2)
     for part in parse_class_graph(spec):
@@ -122,13 +134,13 @@ def _by_name(paths: Sequence[ClassPath], encode: Encode) -> np.ndarray:
 
 
 def class_embeddings(paths: Sequence[ClassPath], encode: Encode) -> np.ndarray:
-    """[K, dim] float32 of unit norm: the classes by the names that "name" compares (psi of eq. 4)."""
+    """[K, dim] float32 unit-norm embeddings of the class names that "name" compares (psi of eq. 4)."""
     embeddings = np.asarray(encode(unique_names(paths)), np.float32)
     return embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
 
 
 def unique_names(paths: Sequence[ClassPath]) -> list[str]:
-    """The shortest end of each path that no other path has: leaf, "parent leaf", and so on."""
+    """[K] the shortest unique end of each path: "leaf", "parent leaf", and so on."""
     return [" ".join(end) for end in distinct_ends(paths)]
 
 
@@ -144,7 +156,7 @@ def _by_path(paths: Sequence[ClassPath], encode: Encode) -> np.ndarray:
 
 
 def _by_tree(paths: Sequence[ClassPath], _: Encode) -> np.ndarray:
-    # The way between two nodes is depth_i + depth_j - 2 depth(lca) edges long.
+    # The path between two nodes has depth_i + depth_j - 2 depth(lca) edges.
     depths = np.array([len(path) for path in paths])
     return tree_hops(paths) / (depths[:, None] + depths)
 

@@ -1,4 +1,4 @@
-"""Class distances that a user supplies, checked before they are believed."""
+"""Reads and checks class distances from a user's file."""
 
 from __future__ import annotations
 
@@ -17,29 +17,28 @@ _MAX_LISTED = 5  # classes that an error names
 
 
 def read_distances(file: pathlib.Path, paths: Sequence[ClassPath]) -> np.ndarray:
-    """The distances of K classes from a file.
+    """Reads the distances of K classes from a file.
 
     Args:
-        file: `.npy`: [K, K] numbers, classes in the order of their labels. `.csv`: class names as
-            first row and as first column, in any order; a name is the class path ("home<chairs"),
-            or the shortest end of it that no other class has ("chairs"). Classes that the
-            catalogue does not have are left out.
+        file: `.npy`: [K, K] numbers, classes in the order of their labels. `.csv`: class names in the
+            first row and in the first column, in any order. A name is the class path ("home<chairs")
+            or its shortest unique end ("chairs"). Further classes in the file are ignored.
         paths: [K] distinct class paths, in the order of their labels.
 
     Returns:
         [K, K] float64: finite, at least 0, symmetric to 1e-5, and 0 to 1e-5 on the diagonal.
 
     Raises:
-        UserError: the file does not hold such distances; the message names the entry.
+        UserError: the file does not hold such distances; the message names the bad entry.
     """
     readers = {".npy": _read_npy, ".csv": _read_csv}
     if file.suffix not in readers:
         raise UserError(
-            f"A class graph is supplied as .npy or .csv file. Received: {str(file)!r}. "
+            f"Expected a class graph in a .npy or .csv file. Received: {str(file)!r}. "
             "Change --class_graph."
         )
     if not file.is_file():
-        raise UserError(f"No class graph lies at {str(file)!r}. Change --class_graph.")
+        raise UserError(f"The class graph {str(file)!r} is missing. Change --class_graph.")
     distances = readers[file.suffix](file, paths)
     _check(distances, list(map(path_name, paths)), file)
     return distances
@@ -47,7 +46,7 @@ def read_distances(file: pathlib.Path, paths: Sequence[ClassPath]) -> np.ndarray
 
 def _read_npy(file: pathlib.Path, paths: Sequence[ClassPath]) -> np.ndarray:
     try:
-        distances = np.lib.format.open_memmap(file, mode="r")  # the shape before the numbers
+        distances = np.lib.format.open_memmap(file, mode="r")  # reads the shape, not the numbers
     except ValueError as error:
         raise UserError(f"{file} is not a .npy file of numbers: {error}") from error
     size = len(paths)
@@ -77,7 +76,7 @@ def _read_csv(file: pathlib.Path, paths: Sequence[ClassPath]) -> np.ndarray:
 
 
 def _table(file: pathlib.Path) -> tuple[dict[str, int], dict[str, list[str]]]:
-    """The place of each column by its name, and the cells of each row by its name."""
+    """(name of a column -> its index, name of a row -> its cells)."""
     try:
         with open(file, encoding="utf-8-sig", newline="") as lines:
             header, *body = [line for line in csv.reader(lines, strict=True) if line] or [[]]
@@ -93,7 +92,7 @@ def _table(file: pathlib.Path) -> tuple[dict[str, int], dict[str, list[str]]]:
     for what, names in (("row", rows), ("column", columns)):
         twice = [name for name, count in collections.Counter(names).items() if count > 1]
         if twice:
-            raise UserError(f"{file} has two of the {what} {twice[0]!r}. Expected one a class.")
+            raise UserError(f"{file} has the {what} {twice[0]!r} twice. Expected one per class.")
     odd = sorted(set(rows) ^ set(columns))
     if odd:
         there, lacking = ("row", "column") if odd[0] in rows else ("column", "row")
@@ -105,7 +104,7 @@ def _table(file: pathlib.Path) -> tuple[dict[str, int], dict[str, list[str]]]:
 
 
 def _names_in(columns: dict[str, int], paths: Sequence[ClassPath], file: pathlib.Path) -> list[str]:
-    """[K] what the table calls each class."""
+    """[K] the name of each class in the table."""
     names, missing = [], []
     for path, end in zip(paths, distinct_ends(paths), strict=True):
         name = next((n for n in (path_name(path), path_name(end)) if n in columns), None)

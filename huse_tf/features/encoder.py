@@ -1,7 +1,7 @@
-"""What an encoder is: raw strings in, features out, in TensorFlow ops only.
+"""`Encoder`, the interface of all encoders: raw strings in, features out, in TensorFlow ops only.
 
-Extraction, evaluation and the exported SavedModel run the very same graph, so that features made
-while training and features made while serving cannot differ.
+Extraction, evaluation and the exported SavedModel run the same graph, so features in training and in
+serving cannot differ.
 """
 
 from __future__ import annotations
@@ -21,17 +21,39 @@ from huse_tf.spec import FeatureSpec
 
 
 class Encoder(tf.Module, abc.ABC):
-    """A frozen function from strings to features; everything it needs is tracked for saving.
+    """A frozen function from strings to features. It tracks its variables and tables for saving.
+
+    A subclass defines `__call__`, `feature_spec` and `_identity`. If it learns from training texts, it
+    also defines `fit`, `state` and `restore`.
 
     Attributes:
-        spec: the name it was made from, `NAME` or `NAME:ARGUMENT`.
-        argument: what stands behind the first colon of `spec`, or "".
+        spec: the name that the encoder was made from, `NAME` or `NAME:ARGUMENT`.
+        argument: the part of `spec` after the first colon, or "".
+
+    Example:
+        >>> class Lengths(Encoder):
+        ...     def __call__(self, inputs):
+        ...         return tf.cast(tf.strings.length(inputs)[:, tf.newaxis], tf.float32)
+        ...
+        ...     @property
+        ...     def feature_spec(self):
+        ...         return FeatureSpec((1,))
+        ...
+        ...     def _identity(self):
+        ...         return ("lengths 1",)
+        >>> encoder = Lengths("lengths")
+        >>> encoder(tf.constant(["oak", "chair"])).numpy().tolist()
+        [[3.0], [5.0]]
+        >>> len(encoder.fingerprint)
+        64
     """
 
-    takes_argument: ClassVar[bool] = False
-    lazy: ClassVar[bool] = False  # True: features are made for each batch anew, and never cached.
-    separator: ClassVar[str] = ""  # what parts texts, and is no text by itself
-    gives_floats: ClassVar[bool] = True  # False: word ids, for an embedding that is trained.
+    takes_argument: ClassVar[bool] = False  # whether `spec` may be NAME:ARGUMENT
+    lazy: ClassVar[bool] = False  # True: features are computed for each batch and never cached
+    separator: ClassVar[str] = (
+        ""  # separates the parts of a text; a text of separators only is missing
+    )
+    gives_floats: ClassVar[bool] = True  # False: word ids, for an embedding layer that is trained
 
     def __init__(self, spec: str) -> None:
         super().__init__()
@@ -44,16 +66,16 @@ class Encoder(tf.Module, abc.ABC):
 
     @classmethod
     def inner(cls, spec: str) -> str | None:
-        """The spec of the encoder that one of this spec is built on, and is given when it is made.
+        """The spec of the inner encoder, which the constructor takes as second argument; None without one.
 
         Raises:
-            UserError: `spec` names none, where one is needed.
+            UserError: `spec` lacks the inner encoder.
         """
         return None
 
     @classmethod
     def present(cls, inputs: tf.Tensor) -> tf.Tensor:
-        """[batch] bool: which strings are more than white space, and separators of parts."""
+        """[batch] bool: False for strings of white space and separators only."""
         if cls.separator:
             inputs = tf.strings.regex_replace(inputs, re.escape(cls.separator), " ")
         return tf.strings.length(tf.strings.strip(inputs)) > 0
@@ -63,7 +85,7 @@ class Encoder(tf.Module, abc.ABC):
         """Encodes [batch] strings: encoded image files, or UTF-8 texts.
 
         Returns:
-            [batch, dim] float32, or [batch, tokens] int32 word ids, as `feature_spec` tells.
+            [batch, *feature_spec.shape]: float32 features, or int32 word ids.
 
         Raises:
             tf.errors.InvalidArgumentError: an input cannot be decoded.
@@ -72,11 +94,15 @@ class Encoder(tf.Module, abc.ABC):
     @property
     @abc.abstractmethod
     def feature_spec(self) -> FeatureSpec:
-        """Shape of one item's features. Raises UserError before `fit` where it depends on it."""
+        """Shape and type of one item's features.
+
+        Raises:
+            UserError: the shape depends on `fit`, which was not called yet.
+        """
 
     @abc.abstractmethod
     def _identity(self) -> Sequence[str]:
-        """All that features depend on besides `state`: weights, version of the code, settings."""
+        """Everything that features depend on besides `state`: hash of weights, code version, settings."""
 
     @property
     def fingerprint(self) -> str:
@@ -85,22 +111,26 @@ class Encoder(tf.Module, abc.ABC):
         return sha256(type(self).__name__, *self._identity(), state)
 
     def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int] | None:
-        """([n] int tokens of each text before it is cut, tokens that are read); None if all are."""
+        """([n] int number of tokens of each text before it is cut, largest number that is read).
+
+        None for an encoder that reads whole texts.
+        """
         return None
 
     def fit(self, texts: Iterable[str]) -> None:
-        """Learns vocabulary and weights of words from texts of the training split only.
+        """Learns vocabulary and weights of words. Does nothing for an encoder without them.
 
         Args:
-            texts: can be iterated over again and again, and may be more than fit into memory.
+            texts: texts of the training split only; can be iterated over repeatedly, and may be larger
+                than memory.
         """
 
     def state(self) -> dict[str, Any]:
-        """What `fit` learned, as JSON-able values; {} where there is nothing to fit."""
+        """The result of `fit` as JSON values; {} for an encoder that learns nothing."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Takes over what `state` of an encoder of the same spec returned.
+        """Restores a `state` of an encoder with the same spec.
 
         Raises:
             UserError: it is the state of another encoder.
@@ -110,8 +140,8 @@ class Encoder(tf.Module, abc.ABC):
 
 
 def foreign_state(encoder: Encoder, state: dict[str, Any]) -> UserError:
-    """The error for a fitted state that is not one of `encoder`."""
+    """The error for a fitted state of another encoder than `encoder`."""
     return UserError(
-        f"The fitted state does not belong to {encoder.spec!r}. Expected what this encoder learned, "
-        f"from the run that it was trained in. Received: state with the keys {sorted(state)}."
+        f"The fitted state does not belong to {encoder.spec!r}. Expected the state that this encoder "
+        f"learned in its run. Received: a state with the keys {sorted(state)}."
     )

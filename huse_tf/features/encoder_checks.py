@@ -11,7 +11,7 @@ from collections.abc import Collection
 
 from huse_tf.errors import UserError, unknown_name
 from huse_tf.features.packages import WEIGHTS, find_package, require_extra
-from huse_tf.features.precomputed import check_file
+from huse_tf.features.precomputed import check_precomputed
 from huse_tf.features.registry import CLASS_ENCODERS, IMAGE_ENCODERS, TEXT_ENCODERS
 
 PRECOMPUTED = "precomputed"
@@ -60,7 +60,7 @@ def _check_presence(flag: str, spec: str) -> None:
     if name in WEIGHTS:
         find_package(*WEIGHTS[name])
     elif name == PRECOMPUTED:
-        check_file(pathlib.Path(argument))
+        check_precomputed(pathlib.Path(argument))
     elif name == "saved_model" and not pathlib.Path(argument, "saved_model.pb").is_file():
         raise UserError(
             f"{flag} names no SavedModel. Expected its folder. "

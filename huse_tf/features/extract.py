@@ -1,4 +1,4 @@
-"""Runs an encoder over a catalogue: every distinct input once, and only if the cache lacks it."""
+"""Runs an encoder over a catalogue: every distinct input once, and only if it is not in the cache."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ from tqdm import tqdm
 from huse_tf.features.cache import DIGEST, FeatureCache
 from huse_tf.features.encoder import Encoder
 
-# What is encoded goes to disk in shards of about this many items, so that little is lost when the
-# process is stopped, and a large catalogue does not become a large number of files.
+# Items in a file of the cache. A stopped process loses at most so many, and files do not become too many.
 SHARD_SIZE = 1024
-WINDOW = 8192  # inputs that are in memory at once, to put those of like length together
+WINDOW = (
+    8192  # inputs in memory at once; a window is sorted by length before it is cut into batches
+)
 
-# Towers add up squares of features over dimensions and batches; 1e8 squares of this fit into 32 bits.
+# Largest accepted feature. Towers sum squares over dimensions and batches; 1e8 squares of it fit float32.
 MAX_FEATURE = 1e15
 
 _CHUNK = 2**16  # rows that are looked up at once
-_AT_ONCE = 2  # batches under way; decoding leaves cores idle that encoding can use
+_AT_ONCE = 2  # batches in parallel: one is decoded while another is encoded
 
 Input = bytes | str | pathlib.Path
 Batch = list[tuple[int, Input]]  # index of the input, input
@@ -39,9 +40,9 @@ class Extracted:
     """Features of a sequence of inputs.
 
     Attributes:
-        features: [n, ...] float32 or int32, row i for input i, or `into` with its rows filled. A row
-            of a failed input is NaN (-1 where features are ids): drop these rows.
-        failed: index of each input without features -> the reason.
+        features: [n, ...] float32 or int32, row i for input i; or `into` with its rows filled. The row
+            of a failed input is NaN (-1 for word ids) and must be dropped.
+        failed: index of each failed input -> the reason.
     """
 
     features: np.ndarray
@@ -58,20 +59,20 @@ def extract(
     into: np.ndarray | None = None,
     places: np.ndarray | None = None,
 ) -> Extracted:
-    """Encodes inputs, by way of the cache.
+    """Encodes inputs. Features come from the cache if it has them, and go into the cache otherwise.
 
-    Interrupting it loses at most SHARD_SIZE items: the next call goes on where this one stopped.
-    WINDOW inputs are in memory at once, and some 100 bytes of each; 40 of these are the cache's.
+    An interrupted call loses at most SHARD_SIZE items; the next call continues. WINDOW inputs are in
+    memory at once, plus about 100 bytes for each of the n inputs, 40 of them in the cache.
 
     Args:
-        encoder: fitted, if it needs to be.
-        inputs: texts, encoded images, or paths of images, which are read batch by batch. Iterated
-            over twice.
-        cache_dir: folder of the cache, common to all encoders.
-        batch_size: inputs a forward pass.
-        label: what the inputs are, for the progress bar and the log ("images").
-        into: array that receives the features; a new one by default.
-        places: [n] int row of `into` for each input; 0, 1, ... by default.
+        encoder: the encoder, fitted if it learns from texts.
+        inputs: [n] texts, encoded images, or paths of images. Iterated over twice. Files are read batch
+            by batch.
+        cache_dir: folder of the cache; all encoders can share it.
+        batch_size: inputs in a forward pass.
+        label: name of the inputs for the progress bar and the log ("Images").
+        into: array that receives the features; None makes a new one.
+        places: [n] int row of `into` of each input; None means 0, 1, ...
 
     Returns:
         Features and failures. Equal inputs fail or succeed together.
@@ -103,18 +104,20 @@ def extract(
 
 
 def not_finite(indices: Sequence[int] | np.ndarray, features: np.ndarray) -> dict[int, str]:
-    """Index -> reason, of the rows of [n, ...] features that hold NaN, infinity or what becomes it.
+    """Index -> reason for each row with NaN, infinity, or a number above MAX_FEATURE.
 
-    `indices` are theirs.
+    Args:
+        indices: [n] index of each row.
+        features: [n, ...] features.
     """
-    # False for NaN.
+    # A comparison with NaN is False.
     bad = ~(np.abs(features) <= MAX_FEATURE).all(axis=tuple(range(1, features.ndim)))
     reason = f"its features hold numbers that are not finite, or larger than {MAX_FEATURE:g}"
     return {int(index): reason for index in itertools.compress(indices, bad)}
 
 
 def _digests(inputs: Iterable[Input]) -> tuple[np.ndarray, dict[int, str]]:
-    """([n] DIGEST of each input, index -> reason of those that cannot be read)."""
+    """([n] DIGEST of each input, index -> reason for each input that cannot be read)."""
     failed: dict[int, str] = {}
 
     def digest(index: int, item: Input) -> bytes:
@@ -122,13 +125,13 @@ def _digests(inputs: Iterable[Input]) -> tuple[np.ndarray, dict[int, str]]:
             return hashlib.sha256(_read(item)).digest()
         except OSError as error:
             failed[index] = f"cannot be read: {error}"
-            return bytes(DIGEST.itemsize)  # of no input
+            return bytes(DIGEST.itemsize)  # zeros, the digest of no input
 
     return np.fromiter(itertools.starmap(digest, enumerate(inputs)), DIGEST), failed
 
 
 def _first_of_equals(digests: np.ndarray) -> np.ndarray:
-    """[n] bool: whether no equal one stands before it."""
+    """[n] bool: True at each value's first occurrence."""
     order = np.argsort(digests, kind="stable")
     first = np.ones(len(digests), bool)
     for chunk in _chunks(len(digests) - 1):
@@ -144,7 +147,7 @@ def _fill(
     cache: FeatureCache,
     nothing: float,
 ) -> list[int]:
-    """Writes what the cache holds, and `nothing` elsewhere; returns the indices of what it lacks."""
+    """Copies features from the cache into rows, `nothing` if missing; returns the missing indices."""
     absent: list[int] = []
     for chunk in _chunks(len(digests)):
         rows = np.arange(chunk.start, chunk.stop) if places is None else places[chunk]
@@ -175,7 +178,7 @@ def _encode(
     batch_size: int,
     progress: tqdm,
 ) -> dict[int, str]:
-    """Fills the cache; returns the reason for each (index of an) input that could not be encoded."""
+    """Encodes inputs into the cache; returns index -> reason for each failed input."""
     function = tf.function(encoder, input_signature=[tf.TensorSpec([None], tf.string)])
     failed: dict[int, str] = {}
     indices: list[int] = []
@@ -203,7 +206,7 @@ def _encode(
 def _ahead(
     function: Callable[[tf.Tensor], tf.Tensor], batches: Iterator[Batch], failed: dict[int, str]
 ) -> Iterator[tuple[Batch, list[tuple[int, np.ndarray]]]]:
-    """(batch, its features), in order; one batch is read and decoded while another is encoded."""
+    """(batch, [(index, features)]) in order. One batch is decoded while another is encoded."""
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
         waiting: collections.deque = collections.deque()
         for batch in batches:
@@ -217,10 +220,10 @@ def _ahead(
 
 
 def _batches(inputs: Iterator[tuple[int, Input]], batch_size: int) -> Iterator[Batch]:
-    """Batches of (index, input); of each window texts of like length together, the longest first.
+    """Batches of (index, input). Within a window, texts are sorted by length, the longest first.
 
-    A batch of texts is padded to its longest. The longest first, because if anything exhausts the
-    memory, they do.
+    A batch of texts is padded to its longest text, so texts of similar length save work. The longest
+    texts come first, so that a lack of memory shows at once.
     """
     while window := list(itertools.islice(inputs, WINDOW)):
         window.sort(key=lambda item: len(item[1]) if isinstance(item[1], str) else 0, reverse=True)
@@ -233,9 +236,9 @@ def _encode_batch(
     batch: Batch,
     failed: dict[int, str],
 ) -> list[tuple[int, np.ndarray]]:
-    """(index, features) of what can be encoded; the rest goes into `failed`.
+    """[(index, features)] of the inputs that can be encoded. Adds the others to `failed`.
 
-    A batch fails as a whole, so it is then tried one by one.
+    One bad input fails its whole batch. The inputs of a failed batch are then encoded one by one.
     """
     try:
         features = function(tf.constant([_read(item) for _, item in batch])).numpy()
@@ -252,7 +255,7 @@ def _encode_batch(
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, without TensorFlow's account of where in the graph."""
+    """The message of an error, without TensorFlow's names of graph nodes."""
     message = error.message if isinstance(error, tf.errors.OpError) else str(error)
     # The line before the first node's name: "...\n{{function_node f}} REASON\n\t [[{{node n}}]]".
     before_node = re.search(r"(.+)\n\s*\[\[", message)

@@ -1,4 +1,4 @@
-"""Text columns encoded one by one, for models to which each of them is a modality."""
+"""Encodes each text column separately, for models that treat text columns as modalities."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from huse_tf.spec import SEPARATOR, FeatureSpec
 
 
 class Fields(Encoder):
-    """Texts of several columns -> [batch, columns * dim] float32, a block a column.
+    """Texts of several columns -> [batch, columns * dim] float32, one block of dim numbers per column.
 
     `fields:COLUMNS:ENCODER`, such as fields:2:minilm, reads texts that were joined with
-    --text_separator=[SEP]. The block of an empty column is zero. One [SEP] too many belongs to the last
+    --text_separator=[SEP]. The block of an empty column is zero. A surplus [SEP] is part of the last
     column.
     """
 
@@ -34,7 +34,7 @@ class Fields(Encoder):
         self._count, self._each = count, each
         if not self._each.gives_floats:
             raise UserError(
-                f"{each.spec!r} gives word ids, and columns are told apart by float features only. Expected "
+                f"{each.spec!r} gives word ids, but the encoder fields needs float features. Expected "
                 f"another encoder, such as fields:{count}:minilm. Received: {spec!r}."
             )
 
@@ -53,13 +53,13 @@ class Fields(Encoder):
         return tf.reshape(features, (-1, *self.feature_spec.shape))
 
     def _columns(self, texts: tf.Tensor) -> tf.Tensor:
-        """[batch] -> [batch * columns] string, all columns of a text in a row."""
+        """[batch] string -> [batch * columns] string, the columns of one text after the other."""
         parts = tf.strings.split(texts, SEPARATOR, maxsplit=self._count - 1)
         padded = parts.to_tensor("", shape=(None, self._count))
         return tf.strings.strip(tf.reshape(padded, (-1,)))
 
     def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int] | None:
-        """Of each text's longest column."""
+        """Counts the tokens of each text's longest column."""
         columns = self._columns(tf.constant(list(texts), tf.string)).numpy()
         counted = self._each.token_counts([column.decode() for column in columns])
         if counted is None:
@@ -78,18 +78,18 @@ class Fields(Encoder):
 
 
 def _parsed(spec: str) -> tuple[int, str]:
-    """(number of columns, spec of the encoder of each)."""
+    """(number of columns, spec of their encoder)."""
     _, count, inner = [*spec.split(":", 2), "", ""][:3]
     if not (count.isdecimal() and int(count) > 1 and inner):
         raise UserError(
-            "The text encoder fields takes the number of text columns, two or more, and the encoder "
-            f"of each, such as fields:2:minilm. Received: {spec!r}."
+            "The text encoder fields takes the number of text columns, two or more, and their encoder, "
+            f"such as fields:2:minilm. Received: {spec!r}."
         )
     return int(count), inner
 
 
 class _Columns:
-    """The columns of all texts that are not empty, anew for each who reads them."""
+    """The non-empty columns of all texts; can be iterated over repeatedly."""
 
     def __init__(self, texts: Iterable[str], count: int) -> None:
         self._texts, self._count = texts, count

@@ -1,10 +1,10 @@
-"""The first frame of a GIF file, cut out before it is decoded, in TensorFlow ops.
+"""Cuts the first frame out of a GIF file before it is decoded, in TensorFlow ops.
 
-TensorFlow's decoder unpacks all frames into memory to show one: 1.5 MB of file became 2 GB.
+TensorFlow's decoder unpacks all frames into memory to return one: a file of 1.5 MB took 2 GB.
 
-A GIF is a header of 13 bytes, perhaps a palette, and blocks: b"!" with a label begins an extension, b","
-a frame (left, top, width, height, flags, perhaps a palette, one byte of its packing), b";" is the end.
-What belongs to a block follows in pieces, each behind a byte with its length, up to one of no length.
+A GIF file has a header of 13 bytes, an optional palette, and blocks. b"!" and a label begin an extension. b","
+begins a frame (left, top, width, height, flags, an optional palette, one byte of the compression). b";" ends the
+file. The data of a block are pieces, each after a byte with its length; a piece of length 0 is the last.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _MAX_EXTENSIONS = 100  # before a frame; usual are two
 
 
 def first_frame(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The file without what stands behind its first frame, and the size of that.
+    """Cuts a GIF file after its first frame.
 
     Args:
         image: [] string, a GIF file of at least 13 bytes.
 
     Returns:
-        (file, width and height in pixels, []): of a damaged file a part that no decoder takes for a
-        image, and a size of 0.
+        ([] string file, [] int32 width, [] int32 height in pixels). Of a damaged file it returns a part
+        that no decoder accepts, and the size 0 x 0.
     """
     data = tf.cast(tf.io.decode_raw(image, tf.uint8), tf.int32)
     end = tf.size(data)

@@ -1,9 +1,9 @@
-"""Encoded image files -> pixels, in TensorFlow ops, by one rule for training and serving.
+"""Decodes and resizes encoded image files in TensorFlow ops, by one rule for training and serving.
 
-JPEG (grey, colour, CMYK), PNG (every mode, 16 bits become 8), GIF (first frame), WebP (no animation),
-BMP (24 and 32 bits). Transparent pixels are laid on white, as shops show them; those of a GIF become
-black, because TensorFlow does not tell them apart. Every image is resized to the encoder's size,
-bilinear with antialiasing; the aspect ratio is not kept. EXIF orientation is not applied.
+Formats: JPEG (grey, colour, CMYK), PNG (every mode, 16 bits become 8), GIF (first frame), WebP (no animation),
+BMP (24 and 32 bits). Transparent pixels are blended with white, as in shops. Those of a GIF become black,
+because TensorFlow does not mark them. Every image is resized to the encoder's size, bilinear with antialiasing,
+without keeping the aspect ratio. EXIF orientation is not applied.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import tensorflow as tf
 
 from huse_tf.features.gif import first_frame
 
-# Part of the fingerprint of every image encoder: to be raised whenever pixels change.
+# Part of the fingerprint of every image encoder. Raise the number whenever pixels change. The name is older
+# than the module's, and stays because cached features are found by it.
 VERSION = "pictures 1"
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000
-# (pixels of an image, images of up to so many that are decoded at a time): what bounds the memory of
-# a batch. A pixel takes 4 to 20 bytes on its way.
+# (largest number of pixels, images of up to so many pixels that are decoded in parallel). It bounds the memory
+# of a batch: decoding takes 4 to 20 bytes per pixel.
 AT_A_TIME = ((2_000_000, 10), (10_000_000, 3), (MAX_PIXELS, 1))
 
 
@@ -69,9 +70,10 @@ def decode(images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
 
 
 def _resized_on_white(pixels: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
-    """[height, width, 1 to 4 channels] uint8 of grey or RGB, with or without alpha -> [*size, 3] float32.
+    """[height, width, 1 to 4] uint8, grey or RGB with or without alpha -> [*size, 3] float32.
 
-    Large images stay numbers of 8 bits where it can be, and are blended one colour at a time.
+    To save memory, opaque images stay uint8 until they are resized, and others are blended one colour at
+    a time.
     """
     channels = tf.shape(pixels)[2]
     colours = channels - tf.cast(channels % 2 == 0, tf.int32)
@@ -99,7 +101,7 @@ def _resized_on_white(pixels: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
 
 def _resize(pixels: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
     height, width, _ = tf.unstack(tf.shape(pixels))
-    # Antialiasing changes nothing where nothing shrinks (3e-5), and takes five times as long.
+    # Without shrinking, antialiasing changes nothing (3e-5) and takes five times as long.
     return tf.cond(
         (height > size[0]) | (width > size[1]),
         lambda: tf.image.resize(pixels, size, antialias=True),
@@ -108,9 +110,10 @@ def _resize(pixels: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
 
 
 def _measure(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """[] string -> (what is to be decoded of it, [] float64 its number of pixels); refuses too many.
+    """[] string -> ([] string the part to decode, [] float64 number of pixels). Reads headers only.
 
-    Only the headers are read.
+    Raises:
+        tf.errors.InvalidArgumentError: too many pixels, or a damaged header.
     """
     image, height, width = _by_format(
         image,
@@ -120,30 +123,30 @@ def _measure(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         bmp=lambda: _bmp_size(image),
         webp=lambda: _webp_size(image),
     )
-    # In float64, where no product of two header fields overflows.
+    # In float64, because the product of two header fields may overflow an integer.
     pixels = tf.abs(tf.cast(height, tf.float64)) * tf.abs(tf.cast(width, tf.float64))
     image = _require(image, pixels <= MAX_PIXELS, f"larger than {MAX_PIXELS} pixels")
     return image, pixels
 
 
 def _decode_one(image: tf.Tensor) -> tf.Tensor:
-    """[] string, measured -> [height, width, channels] uint8."""
+    """[] string checked by `_measure` -> [height, width, channels] uint8."""
     return _by_format(
         image,
-        # The default of this op is a faster, rougher transform than that of other decoders.
+        # The op's default is a faster and less exact transform than that of other decoders.
         jpeg=lambda: tf.io.decode_jpeg(image, channels=3, dct_method="INTEGER_ACCURATE"),
         png=lambda: _decode_png(image),
         gif=lambda: tf.io.decode_image(image, expand_animations=False),
-        # Most programs leave the fourth channel empty.
+        # Most programs do not fill the fourth channel.
         bmp=lambda: tf.io.decode_bmp(image)[:, :, :3],
         webp=lambda: tf.io.decode_image(image, expand_animations=False),
     )
 
 
 def _by_format(image: tf.Tensor, **branches: Callable[[], Any]) -> Any:
-    """What the branch for the image's format gives.
+    """The result of the branch for the image's format.
 
-    Others are not left to TensorFlow, which may come to read formats whose size is not limited here.
+    Other formats are refused: future versions of TensorFlow may decode them, without the limits here.
     """
     start = tf.strings.substr(image, 0, 3)
     formats = {
@@ -170,8 +173,8 @@ def _png_size(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
 
 def _decode_png(image: tf.Tensor) -> tf.Tensor:
     depth, colours = tf.unstack(_numbers(image, 24, 2, tf.uint8))
-    # Asked for 4 channels, the op leaves alpha undefined for palettes and for fewer than 8 bits;
-    # asked for the file's own channels, it forgets the transparent colour of the other kinds.
+    # With channels=4, the op leaves alpha undefined for palettes and for fewer than 8 bits. With the
+    # file's own channels, it ignores the transparent colour of the other kinds.
     return tf.cond(
         (depth < 8) | (colours == 3),
         lambda: tf.io.decode_png(image),
@@ -183,14 +186,14 @@ def _gif_size(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     image = _require(image, tf.strings.length(image) >= 13, "cut short")
     width, height = tf.unstack(tf.cast(_numbers(image, 6, 2, tf.uint16), tf.int32))
     image, frame_width, frame_height = first_frame(image)
-    # The header is believed by no decoder, and the frame by all.
+    # Decoders use the size of the frame, not that of the header.
     return image, tf.maximum(height, frame_height), tf.maximum(width, frame_width)
 
 
 def _bmp_size(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     image = _require(image, tf.strings.length(image) >= 30, "cut short")
     width, height = tf.unstack(_numbers(image, 18, 2, tf.int32))
-    # The op takes the indices of a palette for grey values.
+    # The op reads the indices of a palette as grey values.
     bits = _numbers(image, 28, 1, tf.uint16)[0]
     image = _require(image, bits >= 24, "a BMP file with a palette; convert it to PNG")
     return image, height, width
@@ -200,7 +203,7 @@ def _webp_size(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     image = _require(image, tf.strings.length(image) >= 30, "cut short")
     kind = tf.strings.substr(image, 12, 4)  # After "RIFF", a length and "WEBP".
     lossy, lossless, extended = kind == b"VP8 ", kind == b"VP8L", kind == b"VP8X"
-    # The decoder takes images without this mark too, but then their size lies elsewhere.
+    # The decoder also accepts images without this mark, but their size is stored elsewhere.
     image = _require(image, lossy | lossless | extended, "a damaged WebP file")
     # The op (2.20, 2.21) writes beyond its buffer where an animation has no alpha.
     animated = extended & (_numbers(image, 20, 1, tf.uint8)[0] & 2 == 2)
@@ -223,6 +226,6 @@ def _numbers(
 
 
 def _require(image: tf.Tensor, condition: tf.Tensor, otherwise: str) -> tf.Tensor:
-    """The image, to be used instead of the one given: what uses it runs after the check only."""
+    """The image with a check attached: ops that use the result run only after the check."""
     with tf.control_dependencies([tf.debugging.Assert(condition, [f"The image is {otherwise}."])]):
         return tf.identity(image)

@@ -1,4 +1,4 @@
-"""The encoders of a run, and the features of a catalogue's items by them."""
+"""`ItemEncoders`: the image and text encoder of a run, and the features of a catalogue's items."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from huse_tf.data.table.chosen import Chosen
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.extract import extract, not_finite
 from huse_tf.features.lazy import LazyFeatures
+from huse_tf.features.on_disk import zeros
 from huse_tf.features.precomputed import Precomputed
 from huse_tf.features.registry import make_image_encoder, make_text_encoder
-from huse_tf.features.rows import zeros
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import FeatureConfig
 
 _CHUNK = 4096  # rows that are copied at once
 
 
-class RunEncoders:
-    """Made when first asked for, the text encoder as it was fitted.
+class ItemEncoders:
+    """The image and the text encoder of a run. Each is made at its first use.
 
     Args:
-        config: their names.
-        state: what the text encoder learned, or None if it has yet to be fitted.
+        config: names of the encoders, cache folder and batch size.
+        state: state of the fitted text encoder; None for one that is not fitted yet.
     """
 
     def __init__(self, config: FeatureConfig, state: Mapping[str, Any] | None = None) -> None:
@@ -35,8 +35,8 @@ class RunEncoders:
         self._state = None if state is None else dict(state)
 
     @classmethod
-    def of_run(cls, config: FeatureConfig, run: RunFolder) -> RunEncoders:
-        """The encoders of a run."""
+    def of_run(cls, config: FeatureConfig, run: RunFolder) -> ItemEncoders:
+        """The encoders of a trained run, the text encoder as the run fitted it."""
         return cls(config, run.read_json(run.text_encoder))
 
     @functools.cached_property
@@ -50,18 +50,18 @@ class RunEncoders:
         return _precomputed(spec) or make_text_encoder(spec, self._state)
 
     def count_tokens(self, texts: Sequence[str]) -> tuple[np.ndarray, int] | None:
-        """([n] int tokens of each text, tokens that the text encoder reads); None without a limit."""
+        """([n] int number of tokens of each text, largest number that is read); None without a limit."""
         return self.text.token_counts(texts) if isinstance(self.text, Encoder) else None
 
     def available(
         self, encoder: Encoder | Precomputed, given: np.ndarray, ids: Iterable[str]
     ) -> np.ndarray:
-        """[n] bool: which items have features; with vectors of one's own the catalogue needs no input.
+        """[n] bool: items that have features: their input is given, or their vector is precomputed.
 
         Args:
             encoder: `self.image` or `self.text`.
             given: [n] bool, whether the catalogue has the item's image or text.
-            ids: [n] by which precomputed features are found.
+            ids: [n] ids of precomputed features.
         """
         return given | encoder.holds(ids) if isinstance(encoder, Precomputed) else given
 
@@ -73,17 +73,20 @@ class RunEncoders:
         present: np.ndarray,
         label: str,
     ) -> tuple[np.ndarray | LazyFeatures, dict[int, str]]:
-        """The features [n, ...] of items, and the reasons for those whose input cannot be encoded.
+        """Encodes items.
 
-        Those that lack the input have zeros. Inputs and ids can be iterated over again and again;
-        they may be columns that do not fit into memory.
+        Inputs and ids must allow repeated iteration. They may be columns that are larger than memory.
 
         Args:
             encoder: `self.image` or `self.text`.
-            inputs: [n] paths of images, or texts; any text for those that lack it.
-            ids: [n] by which precomputed features are found.
+            inputs: [n] paths of images, or texts; any text for a missing input.
+            ids: [n] ids of precomputed features.
             present: [n] bool, whether the item has the input.
-            label: what the inputs are, for the progress bar.
+            label: name of the inputs for the progress bar.
+
+        Returns:
+            ([n, ...] features, zeros for missing inputs; index of each item that cannot be encoded ->
+            the reason).
         """
         if isinstance(encoder, Encoder) and encoder.lazy:
             return LazyFeatures(encoder, inputs, present), {}
@@ -95,7 +98,7 @@ class RunEncoders:
             failed: dict[int, str] = {}
             for start in range(0, len(rows), _CHUNK):
                 chunk = slice(start, start + _CHUNK)
-                with np.errstate(over="ignore"):  # too large for float32: becomes infinite
+                with np.errstate(over="ignore"):  # numbers too large for float32 become infinite
                     vectors = encoder.features[rows[chunk]].astype(np.float32)
                 features[places[chunk]] = vectors
                 failed |= not_finite(places[chunk], vectors)
@@ -113,6 +116,6 @@ class RunEncoders:
 
 
 def _precomputed(spec: str) -> Precomputed | None:
-    """The features of `precomputed:FILE`; None for the names of encoders."""
+    """The features of `precomputed:FILE`; None for the name of an encoder."""
     name, _, file = spec.partition(":")
     return Precomputed(pathlib.Path(file)) if name == "precomputed" else None

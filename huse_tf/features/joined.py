@@ -1,4 +1,4 @@
-"""Several text encoders as one: their features stand in a row."""
+"""Concatenates the features of several text encoders, `ENCODER+ENCODER`."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Joined(Encoder):
                 )
             if isinstance(part, Fields):
                 raise UserError(
-                    f"{part.spec!r} gives each text column a block of its own, and joined with others they "
-                    f"could not be told apart. Expected it without '+'. Received: {spec!r}."
+                    f"{part.spec!r} gives a block of features per text column, which cannot be joined with "
+                    f"other features. Expected it without '+'. Received: {spec!r}."
                 )
         self._parts = list(parts)
 
@@ -45,7 +45,7 @@ class Joined(Encoder):
         return tf.concat([part(inputs) for part in self._parts], axis=1)
 
     def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int] | None:
-        """Of the first part that cuts texts."""
+        """Counts the tokens for the first encoder that cuts texts."""
         counted = (part.token_counts(texts) for part in self._parts)
         return next((counts for counts in counted if counts is not None), None)
 

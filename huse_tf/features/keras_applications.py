@@ -1,4 +1,4 @@
-"""The image networks of keras.applications, each with its own size and preprocessing."""
+"""Image encoders from keras.applications, each with its own size and preprocessing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from huse_tf.features.encoder import Encoder
 from huse_tf.features.weights import seed_weights, weights_sha256
 from huse_tf.spec import FeatureSpec
 
-# Height and width that a network's weights were trained with, where it is not DEFAULT_SIZE. Keras
-# knows them only for networks with their top, which can be as large as all the rest.
+# Height and width that a network was trained with, if not DEFAULT_SIZE. Keras knows them only for networks
+# with their top, which can be as large as the rest of the network.
 DEFAULT_SIZE = 224
 SIZES = {
     "EfficientNetB1": 240,
@@ -56,7 +56,7 @@ class KerasApplication(Encoder):
         networks = {n: v for n, v in vars(keras.applications).items() if inspect.isfunction(v)}
         if name not in networks:
             raise unknown_name("network of keras.applications", name, networks)
-        # Each family of networks is a module, with the preprocessing that belongs to it.
+        # Each family of networks has a module with its preprocessing.
         self._preprocess = sys.modules[networks[name].__module__].preprocess_input
         self._size = SIZES.get(name, DEFAULT_SIZE)
         self._network, self._weights = networks[name], weights or "imagenet"
@@ -75,13 +75,22 @@ class KerasApplication(Encoder):
         return self._model(self._preprocess(pixels), training=False)
 
     def network(self, size: int, pooled: bool = True) -> keras.Model:
-        """The network for images [batch, size, size, 3], with weights of its own to train.
+        """A new trainable copy of the network.
 
-        Without the pool to [batch, cells, cells, dim]. Batch normalisations keep their statistics, as
-        small batches would spoil them.
+        Batch normalisations stay in inference mode, because small batches would spoil their statistics.
+
+        Args:
+            size: height and width of the input in pixels.
+            pooled: whether the output is pooled.
+
+        Returns:
+            A model from [batch, size, size, 3] float32 in 0..255 to [batch, dim], or without pooling to
+            [batch, cells, cells, dim].
         """
         model = _load(self._network, size, self._weights, pooled)
-        model.trainable = True  # before it is wrapped: Keras does not reach it from outside later
+        model.trainable = (
+            True  # set before wrapping: Keras does not pass it on to the wrapped model
+        )
         pixels = keras.Input((size, size, 3), name="image")
         return keras.Model(pixels, model(self._preprocess(pixels), training=False))
 
@@ -92,7 +101,7 @@ def _load(
     if weights not in ("imagenet", "random") and not pathlib.Path(weights).is_file():
         raise UserError(
             f"Unknown weights of {network.__name__}. Expected imagenet, random, or the path of a weights file. "
-            f"Received: {weights!r}, which is no file."
+            f"Received: {weights!r}, which is not a file."
         )
     try:
         model = network(
@@ -101,12 +110,12 @@ def _load(
             input_shape=(size, size, 3),
             pooling="avg" if pooled else None,
         )
-    # A download fails with a bare Exception, a file of another network with several kinds.
+    # A failed download raises a plain Exception; a file of another network raises several types.
     except Exception as error:
         raise UserError(
             f"Cannot load the weights {weights!r} of {network.__name__}. The weights imagenet are downloaded "
             "the first time, which needs a network; a file must hold the weights of the network "
-            "without its top. Elsewhere, use @random, @PATH, or the image encoder "
+            "without its top. Alternatives: @random, @PATH, or the image encoder "
             f"efficientnet_lite0. Received: {type(error).__name__}: {error}"
         ) from error
     if weights == "random":

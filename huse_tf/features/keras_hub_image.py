@@ -1,4 +1,4 @@
-"""Image backbones of keras-hub, such as ResNet, EfficientNet and ViT."""
+"""Image encoders from keras-hub, such as ResNet, EfficientNet and ViT."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from huse_tf.spec import FeatureSpec
 
 
 class KerasHubImage(Encoder):
-    """Encoded images -> [batch, dim] float32: mean of the backbone's output over all places.
+    """Encoded images -> [batch, dim] float32: the backbone's output, averaged over positions.
 
-    `keras_hub:PRESET` with the name of a preset (resnet_50_imagenet) or the path of its folder;
-    `@random` behind it leaves the weights untrained. Size and range of the pixels are those of the
-    preset's image converter.
+    `keras_hub:PRESET` with the name of a preset (resnet_50_imagenet) or the path of its folder.
+    `keras_hub:PRESET@random` leaves the weights untrained. The preset's image converter sets the size and
+    range of pixels.
     """
 
     takes_argument = True

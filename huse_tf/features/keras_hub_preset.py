@@ -1,4 +1,4 @@
-"""Loading keras-hub presets: by name (downloaded once), or from a local folder."""
+"""Loads presets of keras-hub, by name (downloaded once) or from a local folder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,16 @@ from huse_tf.features.weights import seed_weights
 
 
 def load_backbone(argument: str) -> tuple[keras_hub.models.Backbone, str]:
-    """The frozen backbone that `PRESET` or `PRESET@random` names, and the preset.
+    """Loads a frozen backbone.
 
-    With `@random`, its weights are drawn with a fixed seed instead of loaded.
+    Args:
+        argument: `PRESET`, or `PRESET@random` for weights drawn with a fixed seed.
+
+    Returns:
+        (backbone, PRESET).
 
     Raises:
-        UserError: there is no such preset, or it cannot be fetched.
+        UserError: the preset does not exist or cannot be downloaded.
     """
     preset, _, weights = argument.partition("@")
     if weights not in ("", "random"):
@@ -34,10 +38,10 @@ def load_backbone(argument: str) -> tuple[keras_hub.models.Backbone, str]:
 
 
 def from_preset(load: Callable[..., Any], preset: str, **settings: Any) -> keras.Layer:
-    """`load(preset, **settings)`, a `from_preset` of keras-hub.
+    """Calls `load(preset, **settings)`, where `load` is a `from_preset` of keras-hub.
 
     Raises:
-        UserError: whatever went wrong, with what to do about it.
+        UserError: the call fails; the message says how to mend it.
     """
     if not preset:
         raise UserError(
@@ -46,7 +50,7 @@ def from_preset(load: Callable[..., Any], preset: str, **settings: Any) -> keras
         )
     try:
         return load(preset, **settings)
-    # The download alone can fail in the ways of Kaggle's, Hugging Face's and the network's clients.
+    # A download raises exceptions of Kaggle's, Hugging Face's and the network's libraries.
     except Exception as error:
         place = "this folder" if pathlib.Path(preset).is_dir() else "a preset of this name"
         raise UserError(

@@ -1,4 +1,4 @@
-"""Text backbones of keras-hub, such as BERT and RoBERTa."""
+"""Text encoders from keras-hub, such as BERT and RoBERTa."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from huse_tf.spec import FeatureSpec
 
 
 class KerasHubText(Encoder):
-    """Texts -> [batch, dim] float32: mean over the tokens of the last layer's outputs.
+    """Texts -> [batch, dim] float32: mean of the tokens' output vectors.
 
-    `keras_hub:PRESET` with the name of a preset (bert_base_en_uncased) or the path of its folder;
-    `@random` behind it leaves the weights untrained. Texts are cut to what the backbone can read.
+    `keras_hub:PRESET` with the name of a preset (bert_base_en_uncased) or the path of its folder.
+    `keras_hub:PRESET@random` leaves the weights untrained. Texts are cut to the backbone's length.
     """
 
     takes_argument = True
 
     def __init__(self, spec: str) -> None:
         super().__init__(spec)
-        self.text = load(self.argument)
+        self.text = load_text_backbone(self.argument)
 
     @property
     def feature_spec(self) -> FeatureSpec:
@@ -37,11 +37,15 @@ class KerasHubText(Encoder):
         return self.text.mean_output(self.text.tokenize(inputs)[:, : self.text.max_pieces])
 
 
-def load(argument: str, layers: int = 1) -> TextBackbone:
-    """The backbone of a preset with its tokenizer; `layers` as in `TextBackbone`.
+def load_text_backbone(argument: str, layers: int = 1) -> TextBackbone:
+    """Loads the backbone and the tokenizer of a preset.
+
+    Args:
+        argument: `PRESET` or `PRESET@random`.
+        layers: number of last layers whose outputs form a token's vector.
 
     Raises:
-        UserError: the preset cannot be loaded, or is not one of an encoder of texts.
+        UserError: the preset cannot be loaded, or is not an encoder of texts.
     """
     backbone, preset = load_backbone(argument)
     tokenizer = from_preset(keras_hub.tokenizers.Tokenizer.from_preset, preset)

@@ -1,4 +1,4 @@
-"""Features that are made when a batch asks for them: images decoded in tf.data, never all at once."""
+"""Features that are computed when a batch indexes them, for images that are decoded batch by batch."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from huse_tf.features.encoder import Encoder
 
 
 class LazyFeatures:
-    """Looks like an array [n, ...]; holds only paths.
+    """An array-like [n, ...] that holds paths and computes features when it is indexed.
 
-    Indexed by booleans it gives some of its items, lazily; by integers or a slice, their features.
+    A boolean index gives a smaller `LazyFeatures`. Integers or a slice give a NumPy array of features.
     """
 
     def __init__(
         self, encoder: Encoder, paths: Iterable[pathlib.Path | str], present: np.ndarray
     ) -> None:
-        """Takes the encoder and, per item, an image's path and whether there is an image."""
+        """Takes the encoder, [n] paths of images, and [n] bool whether the item has an image."""
         self._encoder, self._paths = encoder, _Paths(paths)
         self._present = np.asarray(present, bool)
         self._items = np.arange(len(self._present))  # places of these items among the paths
@@ -51,7 +51,7 @@ class LazyFeatures:
         return self._make([self._paths[item] for item in items[present]], present)
 
     def _make(self, paths: list[str], present: np.ndarray) -> np.ndarray:
-        """[len(present), ...] features; zeros where there is no image."""
+        """[len(present), ...] features; zeros for a missing image."""
         features = np.zeros((len(present), *self.shape[1:]), self.dtype)
         if paths:
             data = [pathlib.Path(path).read_bytes() for path in paths]
@@ -72,7 +72,7 @@ class LazyFeatures:
 
 
 class _Paths:
-    """A list of paths that is no larger than their bytes and a number for each."""
+    """A list of paths in compact form: their bytes, and one integer per path."""
 
     def __init__(self, paths: Iterable[pathlib.Path | str]) -> None:
         self._bytes, self._ends = bytearray(), array.array("q", [0])

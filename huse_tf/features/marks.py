@@ -1,4 +1,4 @@
-"""Combining marks without end, which a client may send, cut before normal forms are asked for."""
+"""Cuts long runs of combining marks in a graph, before texts are normalized."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _END = "\ufdd0"  # a noncharacter: Unicode gives it to programs, and no text has
 
 
 def cut_marks(texts: tf.Tensor) -> tf.Tensor:
-    """[batch] UTF-8 -> [batch] UTF-8 with at most MAX_MARKS combining marks in a row, as `data.table.text`.
+    """[batch] UTF-8 -> [batch] UTF-8 with at most MAX_MARKS combining marks in a row.
 
-    TensorFlow Text sorts marks when it takes accents off or folds case, in time that is quadratic in
-    their number: 400,000 of them would keep a server busy for minutes.
+    It is the graph form of `data.table.text.cut_marks`. TensorFlow Text sorts marks when it strips accents
+    or folds case, in time quadratic in their number: 400,000 marks would keep a server busy for minutes.
     """
-    # In two steps, because the second one alone, with a group to keep, is slow on long runs.
+    # Two steps, because one pattern with a captured group is slow on long runs.
     ended = tf.strings.regex_replace(texts, f"[{_MARK}]{{{MAX_MARKS}}}", rf"\0{_END}")
     return tf.strings.regex_replace(ended, f"{_END}[{_MARK}{_END}]*", "")

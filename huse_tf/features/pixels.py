@@ -1,4 +1,4 @@
-"""Images as they are, for image networks that are trained together with the tower."""
+"""The encoder `pixels`: resized images, for image networks that are trained with the tower."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_SIZE = 1024
 class Pixels(Encoder):
     """Encoded images -> [batch, size, size, 3] float32 in 0..255; `pixels:SIZE`.
 
-    Its features are made batch by batch and never kept: they would be larger than the images.
+    The features are computed batch by batch and not cached, because they are larger than the images.
     """
 
     takes_argument = True

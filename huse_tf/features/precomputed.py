@@ -1,4 +1,4 @@
-"""Features that were made elsewhere, found by the id of an item."""
+"""Precomputed features from a file, found by item id."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Precomputed:
     """Features by item id.
 
     Attributes:
-        features: [rows, dim] numbers; on disk, read when they are indexed, where the file is a .npy.
+        features: [rows, dim] numbers; those of a .npy file stay on disk and are read when indexed.
         feature_spec: shape of one item's features.
     """
 
     def __init__(self, path: pathlib.Path) -> None:
-        """Reads a file, of a .npy only the ids; no pickles, so it can come from anyone.
+        """Reads a file without pickles, so that files of strangers are safe.
 
         Raises:
-            UserError: the file is missing, of another layout, or holds an id twice.
+            UserError: the file is missing, has another layout, or holds an id twice.
         """
         self._path = path
         ids, self.features = _read(path)
@@ -47,15 +47,14 @@ class Precomputed:
         self.feature_spec = FeatureSpec((self.features.shape[1],))
 
     def holds(self, ids: Iterable[str]) -> np.ndarray:
-        """[n] bool: which of the ids are in the file."""
+        """[n] bool: whether each id is in the file."""
         return np.fromiter((id in self._rows for id in ids), bool)
 
     def lookup(self, ids: Iterable[str]) -> np.ndarray:
         """[n] int64 row of `features` for each item.
 
         Args:
-            ids: [n], such as the paths of images in a catalogue. Iterated over twice where some
-                are missing.
+            ids: [n] item ids. Iterated over twice if some are missing.
 
         Raises:
             UserError: some ids are not in the file.
@@ -72,8 +71,8 @@ class Precomputed:
         return rows
 
 
-def check_file(path: pathlib.Path) -> None:
-    """Raises UserError where no such file lies at `path`, nothing of it being read."""
+def check_precomputed(path: pathlib.Path) -> None:
+    """Raises UserError if `path` is missing or has another extension. Reads nothing."""
     if path.suffix not in _READERS or not path.is_file():
         raise UserError(f"{LAYOUTS} Received: {str(path)!r}, which is none of these.")
     if path.suffix == ".npy" and not _ids_of(path).is_file():
@@ -84,7 +83,7 @@ def check_file(path: pathlib.Path) -> None:
 
 def _read(path: pathlib.Path) -> tuple[list[str], np.ndarray]:
     """([n] ids, [n, dim] numbers)."""
-    check_file(path)
+    check_precomputed(path)
     try:
         ids, features = _READERS[path.suffix](path)
     except (KeyError, ValueError, OSError) as error:
@@ -111,10 +110,10 @@ def _ids_of(path: pathlib.Path) -> pathlib.Path:
 
 
 def _read_parquet(path: pathlib.Path) -> tuple[Sequence[str], np.ndarray]:
-    import pyarrow.parquet
+    import pyarrow.parquet  # optional: the extra huse_tf[parquet]
 
     ids, vectors = [], []
-    # In pieces: a row takes many times its bytes as a list of Python's numbers.
+    # In pieces, because a row as a list of Python numbers takes many times its bytes.
     with pyarrow.parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(_CHUNK, columns=["id", "vector"]):
             ids += batch["id"].to_pylist()

@@ -1,4 +1,4 @@
-"""Label vectors without meaning: DeViSE's random-embedding baseline (its section 4.1)."""
+"""The class encoder `random`: random vectors, DeViSE's random-embedding baseline (its section 4.1)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def random_vectors(spec: str, texts: Iterable[str], paths: Sequence[ClassPath]) 
     """A function from names to [names, dim] float32, uniform on the unit sphere, seeded by the name.
 
     Args:
-        spec: `random:DIM`; 500 by default, as in the paper.
-        texts, paths: not used; nothing is learnt.
+        spec: `random` or `random:DIM`; DIM is 500 by default, as in the paper.
+        texts, paths: unused; the encoder learns nothing.
     """
     dim = count_argument(spec, default=500)
 

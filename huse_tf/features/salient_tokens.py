@@ -1,9 +1,9 @@
-"""Which tokens of an overlong text to keep: the HUSE paper's rule (section 4.2), in the graph.
+"""Cuts overlong texts to their most important tokens by the HUSE paper's rule (section 4.2), in the graph.
 
-Every sentence of the text is a document of a small corpus, and a TF-IDF model of that corpus tells
-how important a token is. The paper built it with gensim, whose weights these are: count times
-log2(sentences / sentences with the token), each sentence's weights scaled to unit norm. A text of a
-single sentence has only zero weights, and its first tokens are kept.
+The sentences of a text are the documents of a small corpus. The TF-IDF weights of this corpus are the tokens'
+importance. As in gensim, which the paper used, a weight is count × log2(sentences / sentences with the token),
+and the weights of a sentence are scaled to unit norm. In a text of one sentence all weights are zero, and its
+first tokens are kept.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ def keep_salient(tokens: tf.RaggedTensor, limit: int, sentence_ends: tf.Tensor) 
 
     Args:
         tokens: [batch, (tokens)] int32 ids.
-        limit: how many tokens to keep of a text.
-        sentence_ends: [n] int32, the ids of ".", "!" and "?".
+        limit: largest number of tokens to keep of a text.
+        sentence_ends: [n] int32 ids of ".", "!" and "?".
 
     Returns:
-        [batch, (at most limit)] int32; texts of at most `limit` tokens unchanged, of others those
-        with the largest weights, the earlier one on ties, in the order of the text.
+        [batch, (at most limit)] int32 ids in the order of the text: the tokens with the largest weights,
+        on ties the earlier ones.
     """
     text = tf.cast(tokens.value_rowids(), tf.int32)
     ids = tokens.values
     weights = token_weights(ids, text, _sentences(ids, text, sentence_ends))
-    # Stable, twice: within a text by falling weight, and on ties by position.
+    # Two stable sorts: by text, within a text by descending weight, on ties by position.
     by_weight = tf.argsort(-weights, stable=True)
     order = tf.gather(by_weight, tf.argsort(tf.gather(text, by_weight), stable=True))
-    # Sorted so, the tokens of a text stand where they stood before, in another order.
+    # The tokens of a text still fill the same range of positions.
     rank = tf.range(tf.size(ids)) - tf.cast(tf.gather(tokens.row_starts(), text), tf.int32)
     kept = tf.scatter_nd(order[:, tf.newaxis], tf.cast(rank < limit, tf.int32), tf.shape(ids)) > 0
     return tf.ragged.boolean_mask(tokens, tokens.with_values(kept))
 
 
 def _sentences(ids: tf.Tensor, text: tf.Tensor, sentence_ends: tf.Tensor) -> tf.Tensor:
-    """[tokens] int32, a number for each sentence of the batch.
+    """[tokens] int32 index of each token's sentence in the batch.
 
-    A sentence starts with a text, and behind one or more ending tokens ("...", "?!").
+    A sentence starts at the start of a text, and after one or more ending tokens ("...", "?!").
     """
     ends = tf.reduce_any(ids[:, tf.newaxis] == sentence_ends, axis=1)
     follows_end = tf.concat([[False], ends[:-1]], 0) & ~ends
@@ -50,14 +50,14 @@ def token_weights(ids: tf.Tensor, text: tf.Tensor, sentence: tf.Tensor) -> tf.Te
     """The TF-IDF weight of each token of a batch, in its sentence.
 
     Args:
-        ids: [tokens] int32, all texts in a row.
-        text: [tokens] int32, which text a token belongs to, ascending.
-        sentence: [tokens] int32, which sentence, numbered through the batch, ascending.
+        ids: [tokens] int32 ids of all texts, concatenated.
+        text: [tokens] int32 index of each token's text, ascending.
+        sentence: [tokens] int32 index of each token's sentence in the batch, ascending.
 
     Returns:
         [tokens] float32, >= 0.
     """
-    # A "term" is one word of one sentence; (sentence, id) as one number.
+    # A "term" is a distinct pair (sentence, id), encoded as one number.
     size = tf.cast(tf.reduce_max(tf.concat([ids, [0]], 0)), tf.int64) + 1
     words = tf.cast(ids, tf.int64)
     terms, term_of, counts = tf.unique_with_counts(tf.cast(sentence, tf.int64) * size + words)

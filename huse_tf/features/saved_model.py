@@ -1,4 +1,4 @@
-"""Any SavedModel as an encoder of images or texts: one's own, or one from TensorFlow Hub."""
+"""Any SavedModel as an encoder of images or texts, from a folder or from TensorFlow Hub."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from huse_tf.features.encoder import Encoder
 from huse_tf.files import sha256, sha256_file
 from huse_tf.spec import FeatureSpec
 
-# Height and width of the images, where the model takes any.
+# Height and width of the images for a model that accepts any size.
 DEFAULT_SIZE = 224
 CONTRACT = (
     "Expected a SavedModel with a signature serving_default that has one input ([batch] strings: "
@@ -24,8 +24,8 @@ CONTRACT = (
 class SavedModel(Encoder):
     """Strings -> [batch, dim] float32, by the signature serving_default of `saved_model:PATH`.
 
-    What the signature takes is read from it: strings, which are passed as they are, or images as
-    [batch, height, width, 3] floats in 0..1, the custom of TensorFlow Hub, which are decoded.
+    If the signature takes strings, it gets the inputs unchanged. If it takes [batch, height, width, 3]
+    floats, it gets decoded images in 0..1, as is usual on TensorFlow Hub.
     """
 
     takes_argument = True
@@ -33,7 +33,7 @@ class SavedModel(Encoder):
     def __init__(self, spec: str) -> None:
         super().__init__(spec)
         folder = self._folder()
-        # Kept beside its signature, which does not keep the variables alive.
+        # Referenced here, because the signature alone does not keep the variables alive.
         self._loaded = _load(folder)
         self._signature = self._loaded.signatures["serving_default"]
         self._input, self._size = _input(self._signature, spec)
@@ -57,7 +57,7 @@ class SavedModel(Encoder):
 
 
 class HubModel(SavedModel):
-    """As `SavedModel`, for `tf_hub:HANDLE`, downloaded the first time, or `tf_hub:PATH`."""
+    """A `SavedModel` from TensorFlow Hub: `tf_hub:HANDLE`, downloaded once, or `tf_hub:PATH`."""
 
     def _folder(self) -> pathlib.Path:
         if pathlib.Path(self.argument).is_dir():
@@ -71,7 +71,7 @@ class HubModel(SavedModel):
             ) from error
         try:
             return pathlib.Path(tensorflow_hub.resolve(self.argument))
-        # Downloads fail in the ways of urllib, tarfile and TensorFlow's file systems.
+        # Downloads raise exceptions of urllib, tarfile and TensorFlow's file systems.
         except Exception as error:
             raise UserError(
                 f"Cannot fetch {self.argument!r} from TensorFlow Hub. Expected a handle "

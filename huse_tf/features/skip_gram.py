@@ -1,4 +1,4 @@
-"""Word vectors learnt from the catalogue: skip-gram with hierarchical softmax (DeViSE, section 3.1)."""
+"""The class encoder `skip_gram`: word vectors learned from the catalogue (DeViSE, section 3.1)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from huse_tf.features import words
 from huse_tf.features.class_graph import Encode, unique_names
 
 WINDOW = 20  # words to either side (paper, section 3.1)
-# The paper passes once over 5.4 billion words; a catalogue has few, so it is passed over again.
+# The paper makes one pass over 5.4 billion words. A catalogue has fewer, so there are several passes.
 _WORDS_IN_ALL, _MOST_PASSES = 5_000_000, 20
-# Share of the corpus that the sentences of the classes make up at least. Each said only once, rare
-# names would learn little but that they are rare.
+# Smallest share of the sentences of classes in the corpus. With one sentence each, the vectors of rare names
+# would learn little more than that the names are rare.
 _CLASS_SHARE = 0.2
 
 _SPEC = re.compile(r"skip_gram(:(?P<dim>0*[1-9][0-9]*))?(?P<paths>:paths)?")
@@ -27,26 +27,28 @@ Term = tuple[str, ...]
 
 
 def skip_gram(spec: str, texts: Iterable[str], paths: Sequence[ClassPath]) -> Encode:
-    """A function from names to [names, dim] float32, the mean of the vectors of a name's terms.
+    """Learns word vectors by skip-gram with hierarchical softmax.
 
-    The lexicon holds single words, and the names of the classes as one term each, however many words
-    they have. The corpus are the texts, and a sentence for each class, again and again: its name, each
-    of its words, and nothing else. So a class whose name no text mentions has a vector too, and one of
-    several words lies near those words; what lies above or beside it in the class tree is told by texts
-    only. A name that shares no word with them is zeros.
+    A term is a single word, or the whole name of a class. The vector of a name is the mean over its
+    terms; it is zero if the name has no known term. The corpus is the texts plus, repeatedly, one
+    sentence per class: its name and each word of its name. So every class has a vector, near those of its
+    words, even if no text mentions it. Its relation to other classes is learned from texts only.
 
-    With `paths` a class's sentence is its whole path from the top, and the lexicon holds the names of all
-    levels: a class then lies near its parents and sisters because it was told so. Whatever is judged by
-    that same tree afterwards (hierarchical precision) was told the answer.
+    With `paths` the sentence of a class is its whole path, and the names of all levels are terms. A class
+    then lies near its parents and siblings by construction. Metrics that use the same tree, such as
+    hierarchical precision, are then biased: the class encoder has seen the tree.
 
     Args:
-        spec: `skip_gram[:DIM][:paths]`, DIM 200 by default.
-        texts: of the training items; iterated over again and again.
-        paths: of all classes.
+        spec: `skip_gram[:DIM][:paths]`; DIM is 200 by default.
+        texts: texts of the training items; iterated over repeatedly.
+        paths: paths of all classes.
+
+    Returns:
+        A function from n names to [n, DIM] float32 vectors.
 
     Raises:
-        UserError: the package gensim is not installed, the spec has another form, or the class names
-            hold fewer than two different words.
+        UserError: the package gensim is missing, the spec has another form, or the class names have
+            fewer than two distinct words.
     """
     try:
         from gensim.models import Word2Vec
@@ -66,11 +68,11 @@ def skip_gram(spec: str, texts: Iterable[str], paths: Sequence[ClassPath]) -> En
         for sentence in told
     ]
     count, class_count = (sum(map(len, each)) for each in (sentences, of_classes))
-    # With fewer words gensim's tree has no branch, and its training never ends.
+    # With one word, the tree of gensim's softmax has no branch, and the training never ends.
     if len({word for sentence in of_classes for word in sentence}) < 2:
         raise UserError(
-            "--class_encoder=skip_gram tells words of class names from each other. Expected at least "
-            f"two different ones. Received: {', '.join(names)}."
+            "--class_encoder=skip_gram needs at least two distinct words in the class names. "
+            f"Received: {', '.join(names)}."
         )
     repeats = math.ceil(_CLASS_SHARE / (1 - _CLASS_SHARE) * count / class_count) or 1
     count += repeats * class_count
@@ -83,7 +85,7 @@ def skip_gram(spec: str, texts: Iterable[str], paths: Sequence[ClassPath]) -> En
         negative=0,
         min_count=1,
         epochs=min(max(_WORDS_IN_ALL // count, 1), _MOST_PASSES),
-        workers=1,  # several give other vectors each time
+        workers=1,  # with several, the vectors differ between runs
         seed=0,
     )
 
@@ -99,12 +101,12 @@ def skip_gram(spec: str, texts: Iterable[str], paths: Sequence[ClassPath]) -> En
 
 
 def _parse(spec: str) -> tuple[int, bool]:
-    """The size of the vectors, and whether the class tree is told."""
+    """(size of the vectors, whether sentences are whole paths)."""
     found = _SPEC.fullmatch(spec)
     if not found:
         raise UserError(
-            "skip_gram takes the size of its vectors, a positive number, and whether it is told the class "
-            "tree. Expected skip_gram, skip_gram:200, skip_gram:paths or skip_gram:200:paths. "
+            "skip_gram takes the size of its vectors, a positive number, and whether it learns class paths. "
+            "Expected skip_gram, skip_gram:200, skip_gram:paths or skip_gram:200:paths. "
             f"Received: {spec!r}."
         )
     return int(found["dim"] or 200), bool(found["paths"])
@@ -112,7 +114,7 @@ def _parse(spec: str) -> tuple[int, bool]:
 
 @dataclasses.dataclass(frozen=True)
 class _Sentences:
-    """The terms of each text, found anew whenever they are asked for: none of them is kept."""
+    """The terms of each text, computed at each iteration and not kept in memory."""
 
     texts: Iterable[str]
     lexicon: Collection[Term]
@@ -123,7 +125,7 @@ class _Sentences:
 
 @dataclasses.dataclass(frozen=True)
 class _Corpus:
-    """The sentences of the texts, and then those of the classes again and again."""
+    """The sentences of the texts, then the sentences of the classes, `repeats` times."""
 
     sentences: _Sentences
     of_classes: list[list[str]]
@@ -136,7 +138,15 @@ class _Corpus:
 
 
 def terms(text: Sequence[str], lexicon: Collection[Term]) -> list[str]:
-    """The words of a text, with those in a row joined that are a term; from the left, the longest first."""
+    """The terms of a text, from left to right, the longest term at each position.
+
+    Args:
+        text: words of the text.
+        lexicon: terms of several words; a single word is always a term.
+
+    Returns:
+        The terms, the words of a term joined by "_".
+    """
     longest = max(map(len, lexicon), default=1)
     found: list[str] = []
     place = 0
@@ -154,5 +164,5 @@ def _key(term: Sequence[str]) -> str:
 
 
 def _with_words(term: Term) -> list[Term]:
-    """A name of several words, and each of them; nothing for a name without any."""
+    """A name of several words and each of its words; [] for a name without words."""
     return [term, *((word,) for word in term)] if len(term) > 1 else [term] * len(term)

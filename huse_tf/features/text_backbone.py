@@ -16,14 +16,14 @@ INPUTS = {"token_ids", "padding_mask", "segment_ids"}
 
 
 class TextBackbone(tf.Module):
-    """Tokenizes, packs and runs a transformer.
+    """Tokenizes texts and runs a transformer on them.
 
-    Texts are padded to the longest of their batch, so that short texts cost little.
+    Texts are padded to the longest text of their batch, so short texts cost little.
 
     Attributes:
-        tokenizer: the keras_hub tokenizer.
+        tokenizer: the tokenizer of keras_hub.
         dim: size of a token's output vector.
-        max_pieces: word pieces that fit beside the two special tokens.
+        max_pieces: largest number of word pieces of a text, without the two special tokens.
         sha256: hex digest of the weights and the vocabulary.
     """
 
@@ -39,21 +39,21 @@ class TextBackbone(tf.Module):
 
         Args:
             backbone: a text backbone of keras_hub, of the kind of BERT.
-            tokenizer: the one that belongs to it.
+            tokenizer: the backbone's tokenizer.
             sha256: hex digest of the weights and the vocabulary.
-            layers: how many of the last transformer layers' outputs stand in a token's vector.
-            lowercase: as for `in_graph`.
+            layers: number of last layers whose outputs form a token's vector.
+            lowercase: whether texts are converted to lower case before the tokenizer; see `in_graph`.
 
         Raises:
-            UserError: the backbone is of another kind, or has too few layers.
+            UserError: the backbone is not like BERT, or has too few layers.
         """
         super().__init__()
         inputs = backbone.input
         limit = getattr(backbone, "max_sequence_length", None)
         if not isinstance(inputs, dict) or not set(inputs) <= INPUTS or limit is None:
             raise UserError(
-                "Expected a text backbone of the kind of BERT: token_ids, padding_mask and perhaps "
-                f"segment_ids in, max_sequence_length known. Received: {type(backbone).__name__}."
+                "Expected a text backbone like BERT, with the inputs token_ids, padding_mask and perhaps "
+                f"segment_ids, and max_sequence_length. Received: {type(backbone).__name__}."
             )
         backbone.trainable = False
         self.tokenizer = tokenizer
@@ -65,7 +65,7 @@ class TextBackbone(tf.Module):
         self.sha256 = sha256
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
-        """[n] int: word pieces of each text, [CLS] and [SEP] among them, none cut."""
+        """[n] int: number of word pieces of each whole text, including [CLS] and [SEP]."""
         batches = [texts[start : start + 1024] for start in range(0, len(texts), 1024)]
         counts = [self.tokenize(tf.constant(list(batch))).row_lengths() for batch in batches]
         return np.concatenate([[], *counts]).astype(int) + 2
@@ -75,10 +75,10 @@ class TextBackbone(tf.Module):
         return self._tokenize(texts)
 
     def mean_output(self, pieces: tf.RaggedTensor) -> tf.Tensor:
-        """The mean of a text's token vectors; the two special tokens count, padding does not.
+        """The mean of a text's token vectors, including [CLS] and [SEP], without padding.
 
         Args:
-            pieces: [batch, (pieces)] int32 ids, at most `max_pieces` a text.
+            pieces: [batch, (pieces)] int32 ids, at most `max_pieces` per text.
 
         Returns:
             [batch, dim] float32.
@@ -99,12 +99,13 @@ def in_graph(
 ) -> Callable[[tf.Tensor], tf.RaggedTensor]:
     """A function from [batch] string to [batch, (pieces)] int32 ids, without special tokens.
 
-    Outside of a graph, keras-hub tokenizes in Python, and by slightly other rules.
+    Long runs of combining marks in texts are cut. Outside a graph, keras-hub tokenizes in Python by
+    slightly different rules, so the function is always a graph.
 
     Args:
-        tokenizer: of word pieces.
-        lowercase: whether texts, of which long runs of marks are cut, go into lower case before the tokenizer. Its own option folds case,
-            which also makes "ss" of "ß" and "2" of "²"; BERT's original does not.
+        tokenizer: a tokenizer of word pieces.
+        lowercase: whether texts are converted to lower case before the tokenizer. The tokenizer's own
+            option folds case, which turns "ß" into "ss" and "²" into "2"; BERT's original does not.
     """
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
@@ -116,7 +117,7 @@ def in_graph(
 
 
 def _last_outputs(backbone: keras_hub.models.Backbone, layers: int) -> keras.KerasTensor:
-    """[batch, tokens, layers * hidden], the last layer's output at the end."""
+    """[batch, tokens, layers * hidden]: the outputs of the last layers, the very last one at the end."""
     if layers == 1:
         output = backbone.output
         return output["sequence_output"] if isinstance(output, dict) else output

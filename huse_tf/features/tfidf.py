@@ -1,4 +1,4 @@
-"""Weighted bags of words: a word that is rare in the catalogue counts more."""
+"""The text encoder `tfidf`: weighted bags of words, in which rare words count more."""
 
 from __future__ import annotations
 

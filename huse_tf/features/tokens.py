@@ -1,4 +1,4 @@
-"""Texts as ids of word pieces, for a transformer that is trained (FashionBERT)."""
+"""The encoder `tokens`: ids of word pieces, for a transformer that is trained (FashionBERT)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ MAX_LENGTH = 512  # positions that a BERT is pretrained with
 class Tokens(Encoder):
     """Texts -> [batch, length] int32: [CLS], word pieces, [SEP], and 0 up to the length.
 
-    A [SEP] within a text (--text_separator) is one here too: "red chair [SEP] Oak armchair" becomes
-    [CLS] red chair [SEP] oak arm ##chair [SEP]. Other special tokens in texts are ordinary letters.
-    Of such a text the first part has room for a quarter of LENGTH, and the others share the rest: were
-    a part cut by what another leaves, its length would tell what it was written with, and pairs of a
-    query and a title that do not belong together would be known by that.
+    [SEP] in a text (--text_separator=[SEP]) becomes the special id: "red chair [SEP] Oak armchair" gives
+    [CLS] red chair [SEP] oak arm ##chair [SEP]. Other special tokens in texts are ordinary characters.
+    The first part of such a text may fill a quarter of the length, the other parts share the rest. These
+    limits do not depend on the other parts. Otherwise the length of a cut query would show which title it
+    was paired with, and a model could recognise mismatched pairs by it.
 
-    `tokens:minilm` reads 64 pieces of a text, the two special ones among them, and
-    `tokens:minilm:LENGTH` that many. The vocabulary is the one of MiniLM: BERT's, without case. That of
-    another BERT is had by `tokens:keras_hub:PRESET:LENGTH`, a preset's name or the path of its folder.
+    `tokens:minilm` has length 64, including [CLS] and [SEP]; `tokens:minilm:LENGTH` sets another length.
+    The vocabulary is that of MiniLM, which is BERT's in lower case. `tokens:keras_hub:PRESET:LENGTH`
+    takes the vocabulary of another BERT, by a preset's name or the path of its folder.
     """
 
     takes_argument = True
@@ -79,8 +79,8 @@ class Tokens(Encoder):
         )
 
     def _ended_parts(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """[batch] string -> [batch, (parts), (pieces)] int32: every part, one at least, with its [SEP]."""
-        # Split here, for the tokenizer's own option takes all special tokens out of texts.
+        """[batch] string -> [batch, (parts), (pieces)] int32: at least one part, each ends with [SEP]."""
+        # The tokenizer's own option would recognise all special tokens in texts, not [SEP] alone.
         parts = tf.strings.split(texts, SEPARATOR)
         pieces = self._tokenize(parts.flat_values)
         ends = tf.fill([pieces.nrows(), 1], self._tokenizer.end_token_id)
@@ -88,12 +88,12 @@ class Tokens(Encoder):
 
 
 def _source_and_length(argument: str) -> tuple[str, int]:
-    """Where the word pieces come from, and how many of a text are read: `SOURCE` or `SOURCE:LENGTH`."""
+    """(source, length) of `SOURCE` or `SOURCE:LENGTH`."""
     source, _, length = argument.rpartition(":")
     return (source, int(length)) if length.isdecimal() else (argument, DEFAULT_LENGTH)
 
 
 def _cut(pieces: tf.RaggedTensor, limits: tf.Tensor) -> tf.RaggedTensor:
-    """[batch, (pieces)], of each row no more than its limit, [batch]."""
+    """[batch, (pieces)] cut to limits [batch]."""
     lengths = tf.minimum(pieces.row_lengths(), tf.cast(limits, tf.int64))
     return tf.RaggedTensor.from_tensor(pieces.to_tensor(), lengths=lengths)

@@ -1,9 +1,8 @@
-"""Reads tensors out of a PyTorch file of the legacy (before zip) format, without PyTorch.
+"""Reads the tensors of a PyTorch file in the legacy format (before zip), without PyTorch.
 
-Such a file is five pickles and then the raw numbers: a magic number, the version, the byte order,
-the tensors' descriptions (which name the storage that holds their numbers), the storages' names in
-the order in which they follow. A pickle may call anything that it can name, so the unpickler here
-knows four names and refuses every other.
+Such a file has five pickles, then the raw numbers. The pickles are a magic number, the version, the byte order,
+descriptions of the tensors (each names the storage of its numbers), and the names of the storages in the order of
+their numbers. A pickle may call any function that it can name, so the unpickler accepts four names only.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ PROTOCOL_VERSION = 1001
 
 @dataclasses.dataclass(frozen=True)
 class _Storage:
-    """A run of numbers that stands further down in the file."""
+    """A sequence of numbers further down in the file."""
 
     key: str
     dtype: np.dtype
@@ -44,7 +43,7 @@ class _Tensor:
     def read(self, numbers: np.ndarray) -> np.ndarray:
         last = self.offset + sum((n - 1) * s for n, s in zip(self.shape, self.stride, strict=True))
         inside = min((self.offset, *self.shape, *self.stride)) >= 0 and last < self.storage.size
-        # A stride of zero would let a small file ask for any amount of memory.
+        # With a stride of zero, a small file could claim any amount of memory.
         if not inside or math.prod(self.shape) > self.storage.size:
             raise UserError(f"A tensor lies outside of its storage. Received: {self}.")
         strides = [s * numbers.itemsize for s in self.stride]

@@ -1,4 +1,4 @@
-"""Weights of Keras models: their fingerprint, and reproducible random ones."""
+"""Fingerprints of the weights of Keras models, and reproducible random weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from huse_tf.files import sha256
 
 
 def weights_sha256(model: keras.Model) -> str:
-    """Hex digest of all weights, for models whose weights are in no single file."""
+    """sha256 hex digest of all weights of a model."""
     parts: list[bytes | str] = []
     for variable in model.weights:
         value = variable.numpy()
@@ -17,9 +17,9 @@ def weights_sha256(model: keras.Model) -> str:
 
 
 def seed_weights(model: keras.Model) -> None:
-    """Draws all kernels and embeddings anew (Glorot uniform), the same in every process.
+    """Draws all kernels and embeddings (Glorot uniform) with fixed seeds.
 
-    The global random state stays as it is: it belongs to the training that may follow.
+    The global random state is not used, because a training that follows depends on it.
     """
     for seed, variable in enumerate(model.weights):
         if len(variable.shape) > 1:

@@ -1,4 +1,4 @@
-"""Texts as sequences of word ids, for a text tower that learns its own word embeddings."""
+"""The text encoder `word_cnn`: sequences of word ids, for a tower that learns word embeddings."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ MAX_WORDS = 20_000
 class WordIds(Encoder):
     """Texts -> [batch, tokens] int32: ids of the first words; 0 is padding, 1 an unknown word.
 
-    `word_cnn:TOKENS` sets how many words of a text are read, 64 by default. The vocabulary holds
-    the 20,000 most frequent words of the training texts.
+    `word_cnn:TOKENS` sets the number of words that are read, 64 by default. The vocabulary is the 20,000
+    most frequent words of the training texts.
     """
 
     takes_argument = True

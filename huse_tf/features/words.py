@@ -1,4 +1,4 @@
-"""Texts -> words, in TensorFlow ops: what counts as a word for `tfidf` and `word_cnn`."""
+"""Splits texts into words in TensorFlow ops, for `tfidf`, `word_cnn` and `skip_gram`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import tensorflow as tf
 from huse_tf.errors import UserError
 from huse_tf.features.encoder import Encoder
 
-# Part of the fingerprint of the encoders that use it: to be raised whenever words change.
+# Part of the fingerprint of these encoders. Raise the number whenever words change.
 VERSION = "words 1"
 
 _CHUNK = 4096  # texts that are in memory at once
 
 
 def standardize(texts: tf.Tensor) -> tf.Tensor:
-    """[batch] UTF-8 -> [batch] words with single spaces between them, in lower case.
+    """[batch] UTF-8 -> [batch] words in lower case with single spaces between them.
 
-    All but letters and digits (of any script) parts words: "Sofa,red (2-seat)" -> "sofa red 2 seat".
-    Keras's own standardisation deletes punctuation, and would make "sofared" of the first two.
+    All characters but letters and digits (of any script) separate words: "Sofa,red (2-seat)" becomes
+    "sofa red 2 seat". Keras's own standardisation deletes punctuation, and would give "sofared".
     """
     lower = tf.strings.lower(texts, encoding="utf-8")
     return tf.strings.strip(tf.strings.regex_replace(lower, r"[^\p{L}\p{M}\p{N}]+", " "))
@@ -36,10 +36,10 @@ def split(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def most_frequent(counts: Counter[str], limit: int) -> list[str]:
-    """The `limit` most frequent words, the most frequent first, ties by alphabet.
+    """The `limit` most frequent words, in descending order of frequency, on ties by alphabet.
 
     Raises:
-        UserError: there is no word.
+        UserError: there are no words.
     """
     if not counts:
         raise UserError(
@@ -50,7 +50,11 @@ def most_frequent(counts: Counter[str], limit: int) -> list[str]:
 
 
 def count_argument(spec: str, default: int) -> int:
-    """The positive number that stands as the argument of an encoder's spec, `NAME:NUMBER`."""
+    """NUMBER of an encoder's spec `NAME:NUMBER`, or the default for `NAME`.
+
+    Raises:
+        UserError: NUMBER is not a positive integer.
+    """
     name, _, argument = spec.partition(":")
     if not argument:
         return default
@@ -63,8 +67,8 @@ def count_argument(spec: str, default: int) -> int:
 
 
 def not_fitted(encoder: Encoder) -> UserError:
-    """The error for using an encoder without vocabulary."""
+    """The error for an encoder that is used before `fit`."""
     return UserError(
-        f"{encoder.spec!r} has no vocabulary yet. Expected `fit` with the training texts, or the "
-        "state that a run folder holds."
+        f"{encoder.spec!r} has no vocabulary yet. Expected a call of `fit` with the training texts, or "
+        "the state from a run folder."
     )

@@ -35,7 +35,7 @@ from huse_tf.evaluation.comparison_table import (
 from huse_tf.evaluation.frozen_features import NEIGHBOURS
 from huse_tf.evaluation.frozen_rows import ROW, frozen_rows
 from huse_tf.evaluation.per_query import QueryFigures
-from huse_tf.features.item_encoders import RunEncoders
+from huse_tf.features.item_encoders import ItemEncoders
 from huse_tf.jobs.checks import check_training, run_dir, with_monitor
 from huse_tf.jobs.measure import measure_queries
 from huse_tf.jobs.run_data import Dataset, Reading, read
@@ -159,10 +159,10 @@ def _check_runs(configs: Collection[Config]) -> None:
     """Refuses settings of any run before hours of training, not after."""
     for config in configs:
         check_training(config)
-    encoders: dict[tuple[str, str], RunEncoders] = {}
+    encoders: dict[tuple[str, str], ItemEncoders] = {}
     for config in configs:
         names = config.features.image_encoder, config.features.text_encoder
-        made = encoders.setdefault(names, RunEncoders(config.features))
+        made = encoders.setdefault(names, ItemEncoders(config.features))
         rehearse_run(config, made)
 
 

@@ -13,7 +13,7 @@ from huse_tf import files, keys
 from huse_tf.errors import UserError
 from huse_tf.evaluation.pairs import scores_pairs
 from huse_tf.features.encoder import Encoder
-from huse_tf.features.item_encoders import RunEncoders
+from huse_tf.features.item_encoders import ItemEncoders
 from huse_tf.jobs.checks import check_export, check_run_encoders, export_home
 from huse_tf.jobs.run_data import run_taxonomy
 from huse_tf.jobs.runs import trained_model
@@ -47,7 +47,7 @@ def export_run(
     check_export(config, run.path)
     check_run_encoders(settings.features)
     model = trained_model(run)
-    encoders = RunEncoders.of_run(settings.features, run)
+    encoders = ItemEncoders.of_run(settings.features, run)
     metrics = run.read_json(run.metrics)
     home = export_home(config, run.path)
     image = encoders.image if isinstance(encoders.image, Encoder) else None

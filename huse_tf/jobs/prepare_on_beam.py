@@ -1,9 +1,9 @@
-"""`prepare` as an Apache Beam pipeline: the same folder, byte for byte, made by many workers.
+"""`prepare_shards` as an Apache Beam pipeline: many workers write the same folder, byte for byte.
 
-Reading records, decoding images and writing shards is spread over the workers. Comparing and
-splitting needs all items at once, so it runs on one worker, which holds them without their images:
-some 2 kB each. All workers must reach the catalogue, the cache and the output folder under the same
-paths.
+The workers share the reading of records, the decoding of images and the writing of shards. Consistency
+checks and the split need all items at once. They run on one worker, which holds the items without their
+images, about 2 kB each. All workers must reach the catalogue, the cache and the output folder under the
+same paths.
 """
 
 from __future__ import annotations
@@ -27,32 +27,35 @@ from huse_tf.jobs.prepare import (
     FLAGS,
     Plan,
     PlannedRecord,
+    assemble_and_report,
     make_plan,
     planned_records,
-    tell,
     write_flags,
 )
 from huse_tf.jobs.run_data import spool_dir
 from huse_tf.locks import locked
+from huse_tf.sections import DataConfig, FeatureConfig
 
-Place = tuple[int, int]  # number of the file, number of the record in it
+Place = tuple[int, int]  # index of the file, index of the record in it
 
 
 def prepare_shards_on_beam(
     config: Config, folder: pathlib.Path, num_shards: int, options: Sequence[str]
 ) -> None:
-    """Writes a prepared folder, as `preparation.prepare` does.
+    """Writes a catalogue as a prepared folder, with the same bytes as `prepare.prepare_shards`.
 
     Args:
         config: the settings.
-        folder: to be filled.
+        folder: the prepared folder.
         num_shards: number of shards.
-        options: of the pipeline, such as "--runner=DirectRunner".
+        options: pipeline options of Beam, such as "--runner=DirectRunner".
 
     Raises:
-        UserError: Beam is not installed, or as `preparation.prepare`.
+        UserError: Beam is not installed, the catalogue cannot be used or split as the settings say, or
+            the folder is prepared already.
     """
     try:
+        # Optional: the extra huse_tf[beam].
         import apache_beam as beam
         from apache_beam.options.pipeline_options import PipelineOptions
     except ImportError as error:
@@ -69,17 +72,17 @@ def prepare_shards_on_beam(
 
 
 def _build(pipeline: Any, config: Config, folder: pathlib.Path, num_shards: int) -> None:
-    """All steps, from the catalogue's files to the index."""
-    import apache_beam as beam
+    """Adds all steps, from the catalogue's files to the index."""
+    import apache_beam as beam  # optional: the extra huse_tf[beam]
 
     _, rules = open_catalogue(config.data)
     place = locate(config.data)
     spool = Spool(spool_dir(config.features))
-    settle = _Settle(config, rules, folder, num_shards)
+    settle = _Settle(config.data, config.features, rules, folder, num_shards)
     settled = (
         pipeline
         | beam.Create(range(max(1, len(place.files))))
-        | "records" >> beam.FlatMap(_records, place, config)
+        | "records" >> beam.FlatMap(_records, place, config.data)
         | beam.Reshuffle()
         | "images" >> beam.Map(_outcomes, rules, spool)
         | "all" >> beam.combiners.ToList()
@@ -101,11 +104,11 @@ def _build(pipeline: Any, config: Config, folder: pathlib.Path, num_shards: int)
     )
 
 
-def _records(file: int, place: Location, config: Config) -> Iterator[tuple[Place, Record]]:
-    """The records of one file of the catalogue."""
+def _records(file: int, place: Location, config: DataConfig) -> Iterator[tuple[Place, Record]]:
+    """The records of one file of the catalogue, each with its place."""
     if place.files:
         place = dataclasses.replace(place, files=(place.files[file],))
-    for number, record in enumerate(open_source(place, config.data)):
+    for number, record in enumerate(open_source(place, config)):
         yield (file, number), record
 
 
@@ -118,21 +121,22 @@ def _outcomes(
 
 @dataclasses.dataclass(frozen=True)
 class _Settle:
-    """All outcomes -> the records of the shards, and under the tag "plan" what the index says."""
+    """All items and rejections -> the records of the shards, and the `Plan` under the tag "plan"."""
 
-    config: Config
+    data: DataConfig
+    features: FeatureConfig
     rules: Rules
     folder: pathlib.Path
     num_shards: int
 
     def __call__(self, elements: list[tuple[Place, list[Item | Rejection]]]) -> Iterator[Any]:
-        from apache_beam.pvalue import TaggedOutput
+        from apache_beam.pvalue import TaggedOutput  # optional: the extra huse_tf[beam]
 
         elements.sort(key=lambda element: element[0])
         outcomes = (outcome for _, outcomes in elements for outcome in outcomes)
         catalogue = catalogue_of(outcomes, lambda: len(elements), self.rules)
-        assembly = tell(catalogue, self.config, self.folder)
-        plan = make_plan(catalogue, assembly, self.config, self.folder, self.num_shards)
+        assembly = assemble_and_report(catalogue, self.data, self.features, self.folder)
+        plan = make_plan(catalogue, assembly, self.data, self.folder, self.num_shards)
         yield TaggedOutput("plan", plan)
         yield from planned_records(assembly, plan)
 

@@ -23,7 +23,7 @@ from huse_tf.errors import UserError
 from huse_tf.features.class_graph import class_distances, class_embeddings
 from huse_tf.features.class_names import make_class_name_encoder
 from huse_tf.features.encoder import Encoder
-from huse_tf.features.item_encoders import RunEncoders
+from huse_tf.features.item_encoders import ItemEncoders
 from huse_tf.features.registry import class_encoder
 from huse_tf.jobs.checks import uses_class_names
 from huse_tf.jobs.runs import trained_model
@@ -64,7 +64,7 @@ class StandIn:
 
 def rehearse(
     config: Config,
-    encoders: RunEncoders,
+    encoders: ItemEncoders,
     measure: Callable[[keras.Model, Measurable], Mapping[str, float]],
 ) -> None:
     """Builds and measures what these settings ask for.
@@ -97,7 +97,7 @@ def check_token_dropout(config: Config, text: FeatureSpec) -> None:
         )
 
 
-def stand_in(config: Config, encoders: RunEncoders) -> StandIn:
+def stand_in(config: Config, encoders: ItemEncoders) -> StandIn:
     """Items of all kinds: complete ones, one without text and one without image."""
     image = encoders.image.feature_spec  # made first, as for the run
     taxonomy = _taxonomy(config)

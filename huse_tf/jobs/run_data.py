@@ -1,7 +1,8 @@
-"""From a catalogue to what a model is trained and measured on: items, splits, features, classes.
+"""The data of a run: a catalogue is read, checked, split and encoded into a `Dataset`.
 
-A run's folder keeps its label vocabulary and what its text encoder learned, for other catalogues and for
-the export. For the run's own catalogue both are made anew, and a fingerprint tells that it is the same.
+The run folder keeps the classes and what the text encoder learned. Another catalogue and the export read
+them from there. The run's own catalogue is split and encoded anew each time, and a fingerprint in the run
+folder shows whether it has changed.
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ from huse_tf.errors import UserError
 from huse_tf.features.class_graph import class_distances, class_embeddings
 from huse_tf.features.class_names import class_name_encoder
 from huse_tf.features.encoder import Encoder
-from huse_tf.features.item_encoders import RunEncoders
+from huse_tf.features.item_encoders import ItemEncoders
+from huse_tf.features.on_disk import take
 from huse_tf.features.precomputed import Precomputed
-from huse_tf.features.rows import take
 from huse_tf.run_folder import RunFolder
-from huse_tf.sections import FeatureConfig
+from huse_tf.sections import DataConfig, FeatureConfig
 from huse_tf.spec import DataSpec
 from huse_tf.training.class_balance import class_shares
 
@@ -58,17 +59,17 @@ class Dataset:
     """Usable items with their features.
 
     Attributes:
-        table: the items, on disk, and beside them label, labels and split (`data.assembly`).
-        features: per key (keys.py) an array [items, ...], or what looks like one; labels, weights and
-            masks are among them.
+        table: the items, on disk, with the columns label, labels and split (`data.assembly`).
+        features: key (keys.py) -> array [items, ...], or an array-like that reads rows when indexed.
+            Labels, weights and masks are among them.
         taxonomy: the classes; a label is an index into them.
-        spec: what a method needs to know of the data.
+        spec: the sizes, class distances and class shares that a method needs.
         rows: number of rows in the catalogue.
-        rejections: the entries that could not be used, with reasons, on disk.
-        train_only: labels without held-out items.
-        leaks: what the splits share in spite of all.
-        known: of another catalogue: what items have in common with those that the run knows -> number
-            of such items; None for the run's own.
+        rejections: the rows that could not be used, with reasons, on disk.
+        train_only: labels whose items are all in the training split.
+        leaks: what two splits share; only splits that a column gives can share something.
+        known: only for another catalogue than the run's own: kind of overlap with the items that the
+            run was trained or tuned on ("title", "image", ...) -> number of items.
     """
 
     table: DiskTable[Item]
@@ -87,7 +88,7 @@ class Dataset:
 
     @property
     def split_sizes(self) -> dict[str, int]:
-        """Split -> number of items, of the splits that have some."""
+        """Split -> number of items; empty splits are left out."""
         return _split_sizes(self.table)
 
     @property
@@ -97,16 +98,16 @@ class Dataset:
 
     @property
     def items(self) -> pd.DataFrame:
-        """All items, read into memory; columns as of `table`."""
+        """All items, read into memory; the columns are those of `table`."""
         return self.table.frame()
 
     @property
     def rejected(self) -> pd.DataFrame:
-        """All entries that could not be used, read into memory."""
+        """All rows that could not be used, read into memory."""
         return self.rejections.frame()
 
     def chosen(self, split: str) -> np.ndarray:
-        """[items] bool: which are in this split."""
+        """[items] bool, True for the items of this split."""
         return np.asarray(self.table["split"]) == split
 
     def features_of(self, split: str) -> dict[str, Any]:
@@ -115,23 +116,23 @@ class Dataset:
         return {key: take(array, chosen) for key, array in self.features.items()}
 
     def split(self, name: str) -> tuple[pd.DataFrame, dict[str, Any]]:
-        """The items of one split, in memory from now on, and their features."""
+        """The items of one split and their features. The items stay in memory for later calls."""
         if name not in self._in_memory:
             self._in_memory[name] = self.table.frame(self.chosen(name))
         return self._in_memory[name], self.features_of(name)
 
 
-# A catalogue, and the image features of its items: what does not depend on how it is split.
+# A catalogue and the image features of its items: everything that does not depend on the split.
 Reading: TypeAlias = tuple[Catalogue, Any]
 
 
 def read(config: Config) -> Reading:
-    """Reads a catalogue once for several runs that split it differently (`load_data`)."""
-    return _readable(config, RunEncoders(config.features))
+    """Reads a catalogue and encodes its images, for several runs that split it differently."""
+    return _read_and_encode(config.data, config.features, ItemEncoders(config.features))
 
 
 def spool_dir(config: FeatureConfig) -> pathlib.Path:
-    """Where images go that have no local file of their own."""
+    """The folder that receives images without a local file: bytes, base64 and remote ones."""
     return pathlib.Path(config.cache_dir) / "images"
 
 
@@ -140,25 +141,26 @@ def load_data(
     folder: str | os.PathLike[str],
     source: Source | None = None,
     reading: Reading | None = None,
-    encoders: RunEncoders | None = None,
+    encoders: ItemEncoders | None = None,
 ) -> Dataset:
-    """The data of a run: read, checked, split and encoded.
+    """Reads, checks, splits and encodes the catalogue of a run.
 
     Args:
         config: the run's settings.
-        folder: the run's; receives `rejected.csv`, `items.csv` and what fixes the meaning of labels.
-        source: the rows, if they come from Python.
-        reading: the catalogue and its image features, if they were read already.
-        encoders: those of the settings, if they were made already.
+        folder: the run folder. It receives `items.csv`, `rejected.csv`, the classes, their distances
+            and what the text encoder learned.
+        source: the rows, if they come from Python (`data.readers.dataframe`, `data.readers.dataset`).
+        reading: the result of `read`, if the catalogue was read already.
+        encoders: the encoders of `config.features`, if they were made already.
 
     Raises:
         UserError: the catalogue cannot be used, too many rows are rejected, or it is no longer the
             one that the run in `folder` began with.
     """
     run = RunFolder(folder)
-    encoders = encoders or RunEncoders(config.features)
-    catalogue, image = reading or _readable(config, encoders, source)
-    _report_rejected(catalogue, config, run.rejected)
+    encoders = encoders or ItemEncoders(config.features)
+    catalogue, image = reading or _read_and_encode(config.data, config.features, encoders, source)
+    _report_rejected(catalogue, config.data.max_rejected_share, run.rejected)
     assembly = assemble(catalogue.table, config.data)
     table, taxonomy = assembly.table, assembly.taxonomy
     for leak in assembly.leaks:
@@ -172,13 +174,14 @@ def load_data(
         state = encoders.text.state()
     encode = class_name_encoder(config.features, training_texts, taxonomy.classes)
     distances = class_distances(taxonomy.classes, config.features.class_graph, encode)
-    dataset = _dataset(catalogue, table, image, taxonomy, distances, encoders, config)
+    _check_fields(catalogue, config.data, config.features)
+    dataset = _dataset(catalogue, table, image, taxonomy, distances, encoders, config.data)
     if config.method.needs_class_embeddings:
         embeddings = class_embeddings(taxonomy.classes, encode)
         spec = dataclasses.replace(dataset.spec, class_embeddings=embeddings)
         dataset = dataclasses.replace(dataset, spec=spec)
     dataset = dataclasses.replace(dataset, leaks=assembly.leaks)
-    # Only now: settings that were refused have not begun a run.
+    # Written last, so that settings that are refused leave no files of a run.
     seals.write_json(run.text_encoder, state)
     seals.write_text(run.taxonomy, taxonomy.to_json())
     with seals.replacing(run.class_distances) as path:
@@ -186,20 +189,21 @@ def load_data(
         np.save(content, distances)
         path.write_bytes(content.getvalue())
     with seals.replacing(run.items) as path:
-        write_items(assembly, config, path)
+        write_items(assembly, config.data, path)
     seals.write_json(run.fingerprint, fingerprint)
     return dataset
 
 
-def write_items(assembly: Assembly, config: Config, path: pathlib.Path) -> None:
-    """Writes the items as a table to read, every cell plain and safe to open in a spreadsheet."""
-    write_csv(path, (_readable_cells(frame, config) for frame in assembly.table.frames()))
+def write_items(assembly: Assembly, config: DataConfig, path: pathlib.Path) -> None:
+    """Writes the items as a CSV table for people; it is safe to open in a spreadsheet."""
+    write_csv(path, (_plain_cells(frame, config) for frame in assembly.table.frames()))
 
 
-def _readable_cells(items: pd.DataFrame, config: Config) -> pd.DataFrame:
+def _plain_cells(items: pd.DataFrame, config: DataConfig) -> pd.DataFrame:
+    """The items with text or a number in every cell: tuples are spread over columns or left out."""
     attributes = {
         name: [cells[place] for cells in items["attributes"]]
-        for place, name in enumerate(config.data.attribute_columns)
+        for place, name in enumerate(config.attribute_columns)
     }
     names = ["image_path", "text_fields", "attributes", "class_paths", "labels"]
     table = items.drop(columns=names).assign(class_path=items["class_paths"].map(path_names))
@@ -212,24 +216,24 @@ def load_other_catalogue(
     output: str | os.PathLike[str],
     include_known: bool = False,
 ) -> Dataset:
-    """Another catalogue, for the model of the run in `folder`; its items are test items.
+    """Reads and encodes another catalogue, to measure the model of the run in `folder` on it.
 
-    Rows of a class that the run's vocabulary does not have are rejected. Items that the run was trained
-    or tuned on are in the split keys.KNOWN.
+    All its items are test items, except those that the run was trained or tuned on: they are in the split
+    `keys.KNOWN`. Rows of a class that the run does not have are rejected.
 
     Args:
         config: the run's settings, with the other catalogue.
-        folder: the run's.
-        output: receives `rejected.csv`, and `known.csv` if the run knows items.
-        include_known: whether these are test items too.
+        folder: the run folder.
+        output: folder that receives `rejected.csv`, and `known.csv` if there are known items.
+        include_known: whether known items are test items too.
 
     Raises:
-        UserError: the catalogue cannot be used, or the run knows all its items.
+        UserError: the catalogue cannot be used, or all its items are known.
     """
     run, target = RunFolder(folder), RunFolder(output)
-    encoders = RunEncoders.of_run(config.features, run)
+    encoders = ItemEncoders.of_run(config.features, run)
     taxonomy = run_taxonomy(run)
-    catalogue, image = _readable(config, encoders)
+    catalogue, image = _read_and_encode(config.data, config.features, encoders)
     unseen = {
         index: f"class not in the model's vocabulary: {path_name(path)!r}"
         for index, paths in enumerate(catalogue.table["class_paths"])
@@ -238,7 +242,7 @@ def load_other_catalogue(
     }
     image = take(image, _others(len(catalogue.table), unseen))
     catalogue = catalogue.without(unseen, ",".join(config.data.class_columns))
-    _report_rejected(catalogue, config, target.rejected)
+    _report_rejected(catalogue, config.data.max_rejected_share, target.rejected)
     table = labelled(catalogue.table, taxonomy)
     with run.reading(run.items):
         reasons = known_items(table, run.items)
@@ -247,53 +251,58 @@ def load_other_catalogue(
     table = table.assign(split=splits)
     with run.reading(run.class_distances):
         distances = np.load(run.class_distances, allow_pickle=False)
-    dataset = _dataset(catalogue, table, image, taxonomy, distances, encoders, config)
-    _tell_known(table, reasons, counts, target.known, include_known)
+    _check_fields(catalogue, config.data, config.features)
+    dataset = _dataset(catalogue, table, image, taxonomy, distances, encoders, config.data)
+    _report_known(table, reasons, counts, target.known, include_known)
     return dataclasses.replace(dataset, known=dict(counts.most_common()))
 
 
-def _tell_known(
+def _report_known(
     table: DiskTable[Item],
     reasons: np.ndarray,
     counts: Mapping[str, int],
     path: pathlib.Path,
     include_known: bool,
 ) -> None:
-    """Lists the items that the run knows, and refuses if nothing would be left."""
-    path.unlink(missing_ok=True)  # of an earlier measurement
+    """Lists the known items in `path`.
+
+    Raises:
+        UserError: all items are known and none of them is to be measured.
+    """
+    path.unlink(missing_ok=True)  # the list of an earlier measurement
     if not counts:
         return
     names = ["file", "row", "item_id", "product_id", "image", "title", "reason"]
     frames = table.assign(reason=reasons).frames()
     write_csv(path, (safe_for_spreadsheets(f.loc[f["reason"] != "", names]) for f in frames))
     told = ", ".join(f"{count} by {reason}" for reason, count in counts.items())
-    what = "measured all the same" if include_known else "left out"
+    outcome = "They are measured too" if include_known else "They are left out"
     logging.warning(
-        "The run was trained or tuned on %d of %d items (%s): %s, see %s.",
-        sum(counts.values()), len(table), told, what, path,
+        "The run was trained or tuned on %d of %d items (%s). %s; see %s.",
+        sum(counts.values()), len(table), told, outcome, path,
     )  # fmt: skip
     if sum(counts.values()) == len(table) and not include_known:
         raise UserError(
             f"The run was trained or tuned on all {len(table)} items of this catalogue ({told}), so none "
-            f"is left to measure. Expected new ones. Each with its reason: {path}. Figures of items that "
-            "it knows: --include_known."
+            f"is left to measure. {path} lists each with its reason. Give a catalogue with other items, or "
+            "set --include_known to measure these."
         )
 
 
 def run_taxonomy(run: RunFolder) -> Taxonomy:
     """The classes of a run."""
     with run.reading(run.taxonomy):
-        return Taxonomy.from_json((run.taxonomy).read_text(encoding="utf-8"))
+        return Taxonomy.from_json(run.taxonomy.read_text(encoding="utf-8"))
 
 
-def _readable(
-    config: Config, encoders: RunEncoders, source: Source | None = None
-) -> tuple[Catalogue, Any]:
-    """The catalogue without the images that the encoder cannot read, and all image features."""
-    catalogue = read_catalogue(config.data, spool_dir(config.features), source)
+def _read_and_encode(
+    data: DataConfig, features: FeatureConfig, encoders: ItemEncoders, source: Source | None = None
+) -> Reading:
+    """The catalogue and the features of its images. Images that the encoder cannot read are rejected."""
+    catalogue = read_catalogue(data, spool_dir(features), source)
     table = catalogue.table
     logging.info("Catalogue: %d rows, %d usable items.", catalogue.rows, len(table))
-    features, failed = encoders.encode(
+    encoded, failed = encoders.encode(
         encoders.image,
         table["image_path"],
         table["item_id"],
@@ -301,26 +310,27 @@ def _readable(
         "Images",
     )
     failed = {row: f"the image encoder cannot read it: {why}" for row, why in failed.items()}
-    kept = take(features, _others(len(table), failed))
+    kept = take(encoded, _others(len(table), failed))
     return catalogue.without(failed, ",".join(catalogue.columns.images)), kept
 
 
 def _others(count: int, chosen: Iterable[int]) -> np.ndarray:
-    """[count] bool: all but the chosen places."""
+    """[count] bool, False at the chosen places."""
     kept = np.ones(count, bool)
     kept[list(chosen)] = False
     return kept
 
 
-def _report_rejected(catalogue: Catalogue, config: Config, path: pathlib.Path) -> None:
+def _report_rejected(catalogue: Catalogue, limit: float, path: pathlib.Path) -> None:
+    """Lists the rejected rows in `path`, and refuses a larger share of them than `limit`."""
     write_rejected(catalogue, path)
     if len(catalogue.rejections):
         logging.warning("Rejected: %d, see %s.", len(catalogue.rejections), path)
-    check_rejected_share(catalogue, config.data.max_rejected_share, path)
+    check_rejected_share(catalogue, limit, path)
 
 
 def _fingerprint(table: DiskTable[Item]) -> dict[str, Any]:
-    """What tells these items, their classes and their split from others, and counts to read."""
+    """A hash of the items, their classes and their splits; counts to read stand beside it."""
     return {
         "fingerprint": content_hash(table.frames()),
         "items": len(table),
@@ -340,7 +350,7 @@ def _split_sizes(table: DiskTable[Item]) -> dict[str, int]:
 
 
 def _check_unchanged(now: Mapping[str, Any], run: RunFolder) -> None:
-    """Compares the data's fingerprint with that of a run begun before, if there is one."""
+    """Refuses other data than those that the run began with."""
     path = run.fingerprint
     before = run.read_json(path) if path.exists() else now
     if before != now:
@@ -357,12 +367,11 @@ def _dataset(
     image: Any,
     taxonomy: Taxonomy,
     distances: np.ndarray,
-    encoders: RunEncoders,
-    config: Config,
+    encoders: ItemEncoders,
+    config: DataConfig,
 ) -> Dataset:
     ids = table["item_id"]
     with_image = _available(encoders, encoders.image, table["image_path"], ids)
-    _check_fields(catalogue, config)
     with_text = _available(encoders, encoders.text, table["text"], ids)
     text, failed = encoders.encode(encoders.text, table["text"], ids, with_text, "Texts")
     if failed:
@@ -377,7 +386,7 @@ def _dataset(
         keys.WEIGHT: np.fromiter(table["weight"], np.float32),
         keys.PRODUCT: codes_of(table["product_id"]),
     }
-    if config.data.multi_label:
+    if config.multi_label:
         features[keys.LABELS] = _multi_hot(table["labels"], len(taxonomy.classes))
     else:
         features[keys.LABEL] = np.asarray(table["label"], np.int32)
@@ -393,7 +402,7 @@ def _dataset(
         text=encoders.text.feature_spec,
         num_classes=len(taxonomy.classes),
         class_distances=distances,
-        multi_label=config.data.multi_label,
+        multi_label=config.multi_label,
         class_shares=class_shares(targets, len(taxonomy.classes)) if trained.any() else None,
     )
     train_only = train_only_labels(table, splits)
@@ -402,29 +411,29 @@ def _dataset(
     )
 
 
-def _check_fields(catalogue: Catalogue, config: Config) -> None:
-    """Columns that are encoded one by one are told apart by their place, so none may be missing."""
-    wanted, there = config.data.text_columns, catalogue.columns.text
-    if config.features.encodes_fields and len(there) != len(wanted):
+def _check_fields(catalogue: Catalogue, data: DataConfig, features: FeatureConfig) -> None:
+    """Refuses a missing text column where columns are encoded one by one, by their positions."""
+    wanted, present = data.text_columns, catalogue.columns.text
+    if features.encodes_fields and len(present) != len(wanted):
         raise UserError(
-            f"--text_encoder={config.features.text_encoder} needs every text column. Expected "
-            f"{', '.join(wanted)}, with empty cells where nothing is known. Received a catalogue with: "
-            f"{', '.join(there) or 'none of them'}."
+            f"--text_encoder={features.text_encoder} needs every text column. Expected the columns "
+            f"{', '.join(wanted)}; cells may be empty. Received a catalogue with: "
+            f"{', '.join(present) or 'none of them'}."
         )
 
 
 def _available(
-    encoders: RunEncoders,
+    encoders: ItemEncoders,
     encoder: Encoder | Precomputed,
     inputs: Iterable[str],
     ids: Iterable[str],
 ) -> np.ndarray:
-    """[items] bool: which items have features of the modality of these inputs."""
+    """[items] bool, True for the items that have an input for the encoder, or precomputed features."""
     return encoders.available(encoder, _given(inputs), ids)
 
 
 def _given(cells: Iterable[str]) -> np.ndarray:
-    """[items] bool: which cells are not empty."""
+    """[items] bool, True for the cells that are not empty."""
     return np.fromiter(map(bool, cells), bool)
 
 

@@ -24,7 +24,7 @@ from huse_tf.errors import UserError
 from huse_tf.evaluation.measure import final_fusion_weight, predict
 from huse_tf.evaluation.pairs import scores_pairs
 from huse_tf.features.encoder import Encoder
-from huse_tf.features.item_encoders import RunEncoders
+from huse_tf.features.item_encoders import ItemEncoders
 from huse_tf.jobs.checks import check_training, run_dir, with_monitor
 from huse_tf.jobs.evaluate import Result, evaluate
 from huse_tf.jobs.export import export_run
@@ -94,7 +94,7 @@ def train_model(
     config = with_monitor(config)
     check_training(config, given=source is not None or reading is not None)
     run = open_run(config)
-    encoders = RunEncoders(config.features)
+    encoders = ItemEncoders(config.features)
     if reading is None:
         rehearse_run(config, encoders)
     dataset = load_data(config, run, source, reading, encoders)
@@ -143,7 +143,7 @@ def train_model(
     return TrainedRun(run, dataset, model)
 
 
-def rehearse_run(config: Config, encoders: RunEncoders) -> None:
+def rehearse_run(config: Config, encoders: ItemEncoders) -> None:
     """Raises UserError where a run would be refused for its settings (`rehearsal`)."""
 
     def measured(model: keras.Model, data: Measurable) -> Mapping[str, float]:
@@ -182,7 +182,7 @@ def _text_changes(config: Config, dataset: Dataset, run: RunFolder) -> list[Chan
     changes: list[Change] = []
     training = config.training
     if training.field_dropout:
-        encoder = cast(Encoder, RunEncoders.of_run(config.features, run).text)
+        encoder = cast(Encoder, ItemEncoders.of_run(config.features, run).text)
         fields = Chosen(dataset.table["text_fields"], dataset.chosen(keys.TRAIN))
         separator = config.data.text_separator
         changes.append(FieldDropout(training.field_dropout, list(fields), encoder, separator))

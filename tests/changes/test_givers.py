@@ -125,7 +125,7 @@ def test_the_nearest_class_gives_where_the_own_one_has_one_product():
     assert drawn(givers, 4) == {3}
     assert drawn(givers, 0) == {1}
     assert givers.of_own_class().tolist() == [True, True, True, False, False, True]
-    assert "; 2 of 6 items (33.3%) find none there" in givers.told()
+    assert "; for 2 of 6 items (33.3%) the other product is of the nearest class" in givers.told()
 
 
 def test_who_has_a_title_of_mine_gives_none_of_its_images():

@@ -127,17 +127,17 @@ def test_depth_has_a_limit():
     [
         (parents(a="b", b=""), None),
         (parents(a=""), None),
-        (parents(a="a"), r"f, line 2: a class lies above itself: a -> a\."),
-        (parents(x="a", a="b", b="c", c="a"), r"f, line 3: .* itself: a -> b -> c -> a\."),
+        (parents(a="a"), r"f, line 2: a class is its own ancestor: a -> a\."),
+        (parents(x="a", a="b", b="c", c="a"), r"f, line 3: .* own ancestor: a -> b -> c -> a\."),
         (parents(a="", b="zz"), r"f, line 3: unknown parent\. .* Received: 'zz'"),
-        ({"1": Node("", "", 5)}, r"f, line 5: a class has a name.* Received: ''"),
+        ({"1": Node("", "", 5)}, r"f, line 5: expected a class name.* Received: ''"),
         ({"1": Node("a<b", "", 5)}, r"f, line 5: .* Received: 'a<b'"),
         ({"1": Node("a>b", "", 5)}, r"f, line 5: .* Received: 'a>b'"),
         (
             {"r": Node("R", "", 1), "1": Node("A b", "r", 2), "2": Node("a_B", "r", 3)},
-            r"f, line 3: 'a_B' stands under 'R' already, by line 2",
+            r"f, line 3: line 2 has put 'a_B' under 'R' already",
         ),
-        ({"1": Node("A", "", 2), "2": Node("A", "", 3)}, "'A' stands under 'the top' already"),
+        ({"1": Node("A", "", 2), "2": Node("A", "", 3)}, "has put 'A' under 'the top' already"),
     ],
 )
 def test_what_is_no_tree(nodes, message):
@@ -150,6 +150,6 @@ def test_what_is_no_tree(nodes, message):
 
 def test_a_cycle_of_thousands_is_named_in_short():
     nodes = {str(n): Node(str(n), str((n + 1) % 5000), n + 1) for n in range(5000)}
-    with pytest.raises(UserError, match="above itself: 0 -> 1") as error:
+    with pytest.raises(UserError, match="its own ancestor: 0 -> 1") as error:
         node_paths(nodes, "f")
     assert len(str(error.value)) < 200

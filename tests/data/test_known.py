@@ -46,7 +46,7 @@ def test_each_trait_tells(run):
         {"image_hash": "h1"},
         {"image_digest": "d1", "image_hash": "h1", "title": "Oak chair"},
         {"title": "=1+1"},  # as a spreadsheet may have it
-    ) == ["item id", "product id", "title", "look of the image", "image", "title"]
+    ) == ["item id", "product id", "title", "near-duplicate image", "image", "title"]
 
 
 def test_what_is_empty_or_held_out_is_new(run):
@@ -70,5 +70,5 @@ def test_a_missing_or_damaged_table_is_named(run, content):
     run.unlink()
     if content is not None:
         run.write_bytes(content.encode("latin-1"))
-    with pytest.raises(UserError, match=r"items.csv' does not tell .*--include_known"):
+    with pytest.raises(UserError, match=r"items.csv' cannot be read.*--include_known"):
         reasons(run, {})

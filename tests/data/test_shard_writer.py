@@ -42,7 +42,7 @@ def write(folder, records, fingerprint="f", num_shards=3):
 def test_killed_while_dealing(tmp_path, expected):
     with pytest.raises(Killed):
         write(tmp_path / "a", killed_after(RECORDS, 10))
-    with pytest.raises(UserError, match="No prepared shards"):
+    with pytest.raises(UserError, match="no finished prepared shards"):
         shard_index.read_index(tmp_path / "a")
     write(tmp_path / "a", RECORDS)
     assert contents(tmp_path / "a") == expected
@@ -109,7 +109,7 @@ def test_what_was_dealt_is_what_is_sealed(tmp_path, monkeypatch):
         "write_shard",
         lambda *args: real(*args[:3], [record for record in args[3] if record[0] != "item-7"]),
     )
-    with pytest.raises(UserError, match=f"hold {len(RECORDS) - 1} records of {len(RECORDS)}"):
+    with pytest.raises(UserError, match=f"hold {len(RECORDS) - 1} of {len(RECORDS)} records"):
         write(tmp_path, RECORDS)
     assert not (tmp_path / "index.json").exists()
 

@@ -124,7 +124,7 @@ def test_what_is_no_index_is_refused(tmp_path, text):
 
 
 def test_an_unfinished_folder_is_refused(tmp_path):
-    with pytest.raises(UserError, match="No prepared shards lie in"):
+    with pytest.raises(UserError, match="has no finished prepared shards"):
         shard_index.read_index(tmp_path)
 
 
@@ -156,7 +156,7 @@ def test_any_tfrecord_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        (framed(b"one", b"two")[:-1], "record 2, at byte 19, claims 3 bytes.*2 are there"),
+        (framed(b"one", b"two")[:-1], "record 2, at byte 19, claims 3 bytes.*holds 2 more"),
         (framed(b"one") + b"\0\0\0", "record 2, at byte 19"),
         # With a correct checksum; TensorFlow would ask for as much memory and end the process.
         (framed(b"one", length=2**62), "record 1, at byte 0, claims 4611686018427387904 bytes"),
@@ -183,5 +183,5 @@ def test_a_sparse_file_does_not_fill_memory(tmp_path):
     with open(tmp_path / "shard", "wb") as file:
         file.write(head + masked_crc(head))
         file.truncate(2**41)
-    with pytest.raises(UserError, match="at most 268435456 are allowed"):
+    with pytest.raises(UserError, match="a record has at most 268435456"):
         list(shard_files.read_shard(tmp_path / "shard"))

@@ -51,8 +51,8 @@ def test_numbers_are_ids_only_if_every_line_has_one(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("A > B\nA >  > C\n", r"tree.txt, line 2: a class has a name.* Received: ''"),
-        ("A > B\n\n# x\n > C\n", r"line 4: a class has a name"),
+        ("A > B\nA >  > C\n", r"tree.txt, line 2: expected a class name.* Received: ''"),
+        ("A > B\n\n# x\n > C\n", r"line 4: expected a class name"),
         ("A > B<C\n", r"line 1: .* Received: 'B<C'"),
         ("Aa > B\nC\naA > D\n", r"line 3: 'aA' differs from 'Aa', written before, in case"),
         ("1 - A > B\n1 - C\n", r"line 2: id 1 belongs to 'A > B' already"),
@@ -104,13 +104,13 @@ def test_ids_with_names(tmp_path):
     ("text", "message"),
     [
         ("child,parent\na,\nb,a\nb,c\nc,\n", "line 4: 'b' has a line already, 3. .* one parent"),
-        ("child,parent\na,b\nb,a\n", "line 2: a class lies above itself: a -> b -> a"),
+        ("child,parent\na,b\nb,a\n", "line 2: a class is its own ancestor: a -> b -> a"),
         ("child,parent\na,\nb,zz\n", "line 3: unknown parent.* Received: 'zz'"),
         ("child,parent\na,\nb\n", "line 3: expected 2 columns. Received: 1"),
         ("child,parent\na,,\n", "line 2: expected 2 columns. Received: 3"),
         ("child,parent\na,\n,\n", "line 3: child is empty"),
         ("child,parent\na,\n,a\n", "line 3: child is empty"),
-        ("id,parent_id,name\n1,,A\n2,1,\n", "line 3: a class has a name"),
+        ("id,parent_id,name\n1,,A\n2,1,\n", "line 3: expected a class name"),
         ('child,parent\na,\n"b\n\n', "line 4: not a table"),
         ("child,parent\n", "holds no class"),
         ("kid,parent\na,\n", "line 1: expected columns child and parent, .* Received: kid, parent"),
@@ -136,7 +136,7 @@ def test_files_that_cannot_be_read(tmp_path, monkeypatch):
         load_tree(write(tmp_path, GOOGLE), "path")
     with pytest.raises(UserError, match=r"is not UTF-8: .* at byte 4"):
         load_tree(write(tmp_path, b"A > \xff\n"), "paths")
-    with pytest.raises(UserError, match=r"is no file. Expected a file with a class tree"):
+    with pytest.raises(UserError, match=r"is not a file. Expected a file with a class tree"):
         load_tree(str(tmp_path), "paths")
     monkeypatch.setattr(taxonomy_files, "MAX_BYTES", len(GOOGLE) - 1)
     with pytest.raises(UserError, match=f"Expected at most {len(GOOGLE) - 1} bytes"):

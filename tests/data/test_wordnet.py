@@ -91,7 +91,7 @@ def test_of_siblings_with_one_name_the_first_sense_has_it():
         (DATA, INDEX + "word n x 1\n", "index.noun, line 10: not a line of WordNet"),
         (DATA, INDEX.replace("00000005", "00000055"), "does not have.* n00000055 for 'bird'"),
         (DATA.replace("@ 00000005", "@ 00000099"), INDEX, "unknown parent.*'n00000099'"),
-        (DATA.replace("~ 00000002", "@ 00000002"), INDEX, "data.noun, line 3: .* above itself"),
+        (DATA.replace("~ 00000002", "@ 00000002"), INDEX, "data.noun, line 3: .* its own ancestor"),
     ],
 )
 def test_broken_files_are_refused_with_the_line(data, index, message):
@@ -100,7 +100,7 @@ def test_broken_files_are_refused_with_the_line(data, index, message):
 
 
 def test_a_folder_without_wordnet(tmp_path):
-    with pytest.raises(UserError, match=r"data.noun' is no file.*/usr/share/wordnet"):
+    with pytest.raises(UserError, match=r"data.noun' is not a file.*/usr/share/wordnet"):
         load_tree(str(tmp_path), "auto")
 
 

@@ -102,8 +102,8 @@ def test_rounding_is_no_asymmetry(tmp_path):
         ("x,bed,lamp\nbed,0,1\nlamp,1,0\n", r"lacks 2 of 3 classes: home<lamp, shop<lamp\. "),
         ("x,bed\nbed,0\nlamp,1\n", r"has a row for 'lamp', but no column"),
         ("x,bed,lamp\nbed,0,1\n", r"has a column for 'lamp', but no row"),
-        ("x,bed,bed\nbed,0,1\n", r"two of the column 'bed'"),
-        ("x,bed\nbed,0\nbed,1\n", r"two of the row 'bed'"),
+        ("x,bed,bed\nbed,0,1\n", r"the column 'bed' twice"),
+        ("x,bed\nbed,0\nbed,1\n", r"the row 'bed' twice"),
         ("x,bed\nbed\n", r"row 'bed': expected 2 cells, .* Received: 1"),
         (
             "x,bed,home<lamp,shop<lamp\nbed,0,a,1\nhome<lamp,1,0,1\nshop<lamp,1,1,0\n",
@@ -130,9 +130,9 @@ def test_many_missing_classes_are_named_in_short(tmp_path):
 
 
 def test_files_that_are_something_else(tmp_path):
-    with pytest.raises(UserError, match=r"supplied as \.npy or \.csv file. Received: .*d\.txt"):
+    with pytest.raises(UserError, match=r"in a \.npy or \.csv file. Received: .*d\.txt"):
         read_distances(tmp_path / "d.txt", PATHS)
-    with pytest.raises(UserError, match=r"No class graph lies at .*d\.npy"):
+    with pytest.raises(UserError, match=r"The class graph .*d\.npy' is missing"):
         read_distances(tmp_path / "d.npy", PATHS)
     cut = npy(tmp_path, DISTANCES).read_bytes()[:-1]
     for content in (b"", b"PK\x03\x04 a zip", b"\x93NUMPY\x01\x00", cut):

@@ -84,7 +84,7 @@ def test_exported_equals_in_memory(tmp_path):
         ("fields:minilm", "two or more"),
         ("fields:2:minlm", r"Unknown text encoder.*'minlm'"),
         ("fields:2:word_cnn", "'word_cnn' gives word ids.*fields:2:minilm"),
-        ("fields:2:tfidf+tfidf", "'fields:2:tfidf' gives each text column a block of its own"),
+        ("fields:2:tfidf+tfidf", "'fields:2:tfidf' gives a block of features per text column"),
     ],
 )
 def test_errors_teach(spec, message):

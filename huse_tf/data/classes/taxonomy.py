@@ -1,4 +1,4 @@
-"""The class tree: paths of names from the top down; the classes' order is the label vocabulary."""
+"""The classes of a catalogue: paths of names from the top of a tree down, in the order of their labels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from huse_tf.errors import UserError, unknown_name
 
 ClassPath = tuple[str, ...]
-LEVEL_SEPARATOR = "<"  # of class paths written as one string, whatever the catalogue uses
+LEVEL_SEPARATOR = "<"  # of class paths in one string; the catalogue's own separator may differ
 
 
 def path_name(path: ClassPath) -> str:
@@ -22,7 +22,7 @@ def path_name(path: ClassPath) -> str:
 
 
 def distinct_ends(paths: Sequence[ClassPath]) -> list[ClassPath]:
-    """[n] the shortest end of each path that no other has; all of a path that ends another one."""
+    """[n] the shortest end of each path that no other path has; the whole path if there is none."""
     lengths = [1] * len(paths)
     while True:
         ends = [path[-n:] for path, n in zip(paths, lengths, strict=True)]
@@ -37,9 +37,9 @@ def distinct_ends(paths: Sequence[ClassPath]) -> list[ClassPath]:
 
 
 def tree_hops(paths: Sequence[ClassPath]) -> np.ndarray:
-    """[n, n] int32 number of is-a edges, walked up or down, between each two nodes of a tree.
+    """[n, n] int32 number of edges on the path through the tree between each two nodes.
 
-    Up from each to the deepest node above both and down again; top-level nodes meet in a root.
+    The path goes up to the deepest common ancestor and down again. Top-level nodes meet in a root.
     """
     lengths = np.array([len(path) for path in paths], np.int32)
     hops = lengths[:, None] + lengths
@@ -56,12 +56,12 @@ def tree_hops(paths: Sequence[ClassPath]) -> np.ndarray:
 class Taxonomy:
     """The K classes of a catalogue, in the order of their labels.
 
-    A node of the tree is known by its whole path, so equal names under different parents are
-    different nodes. A class may lie above another one. Top-level nodes hang on a common root, which
-    has no name.
+    A node of the tree is identified by its whole path, so equal names under different parents are
+    different nodes. A class may be an ancestor of another class. The top-level nodes have a common
+    root without a name.
 
     Attributes:
-        classes: the sorted, distinct class paths; a class's place is its label.
+        classes: the distinct class paths, sorted; the index of a class is its label.
     """
 
     classes: tuple[ClassPath, ...]
@@ -80,7 +80,20 @@ class Taxonomy:
 
     @classmethod
     def from_paths(cls, paths: Iterable[ClassPath]) -> Taxonomy:
-        """The classes that occur among `paths`."""
+        """The taxonomy of the distinct paths.
+
+        Raises:
+            ValueError: there is no path, or a level is empty or contains "<".
+
+        Example:
+            >>> taxonomy = Taxonomy.from_paths([("home", "lamps"), ("home", "chairs"), ("toys",)])
+            >>> taxonomy.names
+            ('chairs', 'lamps', 'toys')
+            >>> taxonomy.label(("home", "lamps"))
+            1
+            >>> taxonomy.tree_hops().tolist()
+            [[0, 2, 3], [2, 0, 3], [3, 3, 0]]
+        """
         return cls(tuple(sorted(set(paths))))
 
     @functools.cached_property
@@ -88,14 +101,14 @@ class Taxonomy:
         return {path: label for label, path in enumerate(self.classes)}
 
     def find(self, path: ClassPath) -> int | None:
-        """The label of a class, or None where the vocabulary does not have it."""
+        """The label of a class in [0, K); None for an unknown class."""
         return self._labels.get(path)
 
     def label(self, path: ClassPath) -> int:
-        """The label of a class.
+        """The label of a class in [0, K).
 
         Raises:
-            UserError: the vocabulary does not have it.
+            UserError: the class is unknown.
         """
         label = self.find(path)
         if label is None:
@@ -109,34 +122,36 @@ class Taxonomy:
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
-        """[K] last names of the classes; where they are equal, with as many parents as it takes."""
+        """[K] distinct names: the last name of each class, preceded by parents where names are equal."""
         return tuple(map(path_name, distinct_ends(self.classes)))
 
     def level(self, depth: int) -> tuple[str, ...]:
-        """[K] each class's ancestor at `depth`, as a path in one string; depth 1 is the top.
+        """[K] the path of each class's ancestor at `depth`, as one string; depth 1 is the top level.
 
-        A class that lies above `depth` stands for itself.
+        A class above `depth` gives its own path.
         """
         if depth < 1:
             raise ValueError(f"Levels count from 1, the top. Received: {depth}.")
         return tuple(path_name(path[:depth]) for path in self.classes)
 
     def tree_hops(self) -> np.ndarray:
-        """[K, K] int32 number of is-a edges between each two classes."""
+        """[K, K] int32 number of edges on the path through the tree between each two classes."""
         return tree_hops(self.classes)
 
     def correct_sets(self, k: int) -> np.ndarray:
         """hCorrectSet of DeViSE (Frome et al. 2013, section 4.2 and supplement).
 
-        The rings of nodes 0, 1, 2 … is-a edges around the true class are united, each ring whole,
-        until the union has at least k classes; so it is all classes that are no farther than the
-        k-th nearest. Nodes that are no classes are walked through and do not count.
+        The set of a class holds all classes that are no farther from it, in edges of the tree, than
+        its k-th nearest class (itself included). Nodes that are not classes do not count.
 
         Args:
-            k: in [1, K].
+            k: size of the sets without ties, in [1, K].
 
         Returns:
-            [K, K] bool: row = true class, column = class in its set; at least k in each row.
+            [K, K] bool: row = true class, column = member of its set; at least k True in each row.
+
+        Raises:
+            UserError: k is out of range.
         """
         if not 1 <= k <= len(self.classes):
             raise UserError(
@@ -152,5 +167,5 @@ class Taxonomy:
 
     @classmethod
     def from_json(cls, text: str) -> Taxonomy:
-        """The taxonomy that `to_json` wrote; labels stay what they were."""
+        """The taxonomy that `to_json` wrote, with the same labels."""
         return cls(tuple(tuple(path) for path in json.loads(text)["classes"]))

@@ -1,4 +1,4 @@
-"""Class trees from files: lines of paths, columns of children and parents, or WordNet."""
+"""Reads class trees from files: lines with paths, tables of children and parents, or WordNet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pathlib
 import re
 
 from huse_tf.data.classes.taxonomy import ClassPath
-from huse_tf.data.classes.tree import MAX_DEPTH, ClassTree, Node, check_name, fold, node_paths
+from huse_tf.data.classes.tree import MAX_DEPTH, ClassTree, Node, check_name, name_key, node_paths
 from huse_tf.data.classes.wordnet import read_wordnet
 from huse_tf.errors import UserError, unknown_name
 
@@ -19,21 +19,21 @@ _CHILD, _PARENT, _NAME = ("child", "id"), ("parent", "parent_id"), ("name",)
 
 
 def load_tree(path: str, format: str) -> ClassTree:
-    """The class tree in a file or folder.
+    """Reads the class tree in a file or folder.
 
     Args:
-        path: of the file; for WordNet, of the folder with `data.noun` and `index.noun`.
-        format: "paths": a line per node, "A > B > C", nodes above it implied; the text format of
-                the public Google product taxonomy: blank lines and those that begin with # are
-                skipped, and where every line begins with "ID - " these are the nodes' ids.
-            "parents": CSV, or TSV if the header has a tab, with columns child and parent, or id,
-                parent_id and name (in any order; without name a node is called by its id); an empty
-                parent means the top level.
+        path: the file; for WordNet, the folder with `data.noun` and `index.noun`.
+        format: "paths": one node per line, "A > B > C", which implies its ancestors, as in Google's
+                public product taxonomy. Blank lines and lines that begin with # are skipped. If every
+                line begins with "ID - ", ID is the node's id.
+            "parents": CSV, or TSV if the header has a tab, with the columns child and parent, or id,
+                parent_id and name, in any order. Without a name column the id is the name. A
+                top-level node has an empty parent.
             "wordnet": nouns of WordNet 3.0; see `read_wordnet`.
-            "auto": by content.
+            "auto": the format is chosen by the content.
 
     Raises:
-        UserError: unknown format, or a file that does not hold to it; the message names the line.
+        UserError: the format is unknown, or the file does not follow it; the message has the line.
     """
     readers = {"paths": _read_paths, "parents": _read_parents}
     if format not in ("auto", "wordnet", *readers):
@@ -55,7 +55,7 @@ def load_tree(path: str, format: str) -> ClassTree:
 def _text(file: pathlib.Path) -> str:
     if not file.is_file():
         raise UserError(
-            f"{str(file)!r} is no file. Expected a file with a class tree, or a folder with "
+            f"{str(file)!r} is not a file. Expected a file with a class tree, or a folder with "
             "WordNet's data.noun and index.noun (Debian: /usr/share/wordnet). Change --taxonomy."
         )
     size = file.stat().st_size
@@ -105,7 +105,7 @@ def _read_paths(text: str, source: str) -> ClassTree:
             check_name(level, source, number)
         for depth in range(1, len(path) + 1):
             here = path[:depth]
-            known = nodes.setdefault(tuple(map(fold, here)), here)
+            known = nodes.setdefault(tuple(map(name_key, here)), here)
             if known != here:
                 raise UserError(
                     f"{source}, line {number}: {' > '.join(here)!r} differs from "

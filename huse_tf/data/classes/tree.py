@@ -1,4 +1,4 @@
-"""A tree of classes that a file gives: its nodes, found by name, by path or by the file's id."""
+"""A class tree from a file. Its nodes are found by name, by path or by the file's id."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from collections.abc import Mapping
 from huse_tf.data.classes.taxonomy import ClassPath
 from huse_tf.errors import UserError
 
-MAX_DEPTH = 64  # levels; deeper than any real hierarchy, shallow enough to stay cheap
-_SEPARATORS = re.compile("[<>]")  # of the levels in a path written as one string
-_MAX_LISTED = 10  # candidates that an error names
+MAX_DEPTH = 64  # levels; deeper than any real hierarchy
+_SEPARATORS = re.compile("[<>]")  # between the levels of a path in one string
+_MAX_LISTED = 10  # nodes that an error lists
 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """One node as a file tells it.
+    """One node of a file.
 
     Attributes:
-        name: what it is called; siblings have different names.
-        parent: id of the node above it, "" at the top.
-        line: where the file tells it, from 1.
+        name: the name; siblings have different names.
+        parent: id of the parent; "" for a top-level node.
+        line: line of the node in the file, from 1.
     """
 
     name: str
@@ -36,14 +36,13 @@ class Node:
 class ClassTree:
     """All nodes of a tree, classes or not.
 
-    Names are compared without regard to case and spacing; underscores count as spaces.
+    Names are compared without case and white space; underscores count as spaces (`name_key`).
 
     Attributes:
         source: the file, for messages.
-        paths: of all nodes, names from the top down, no two equal in the sense above.
+        paths: the distinct paths of all nodes, names from the top down.
         ids: the file's id of a node -> its path.
-        meant: name -> the path of the node meant by it, for trees that say which of several nodes
-            of one name that is (WordNet's first sense).
+        meant: name -> path of the preferred node of that name (WordNet's first sense).
     """
 
     source: str
@@ -52,17 +51,16 @@ class ClassTree:
     meant: Mapping[str, ClassPath] = dataclasses.field(default_factory=dict)
 
     def path_of(self, name: str) -> ClassPath:
-        """The path of the node that `name` stands for.
+        """The path of a node.
 
         Args:
-            name: a node's name or id; or its path from the top ("A > B > C" or "A<B<C"), or as much
-                of the path's end as no other node has. A path from the top goes before an equal
-                end of a longer one.
+            name: the node's name, its id, its path from the top ("A > B > C" or "A<B<C"), or a unique
+                end of that path. A full path is preferred to the end of a longer path.
 
         Raises:
-            UserError: no node or several are called so.
+            UserError: no node or several nodes have this name.
         """
-        levels = tuple(map(fold, _SEPARATORS.split(name)))
+        levels = tuple(map(name_key, _SEPARATORS.split(name)))
         ends = [p for p in self._by_name.get(levels[-1], ()) if _ends_with(p, levels)]
         if len(levels) == 1 and levels[0] in self.meant:
             ends = [self.meant[levels[0]]]
@@ -77,7 +75,7 @@ class ClassTree:
     def _by_name(self) -> dict[str, list[ClassPath]]:
         nodes: dict[str, list[ClassPath]] = collections.defaultdict(list)
         for path in self.paths:
-            nodes[fold(path[-1])].append(path)
+            nodes[name_key(path[-1])].append(path)
         return dict(nodes)
 
     @functools.cached_property
@@ -104,14 +102,14 @@ class ClassTree:
         )
 
 
-def fold(name: str) -> str:
-    """The form of a name in which names are compared."""
+def name_key(name: str) -> str:
+    """The form in which names are compared: case-folded, single spaces, underscores as spaces."""
     return " ".join(name.replace("_", " ").split()).casefold()
 
 
 def _ends_with(path: ClassPath, levels: tuple[str, ...]) -> bool:
-    """Whether the last names of a path are these, which are folded."""
-    return tuple(map(fold, path[-len(levels) :])) == levels
+    """Whether the path ends with these levels, given as `name_key`s."""
+    return tuple(map(name_key, path[-len(levels) :])) == levels
 
 
 @functools.lru_cache(maxsize=4096)  # a catalogue repeats its mistakes
@@ -120,24 +118,24 @@ def _closest(name: str, known: tuple[str, ...]) -> str:
 
 
 def check_name(name: str, source: str, line: int) -> None:
-    """Refuses what cannot be a level of a class path.
+    """Refuses a name that cannot be a level of a class path.
 
     Raises:
-        UserError: the name is empty or holds a separator.
+        UserError: the name is empty or contains < or >.
     """
     if not name or _SEPARATORS.search(name):
         raise UserError(
-            f"{source}, line {line}: a class has a name, without < or >, which stand between the "
-            f"levels of a path. Received: {name!r}."
+            f"{source}, line {line}: expected a class name without < and >, which separate the levels "
+            f"of a path. Received: {name!r}."
         )
 
 
 def node_paths(nodes: Mapping[str, Node], source: str) -> dict[str, ClassPath]:
-    """The path of each node by its id, parents before their children.
+    """Id -> path of each node, parents before their children.
 
     Raises:
-        UserError: a bad name, an unknown parent, a cycle, a node below `MAX_DEPTH`, or siblings of
-            one name; each with its line.
+        UserError: a bad name, an unknown parent, a cycle, a path of more than `MAX_DEPTH` levels, or
+            siblings with one name; the message has the line.
     """
     paths: dict[str, ClassPath] = {"": ()}
     lines: dict[tuple[ClassPath, str], int] = {}
@@ -146,12 +144,12 @@ def node_paths(nodes: Mapping[str, Node], source: str) -> dict[str, ClassPath]:
             node = nodes[key]
             check_name(node.name, source, node.line)
             above = paths[node.parent]
-            first = lines.setdefault((above, fold(node.name)), node.line)
+            first = lines.setdefault((above, name_key(node.name)), node.line)
             if first != node.line:
                 raise UserError(
-                    f"{source}, line {node.line}: {node.name!r} stands under "
-                    f"{' > '.join(above) or 'the top'!r} already, by line {first}. Expected "
-                    "siblings of different names."
+                    f"{source}, line {node.line}: line {first} has put {node.name!r} under "
+                    f"{' > '.join(above) or 'the top'!r} already. Expected siblings with different "
+                    "names."
                 )
             paths[key] = (*above, node.name)
             if len(paths[key]) > MAX_DEPTH:
@@ -166,19 +164,19 @@ def node_paths(nodes: Mapping[str, Node], source: str) -> dict[str, ClassPath]:
 def _unplaced_ancestors(
     start: str, nodes: Mapping[str, Node], paths: Mapping[str, ClassPath], source: str
 ) -> list[str]:
-    """The ids from `start` upwards, up to the first whose path is known."""
-    chain: dict[str, None] = {}  # ordered, and quick to search
+    """The ids from `start` upwards, up to and without the first node with a known path."""
+    chain: dict[str, None] = {}  # an ordered set
     key, line = start, nodes[start].line
     while key not in paths:
         if key not in nodes:
             raise UserError(
-                f"{source}, line {line}: unknown parent. Expected a node that has a line of its own "
-                f"(a top-level one with an empty parent). Received: {key!r}."
+                f"{source}, line {line}: unknown parent. Expected the id of a node with its own line "
+                f"(a top-level node has an empty parent). Received: {key!r}."
             )
         if key in chain:
             cycle = [*list(chain)[list(chain).index(key) :], key][: _MAX_LISTED + 1]
             raise UserError(
-                f"{source}, line {nodes[key].line}: a class lies above itself: "
+                f"{source}, line {nodes[key].line}: a class is its own ancestor: "
                 f"{' -> '.join(cycle)}. Expected a tree."
             )
         chain[key] = None

@@ -1,10 +1,10 @@
-"""The nouns of WordNet 3.0 as a class tree, from its own files (manual page wndb(5))."""
+"""Reads the nouns of WordNet 3.0 as a class tree, from its database files (manual page wndb(5))."""
 
 from __future__ import annotations
 
 import collections
 
-from huse_tf.data.classes.tree import ClassTree, Node, fold, node_paths
+from huse_tf.data.classes.tree import ClassTree, Node, name_key, node_paths
 from huse_tf.errors import UserError
 
 _HYPERNYMS = ("@", "@i")  # kind of, instance of
@@ -13,9 +13,9 @@ _HYPERNYMS = ("@", "@i")  # kind of, instance of
 def read_wordnet(data: str, index: str, source: str) -> ClassTree:
     """The tree of noun synsets, each under its first hypernym, up to "entity".
 
-    A synset is called by its first word. A name that siblings share goes to the one that is the
-    name's first sense; the others have their id added. As a name, any word of WordNet stands for
-    its first, most frequent, sense; ids ("n03001627", as in ImageNet) and paths name the others.
+    The name of a synset is its first word. If siblings share a name, the word's first sense keeps it, and
+    the others get their id appended. A word of WordNet stands for its first, most frequent, sense. Other
+    senses are given by id ("n03001627", as in ImageNet) or by path.
 
     Args:
         data: content of `data.noun`.
@@ -23,13 +23,13 @@ def read_wordnet(data: str, index: str, source: str) -> ClassTree:
         source: the folder, for messages.
 
     Raises:
-        UserError: a line that does not hold to the format.
+        UserError: a line is not in the format of WordNet 3.0, or the files do not belong together.
     """
     senses = _first_senses(index, f"{source}/index.noun")
     nodes = _synsets(data, f"{source}/data.noun")
-    shared = collections.Counter((node.parent, fold(node.name)) for node in nodes.values())
+    shared = collections.Counter((node.parent, name_key(node.name)) for node in nodes.values())
     for key, node in nodes.items():
-        if shared[node.parent, fold(node.name)] > 1 and senses.get(fold(node.name)) != key:
+        if shared[node.parent, name_key(node.name)] > 1 and senses.get(name_key(node.name)) != key:
             nodes[key] = Node(f"{node.name} ({key})", node.parent, node.line)
     paths = node_paths(nodes, f"{source}/data.noun")
     missing = [word for word, key in senses.items() if key not in paths]
@@ -54,7 +54,7 @@ def _synsets(text: str, source: str) -> dict[str, Node]:
             pointers = [fields[place : place + 4] for place in range(end + 1, len(fields), 4)]
             if len(pointers) != int(fields[end]):
                 raise ValueError(f"{len(pointers)} pointers")
-            # The first of each kind counts, so it comes last.
+            # In reverse, so that the first pointer of each kind overwrites the others.
             targets = {kind: offset for kind, offset, _, _ in reversed(pointers)}
             parent = next((f"n{targets[kind]}" for kind in _HYPERNYMS if kind in targets), "")
             nodes[f"n{fields[0]}"] = Node(fields[4].replace("_", " "), parent, line)
@@ -71,14 +71,14 @@ def _first_senses(text: str, source: str) -> dict[str, str]:
     for line, row in _rows(text):
         fields = row.split()
         try:
-            senses[fold(fields[0])] = f"n{fields[-int(fields[2])]}"
+            senses[name_key(fields[0])] = f"n{fields[-int(fields[2])]}"
         except (IndexError, ValueError) as error:
             raise _broken(source, line, row) from error
     return senses
 
 
 def _rows(text: str) -> list[tuple[int, str]]:
-    """The lines with their numbers, without the licence, whose lines begin with two spaces."""
+    """(line number, line) without the licence, whose lines begin with two spaces."""
     return [
         (number, row)
         for number, row in enumerate(text.split("\n"), start=1)

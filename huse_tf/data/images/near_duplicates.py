@@ -1,4 +1,4 @@
-"""Images that look the same though their bytes differ: perceptual hashes, and groups of near ones."""
+"""Near-duplicate images: perceptual hashes, and groups of images whose hashes differ in few bits."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ _MAX_EDGES = 1_000_000  # pairs held in memory at once
 
 
 def perceptual_hash(image: PIL.Image.Image) -> str:
-    """The DCT hash of an image, 16 hex digits; "" for an image that shows next to nothing.
+    """The DCT hash of an image.
 
-    Bit i is the sign of the i-th of 64 terms of the DCT of the image in grey, shrunk to 32 × 32.
-    Scaling, recompression and slight changes of colour flip few signs. On a blank or smooth image
-    noise decides, so it gets no hash. Transparency counts as white. After C. Zauner,
-    "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1, but
-    for the frequencies: the lowest ones tell little but the outline, by which packshots of many
-    products look alike.
+    The image is converted to grey and shrunk to 32 × 32. Bit i of the hash is the sign of the i-th of 64
+    coefficients of its DCT. Scaling, recompression and slight changes of colour flip few signs. The signs
+    of a nearly blank image are noise, so it has no hash. Transparent pixels count as white. After C.
+    Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010, section 3.2.1, but
+    with middle frequencies: the lowest ones show little but the outline, which is alike for packshots of
+    many products.
 
     Args:
-        image: decoded or not yet; is left as it was, but for being decoded.
+        image: an image of Pillow; it is decoded if it was not, and not changed otherwise.
+
+    Returns:
+        16 hex digits; "" for a nearly blank image.
     """
     if image.mode.startswith("I;16"):  # Pillow would cut all levels above 255
         image = image.convert("F").point(lambda level: level / 256)
@@ -45,14 +48,14 @@ def perceptual_hash(image: PIL.Image.Image) -> str:
 
 
 def near_groups(hashes: Iterable[str], max_bits: int) -> np.ndarray:
-    """Groups of images that are linked by hashes which differ in at most `max_bits` of 64 bits.
+    """Groups images whose hashes differ in at most `max_bits` of 64 bits.
 
-    Links chain: two images of a group may differ in more bits, with others between them. The
-    result is exact; memory grows with the number of hashes, not of pairs.
+    The groups are the connected components, so two images of a group may differ in more bits if others
+    link them. The result is exact. Memory grows with the number of hashes, not of pairs.
 
     Args:
-        hashes: [n] as `perceptual_hash` gives them.
-        max_bits: at least 0.
+        hashes: [n] results of `perceptual_hash`.
+        max_bits: number of bits, at least 0.
 
     Returns:
         [n] int32 number of each image's group, from 0; -1 where the hash is "".
@@ -60,7 +63,7 @@ def near_groups(hashes: Iterable[str], max_bits: int) -> np.ndarray:
     numbers = ((value != "", int(value or "0", 16)) for value in hashes)
     read = np.fromiter(numbers, np.dtype([("given", bool), ("value", np.uint64)]))
     given, values = read["given"], read["value"][read["given"]]
-    # Equal hashes, of which a catalogue may have thousands, are one point from here on.
+    # Equal hashes become one point. A catalogue may have thousands of them.
     points, place = np.unique(values, return_inverse=True)
     groups = np.arange(len(points))
     for edges in _batched(_near_pairs(points, max_bits)):
@@ -71,7 +74,7 @@ def near_groups(hashes: Iterable[str], max_bits: int) -> np.ndarray:
 
 
 def _batched(pairs: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same pairs, [2, m] each time, in batches of about `_MAX_EDGES`."""
+    """The pairs in larger arrays [2, m], of about `_MAX_EDGES` pairs each."""
     batch: list[np.ndarray] = []
     size = 0
     for found in pairs:
@@ -85,7 +88,7 @@ def _batched(pairs: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _join(groups: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Groups [n] of which those are one that an edge [2, m] between two members links."""
+    """[n] the groups after merging each two groups that an edge [2, m] links."""
     ends = groups[edges]
     graph = coo_array((np.ones(ends.shape[1], bool), (ends[0], ends[1])), shape=(len(groups),) * 2)
     return connected_components(graph, directed=False)[1][groups]
@@ -94,9 +97,9 @@ def _join(groups: np.ndarray, edges: np.ndarray) -> np.ndarray:
 def _near_pairs(points: np.ndarray, max_bits: int) -> Iterator[np.ndarray]:
     """All pairs [2, m] of distinct `points` [n] uint64 that differ in at most `max_bits` bits.
 
-    Of max_bits + k blocks of the bits, two near points agree in k at least (pigeonhole), so each
-    choice of k blocks serves as a key, and only points of equal key are compared. More blocks mean
-    more keys and fewer points of equal key (Manku et al. 2007, section 3).
+    The 64 bits are cut into max_bits + k blocks. Two near points agree in at least k blocks
+    (pigeonhole). So each choice of k blocks serves as a key, and only points with equal keys are
+    compared. More blocks give more keys and fewer points per key (Manku et al. 2007, section 3).
     """
     blocks, agreeing = _plan(len(points), max_bits)
     masks = [
@@ -110,7 +113,7 @@ def _near_pairs(points: np.ndarray, max_bits: int) -> Iterator[np.ndarray]:
 
 
 def _plan(count: int, max_bits: int) -> tuple[int, int]:
-    """(number of blocks, of those that agree) with the least work for hashes of random bits."""
+    """(number of blocks, number of agreeing blocks) with the least work for random hashes."""
 
     def work(agreeing: int) -> float:
         blocks = max_bits + agreeing
@@ -124,7 +127,7 @@ def _plan(count: int, max_bits: int) -> tuple[int, int]:
 def _near_in_runs(
     points: np.ndarray, key: np.ndarray, order: np.ndarray, max_bits: int
 ) -> Iterator[np.ndarray]:
-    """Compares each point with the 1st, 2nd, … after it, as long as that has the same key."""
+    """Compares each point with the 1st, 2nd, … point after it that has the same key."""
     rows = np.arange(len(points))
     for shift in itertools.count(1):
         rows = rows[rows < len(points) - shift]

@@ -1,6 +1,6 @@
-"""Images of a catalogue: found under the image root, read once, decoded as a proof, hashed.
+"""Finds, reads, decodes and hashes the images of a catalogue, or says why an image cannot be used.
 
-What gets in, TensorFlow's decoder can read: JPEG, PNG, GIF, BMP and WebP.
+Accepted formats are those that TensorFlow decodes: JPEG, PNG, GIF, BMP and WebP.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from huse_tf.data.images.near_duplicates import perceptual_hash
 from huse_tf.data.images.spool import Spool
 from huse_tf.errors import UserError
 
-# MPO is what Pillow calls a JPEG file with further images behind the first (many cameras).
+# MPO is Pillow's name for a JPEG file that holds further images after the first (many cameras).
 _FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "WEBP")
 
 
-# Images are read by several threads; of those with more pixels one is in memory at a time.
+# Several threads read images. At most one image with more pixels than this is in memory at a time.
 _LARGE_PIXELS = 10_000_000
 _one_large = threading.Lock()
 
 
 class BadImageError(ValueError):
-    """Why an image cannot be used; the part before ": " is the same for all images with that fault."""
+    """An image that cannot be used. The message before ": " is the kind of fault, equal for all such images."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """The largest image that is accepted: bytes of its file, pixels of its decoded form."""
+    """Largest accepted image: bytes of the file, and pixels (width × height)."""
 
     max_bytes: int
     max_pixels: int
@@ -47,12 +47,12 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class ImageFile:
-    """An image that can be decoded.
+    """An image file that was read and decoded once.
 
     Attributes:
         path: absolute path of a local file that TensorFlow can decode.
         digest: sha256 hex digest of that file's bytes.
-        hash: perceptual hash, 16 hex digits; "" for an image that shows next to nothing.
+        hash: perceptual hash, 16 hex digits; "" for a nearly blank image.
     """
 
     path: str
@@ -62,11 +62,11 @@ class ImageFile:
 
 @dataclasses.dataclass(frozen=True)
 class Root:
-    """Where the paths of images start.
+    """The folder that paths of images are relative to.
 
     Attributes:
-        folder: absolute, links followed; in a remote file system as that one writes it.
-        file_system: the remote one; None for this machine's.
+        folder: absolute path with links resolved; for a remote file system the path in its own form.
+        file_system: the remote file system; None for the local one.
     """
 
     folder: str
@@ -77,7 +77,7 @@ class Root:
         """The root at a path or URL.
 
         Raises:
-            UserError: it is no folder, or cannot be reached.
+            UserError: the path is not a folder, or the URL cannot be reached.
         """
         if "://" not in location:
             folder = pathlib.Path(location).expanduser()
@@ -91,11 +91,11 @@ class Root:
         return cls(folder_name.rstrip("/"), file_system)
 
     def resolve(self, value: str) -> str:
-        """The absolute path of the image `value` under the root, links followed.
+        """The absolute path of the image `value` under the root, with links resolved.
 
         Raises:
-            BadImageError: a URL, or a path that leaves the root (by `..`, absolute, or through a
-                link).
+            BadImageError: `value` is a URL, or leads out of the root (by "..", as an absolute path,
+                or through a link).
         """
         if "\0" in value:
             raise BadImageError("image path with a NUL character")
@@ -115,7 +115,7 @@ class Root:
         """The bytes of a resolved path.
 
         Raises:
-            BadImageError: no such file, no file, too large, or unreadable.
+            BadImageError: the file is missing, not a regular file, too large, or unreadable.
         """
         try:
             if self.file_system is None:
@@ -128,16 +128,16 @@ class Root:
 
 
 def read_image(source: str | bytes, root: Root, limits: Limits, spool: Spool) -> ImageFile:
-    """Reads and decodes an image.
+    """Reads, decodes and hashes an image.
 
     Args:
-        source: a path that `root` resolved, or the image's bytes.
-        root: where the path lies.
-        limits: beyond which it is refused.
-        spool: where an image is kept that has no local file, or none that TensorFlow can decode.
+        source: a path resolved by `root`, or the image's bytes.
+        root: the image root.
+        limits: largest accepted image.
+        spool: receives images without a local file that TensorFlow can decode.
 
     Raises:
-        BadImageError: it cannot be read or decoded, or is too large.
+        BadImageError: the image cannot be read or decoded, or is too large.
     """
     data = source if isinstance(source, bytes) else root.read(source, limits.max_bytes)
     if not data:
@@ -155,19 +155,22 @@ def read_image(source: str | bytes, root: Root, limits: Limits, spool: Spool) ->
 
 @contextlib.contextmanager
 def _room(pixels: int) -> Iterator[None]:
-    """Waits until there is room for so many."""
+    """Lets one large image at a time into memory."""
     with _one_large if pixels > _LARGE_PIXELS else contextlib.nullcontext():
         yield
 
 
 def as_decodable(image: PIL.Image.Image, data: bytes) -> bytes:
-    """The image in a form that TensorFlow decodes to the same pixels: as it is, or as PNG.
+    """The bytes of a file that TensorFlow decodes to the same pixels as Pillow.
 
     Args:
-        image: decoded from `data`.
-        data: of a format in `_FORMATS`.
+        image: the image decoded from `data`.
+        data: a file of one of the accepted formats.
+
+    Returns:
+        `data` itself, or a PNG file for a BMP file with a palette.
     """
-    # TensorFlow takes the indices of a palette for grey levels.
+    # TensorFlow reads the indices of a BMP palette as grey levels.
     if image.format == "BMP" and image.mode in ("1", "P"):
         file = io.BytesIO()
         image.convert("RGB").save(file, "PNG")
@@ -194,12 +197,12 @@ def _read_remote(file_system: AbstractFileSystem, path: str, max_bytes: int) -> 
             return file.read(max_bytes + 1)
     except OSError:
         raise
-    except Exception as error:  # of any kind: file systems raise what they like
+    except Exception as error:  # file systems raise exceptions of any kind
         raise BadImageError(f"image cannot be read: {error}") from error
 
 
 def _pixels(data: bytes, max_pixels: int) -> int:
-    """The number of pixels as the header tells it; refuses more than `max_pixels`."""
+    """The number of pixels from the file's header. Raises BadImageError above `max_pixels`."""
     with _as_bad_image(), PIL.Image.open(io.BytesIO(data)) as image:
         if image.format not in _FORMATS:
             raise BadImageError(f"image format is not JPEG, PNG, GIF, BMP or WebP: {image.format}")
@@ -211,10 +214,10 @@ def _pixels(data: bytes, max_pixels: int) -> int:
 
 
 def _decode(data: bytes) -> PIL.Image.Image:
-    """Decodes the whole image, after its header has told that it is small enough."""
+    """Decodes the whole image. `_pixels` must have checked its size."""
     with _as_bad_image():
         with PIL.Image.open(io.BytesIO(data)) as image:
-            image.verify()  # check sums and the end mark of a PNG, which load() lets pass
+            image.verify()  # checksums and the end mark of a PNG, which load() does not check
         decoded = PIL.Image.open(io.BytesIO(data))
         decoded.load()
         return decoded
@@ -222,7 +225,7 @@ def _decode(data: bytes) -> PIL.Image.Image:
 
 @contextlib.contextmanager
 def _as_bad_image() -> Iterator[None]:
-    """Whatever a decoder raises, as the reason why the image cannot be used."""
+    """Turns every exception of a decoder into a BadImageError."""
     try:
         yield
     except BadImageError:
@@ -231,5 +234,5 @@ def _as_bad_image() -> Iterator[None]:
         raise BadImageError("file is not an image") from error
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
         raise BadImageError(f"image has too many pixels: {error}") from error
-    except Exception as error:  # of any kind: decoders meet hostile bytes here
+    except Exception as error:  # decoders raise exceptions of any kind on hostile bytes
         raise BadImageError(f"image is damaged: {error}") from error

@@ -1,4 +1,4 @@
-"""Images that have no file of their own, kept once each, under the hash of their bytes."""
+"""Keeps images without a file of their own (bytes, base64, remote), each once, named by its hash."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from huse_tf import files
 class Spool:
     """A folder of files named by the sha256 of their content: `ab/ab12…`.
 
-    Processes and threads may write to it at once; equal bytes are one file.
+    Several processes and threads may write at the same time. Equal bytes are one file.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
-        """Takes a folder, which need not exist."""
+        """Takes the folder, which is created when needed."""
         self._folder = folder
 
     def keep(self, data: bytes) -> str:
-        """The absolute path of a file with these bytes."""
+        """Writes the bytes, if no file holds them yet, and returns the file's absolute path."""
         name = hashlib.sha256(data).hexdigest()
         path = (self._folder / name[:2] / name).absolute()
-        # Of another length is what a full disk or a power failure left.
+        # A full disk or a power failure may have left a file of another length.
         if not path.is_file() or path.stat().st_size != len(data):
             with files.replacing(path) as temporary:
                 temporary.write_bytes(data)

@@ -1,1 +1,1 @@
-"""Catalogues of each format as a stream of records; one file a format."""
+"""Readers: one file per format, each a stream of records."""

@@ -13,18 +13,26 @@ from huse_tf.errors import UserError
 
 
 def from_dataframe(frame: pd.DataFrame) -> Source:
-    """A source of the table's rows, numbered from 1; the index is not read.
+    """A source of the table's rows, numbered from 1. The index of the table is ignored.
 
-    NaN, NaT, None and pd.NA are empty cells. Cells with bytes are encoded images.
+    Args:
+        frame: a table. NaN, NaT, None and pd.NA are empty cells. A bytes cell is an encoded image.
 
     Raises:
-        UserError: two columns of one name, or a name that is not text.
+        UserError: two columns have the same name, or a column's name is not text.
+
+    Example:
+        >>> source = from_dataframe(pd.DataFrame({"name": ["Oak chair", None], "price": [49, 19]}))
+        >>> source.columns
+        ('name', 'price')
+        >>> [dict(record.cells) for record in source]
+        [{'name': 'Oak chair', 'price': '49'}, {'name': None, 'price': '19'}]
     """
     names = list(frame.columns)
     odd = [name for name in names if not isinstance(name, str) or names.count(name) > 1]
     if odd:
         raise UserError(
-            "The columns of a DataFrame must have names that are text, each once. "
+            "The columns of a DataFrame must have distinct names that are text. "
             f"Received: {odd[0]!r} among {names}."
         )
     return _DataFrameSource(frame)
@@ -44,7 +52,7 @@ class _DataFrameSource:
 
 
 def _plain(value: Any) -> Any:
-    """The Python value of a NumPy one; None where pandas sees a gap."""
+    """The value as a Python object; None for a missing value of pandas."""
     if isinstance(value, np.ndarray):
         return [_plain(part) for part in value.tolist()]
     if pd.api.types.is_scalar(value) and pd.isna(value):

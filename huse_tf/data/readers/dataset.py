@@ -18,12 +18,12 @@ def from_dataset(dataset: tf.data.Dataset) -> Source:
     """A source of the dataset's elements, numbered from 1.
 
     Args:
-        dataset: finite, not batched; dicts of scalars, of vectors (a cell of several values), and
-            of decoded images ([height, width, 1, 3 or 4] uint8). Strings in image columns are encoded
-            images, not paths.
+        dataset: a finite dataset of dicts, not batched. A value is a scalar, a vector (a cell with
+            several values), or a decoded image [height, width, 1, 3 or 4] uint8. Strings in image
+            columns are encoded images, not paths.
 
     Raises:
-        UserError: the elements are no dicts with text as keys, or the dataset has no end.
+        UserError: the elements are not dicts with text keys, or the dataset is infinite.
     """
     spec = dataset.element_spec
     if not isinstance(spec, dict) or not all(isinstance(key, str) for key in spec):
@@ -31,7 +31,7 @@ def from_dataset(dataset: tf.data.Dataset) -> Source:
             f"Expected a tf.data.Dataset of dicts, column -> value. Received elements: {spec}."
         )
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise UserError("The dataset has no end. Expected one that is not repeated.")
+        raise UserError("The dataset is infinite. Expected a dataset without repeat().")
     return _DatasetSource(dataset)
 
 
@@ -62,4 +62,4 @@ def _plain(value: Any) -> Any:
         image = io.BytesIO()
         PIL.Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array).save(image, "PNG")
         return image.getvalue()
-    raise BadCellError(f"array that is no image: {array.dtype} of shape {array.shape}")
+    raise BadCellError(f"array is not an image: {array.dtype} of shape {array.shape}")

@@ -1,4 +1,4 @@
-"""CSV and TSV read strictly: every row counted, a damaged file refused with the line it breaks at."""
+"""Strict reader of CSV and TSV: every row is counted, and a damaged file is refused with its first bad line."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _Row = tuple[int, list[str]]  # line number, fields
 
 
 class DelimitedSource:
-    """A UTF-8 file with a header line; `"` quotes, and `""` is a quote within quotes.
+    """A UTF-8 file with a header line. `"` quotes a field, and `""` is a quote within quotes.
 
-    Blank lines are no rows. A row with more or fewer fields than columns has a fault.
+    Blank lines are skipped. A row with more or fewer fields than the header has a fault.
     """
 
     optional = False
@@ -31,14 +31,14 @@ class DelimitedSource:
         r"""Reads the header.
 
         Args:
-            file: of the catalogue.
+            file: the file.
             delimiter: one character, or `\t`.
-            max_cell: characters that a field may have.
+            max_cell: largest number of characters in a field.
 
         Raises:
-            UserError: an unusable delimiter, no such file, nothing in it, columns of equal name;
-                and here or while reading on: not UTF-8, a quote that is never closed or closed in
-                the wrong place, a field or line that is too long.
+            UserError: the delimiter is unusable, the file is missing or empty, or two columns have the
+                same name. Here or during iteration: the file is not UTF-8, a quote is not closed or
+                closed in the wrong place, or a field or line is too long.
         """
         delimiter = delimiter.replace("\\t", "\t")
         if len(delimiter) != 1 or delimiter in '"\r\n':
@@ -82,7 +82,7 @@ class DelimitedSource:
             raise self._not_utf8() from error
 
     def _lines(self, stream: IO[bytes]) -> Iterator[str]:
-        """Lines with their ends, whichever these are."""
+        """Lines with their line ends, of any kind."""
         with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
             for number in itertools.count(1):
                 line = text.readline(MAX_LINE_BYTES)
@@ -96,7 +96,7 @@ class DelimitedSource:
                 yield line
 
     def _parse(self, lines: Iterator[str]) -> Iterator[_Row]:
-        # Process-wide in the csv module, so it is only ever raised.
+        # The limit is global in the csv module, so it is never lowered.
         csv.field_size_limit(max(csv.field_size_limit(), self._max_cell))
         reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
         line = 1
@@ -115,9 +115,10 @@ class DelimitedSource:
             ) from error
 
     def _refuse_swallowed_rows(self, line: int, fields: list[str]) -> None:
-        """Two stray quotes make one field of all the rows between them, and no parser minds.
+        """Refuses a field that holds whole rows.
 
-        Such a field has several lines, and among their cells are names of images.
+        Two stray quotes make one valid field of all rows between them. It is recognised by its lines:
+        one of them has several cells, and one of these is the name of an image.
         """
         for inner in (inner for field in fields if "\n" in field for inner in field.split("\n")):
             cells = inner.strip().split(self._delimiter)
@@ -130,7 +131,7 @@ class DelimitedSource:
                 )
 
     def _not_utf8(self) -> UserError:
-        """The error for a file of another encoding; reads it again to say where that shows."""
+        """The error for a file that is not UTF-8. Reads the file again to find the first bad byte."""
         decoder = codecs.getincrementaldecoder("utf-8")()
         offset, line, utf16 = 0, 1, False
         with self._file.open() as stream:

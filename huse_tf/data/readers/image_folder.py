@@ -1,4 +1,4 @@
-"""Folders of images: folder/class/subclass/image.jpg; the folders' names are the class path."""
+"""Reader of image folders: folder/class/subclass/image.jpg, where the folders' names are the class path."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from huse_tf.errors import UserError
 
 
 class ImageFolderSource:
-    """Every file in the folder is a row, but hidden ones, in the order of their names.
+    """Every file in the folder is a row, in the order of their names. Hidden files are skipped.
 
-    The product is the image's path without its ending. There are no texts; the column for them is
-    there, and empty, so that the same settings read tables and folders. Links to folders are not
-    followed: their row is an image that is no file.
+    The product is the image's path without its extension. The text column exists but is empty, so that
+    the same settings read tables and folders. A link to a folder is not followed; it gives a row whose
+    image is not a file.
     """
 
     columns: tuple[str, ...] = ("product_id", "image", "name", "classes")
@@ -43,7 +43,7 @@ class ImageFolderSource:
             yield Record.of(image, row, cells)
 
     def _images(self, folder: str) -> Iterator[str]:
-        """One folder at a time in memory; the names are in order in each."""
+        """The paths of all files, sorted within each folder. One folder at a time is in memory."""
         try:
             entries = self._file_system.ls(folder, detail=True)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line, its keys the columns; a broken line is a row with a fault."""
+"""Reader of JSON Lines: one object per line, its keys are columns. A broken line is a row with a fault."""
 
 from __future__ import annotations
 
@@ -11,28 +11,30 @@ from huse_tf.data.readers.opening import CatalogueFile
 from huse_tf.data.table.records import MAX_LINE_BYTES, Record
 from huse_tf.errors import UserError
 
-_MAX_PIECES = 16  # of MAX_LINE_BYTES, of a line that is a fault; a longer one is no line
+_MAX_PIECES = (
+    16  # a line over MAX_LINE_BYTES is a fault; over so many times that, the file is refused
+)
 
 
 class JsonLinesSource:
-    """A UTF-8 file of objects; a key that an object lacks, or null, is an empty cell.
+    """A UTF-8 file of objects. A missing key, or null, is an empty cell.
 
-    Numbers and truth values become text. Blank lines are no rows.
+    Numbers and booleans become text. Blank lines are skipped.
     """
 
     optional = True
 
     def __init__(self, file: CatalogueFile) -> None:
-        """Reads nothing yet.
+        """Takes the file, which is read later.
 
-        Raises, while reading:
+        Raises, during iteration:
             UserError: the file is missing or cannot be read.
         """
         self._file = file
 
     @functools.cached_property
     def columns(self) -> tuple[str, ...]:
-        """The keys of all objects, in the order in which they are met; reads the file through."""
+        """The keys of all objects, in the order of their first occurrence. Reads the whole file."""
         found: dict[str, None] = {}
         for record in self:
             found.update(dict.fromkeys([*record.cells, *record.faults]))
@@ -49,7 +51,7 @@ class JsonLinesSource:
                     yield Record.of(self._file.name, number, values)
 
     def _lines(self, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-        """Lines that are not blank, without their ends, with their numbers; of one that is too long, the beginning."""
+        """(line number, line without its end) of lines that are not blank. Lines too long are cut."""
         number = 0
         while line := stream.readline(MAX_LINE_BYTES + 1):
             number += 1
@@ -60,7 +62,7 @@ class JsonLinesSource:
                     raise UserError(
                         f"The catalogue {self._file.location!r} has a line of more than "
                         f"{_MAX_PIECES * MAX_LINE_BYTES} bytes, line {number}. Expected a text file with "
-                        "an object a line."
+                        "one object per line."
                     )
             if line.strip():
                 yield number, line.rstrip(b"\r\n")
@@ -78,7 +80,7 @@ def _parse(line: bytes) -> dict[str, Any]:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError("JSON object with a key that stands in it twice")
+        raise ValueError("JSON object has a key twice")
     return values
 
 

@@ -1,4 +1,4 @@
-"""Files of a catalogue, local or remote, compressed or not, as streams of bytes."""
+"""Opens files of a catalogue as streams of bytes: local or remote, compressed or not."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ COMPRESSIONS: dict[str, Callable[[Any], Any]] = {
 
 @dataclasses.dataclass(frozen=True)
 class CatalogueFile:
-    """One file.
+    """One file of a catalogue.
 
     Attributes:
-        name: its path from the catalogue's folder, as records tell it.
-        file_system, path: where it lies.
+        name: path relative to the catalogue's folder, as in `Record.file`.
+        file_system, path: location.
     """
 
     name: str
@@ -46,15 +46,15 @@ class CatalogueFile:
 
     @property
     def location(self) -> str:
-        """Its path, or its URL where it is not local."""
+        """The path of a local file, the URL of a remote one."""
         return self.path if self.is_local else self.file_system.unstrip_protocol(self.path)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """The stream of its bytes, decompressed if its ending says that they are compressed.
+        """The stream of its bytes. .gz, .bz2 and .xz files are decompressed.
 
         Raises:
-            UserError: it is missing, cannot be read, or is damaged where it is compressed.
+            UserError: the file is missing or cannot be read, or its compressed data are damaged.
         """
         decompressed = COMPRESSIONS.get(posixpath.splitext(self.path)[1].lower())
         try:
@@ -71,12 +71,12 @@ class CatalogueFile:
             raise self.unreadable(error) from error
 
     def local_path(self) -> pathlib.Path:
-        """The file, or a temporary copy of it if it is remote.
+        """The path of the file, or of a temporary copy of a remote file.
 
         Raises:
-            UserError: it is missing or cannot be read.
+            UserError: the file is missing or cannot be read.
         """
-        with self.open():  # refuses one that is missing or unreadable
+        with self.open():  # raises if the file is missing or unreadable
             pass
         if self.is_local:
             return pathlib.Path(self.path)
@@ -88,17 +88,17 @@ class CatalogueFile:
     def _raw(self) -> IO[bytes]:
         if self.is_local and is_special(self.path):
             raise UserError(
-                f"The catalogue {self.location!r} is no file: reading a pipe or a device may never end, and "
-                "a catalogue is read more than once. Expected a file; write the stream into one first."
+                f"The catalogue {self.location!r} is not a regular file. A pipe or a device may never end, "
+                "and a catalogue is read more than once. Write the stream into a file first."
             )
         try:
             return self.file_system.open(self.path, "rb")
         except OSError:
             raise
-        except Exception as error:  # of any kind: file systems raise what they like
+        except Exception as error:  # file systems raise exceptions of any kind
             raise self.unreadable(error) from error
 
     def unreadable(self, error: Exception) -> UserError:
-        """The error for a file that is there but cannot be read."""
+        """The error for an existing file that cannot be read."""
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return UserError(f"The catalogue {self.location!r} cannot be read: {reason}.")

@@ -1,4 +1,4 @@
-"""Parquet files, read batch by batch."""
+"""Reader of Parquet files, batch by batch."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from huse_tf.data.readers.opening import CatalogueFile
 from huse_tf.data.table.records import Record
 from huse_tf.errors import UserError
 
-_BATCH_ROWS = 256  # a few megabytes where a row has an image
-_MAX_ROW_GROUP_BYTES = 4 << 30  # decompressed, as the file itself tells
+_BATCH_ROWS = 256  # a few megabytes if rows hold images
+_MAX_ROW_GROUP_BYTES = 4 << 30  # decompressed size, from the file's metadata
 _MAX_METADATA_BYTES = 100_000_000
 
 
 class ParquetSource:
-    """A file of one row a record.
+    """A file whose rows are records.
 
-    A struct is as many columns as it has fields, named like `image.bytes`. Columns of numbers in
-    lists (vectors) and of further nesting are no columns of a catalogue and left out.
+    Each field of a struct is a column, named like `image.bytes`. Columns with lists of numbers (vectors)
+    or deeper nesting are left out.
     """
 
     optional = False
@@ -30,8 +30,8 @@ class ParquetSource:
         """Reads the schema.
 
         Raises:
-            UserError: no such file, or none that is Parquet, or (here or while reading on) damaged,
-                or with row groups too large to be read.
+            UserError: the file is missing or not a Parquet file, or its row groups are too large. Here
+                or during iteration: the file is damaged.
         """
         self._file = file
         with self._open() as parquet:
@@ -41,7 +41,7 @@ class ParquetSource:
         if max(sizes, default=0) > _MAX_ROW_GROUP_BYTES:
             raise UserError(
                 f"The catalogue {file.location!r} has a row group of {max(sizes)} bytes; at most "
-                f"{_MAX_ROW_GROUP_BYTES} are read. Write it anew with smaller row groups."
+                f"{_MAX_ROW_GROUP_BYTES} are read. Write it again with smaller row groups."
             )
         doubled = sorted({name for name in schema.names if schema.names.count(name) > 1})
         if doubled:
@@ -73,7 +73,7 @@ class ParquetSource:
                 )
         except UserError:
             raise
-        # Arrow's errors are ValueErrors too; a damaged file may claim texts and dates that are none.
+        # Some errors of Arrow are ValueErrors. Damaged texts and dates raise the others.
         except (pa.ArrowException, ValueError, OverflowError, KeyError) as error:
             raise self._file.unreadable(error) from error
 

@@ -1,4 +1,4 @@
-"""Shards of a prepared folder are read as its index says: all of them, and none that was changed since."""
+"""Checks of a prepared folder before it is read: all shards are present, and none was changed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from huse_tf.data.shards.shard_index import (
     PARTIAL,
     TABLE_ENDING,
     Index,
-    check_file,
-    check_names,
+    check_digest,
+    check_shard_names,
     parse_index,
     unfinished,
 )
@@ -25,11 +25,11 @@ _ENDINGS = (".tfrecord", TABLE_ENDING)
 
 
 def whole_folder(file_system: AbstractFileSystem, folder: str) -> tuple[str, ...] | None:
-    """The paths of a prepared folder's shards, in order; None for a folder of other TFRecords.
+    """The paths of a prepared folder's shards, in order; None for a folder with other TFRecord files.
 
     Raises:
-        UserError: it is not finished, its index is damaged, or a shard or table is missing, one too many,
-            or cut.
+        UserError: the folder is unfinished, its index is damaged, a shard or table is missing or has
+            another size, or there is a shard that is not in the index.
     """
     index = _index(file_system, folder)
     if index is None:
@@ -41,43 +41,43 @@ def whole_folder(file_system: AbstractFileSystem, folder: str) -> tuple[str, ...
         for entry in file_system.ls(folder, detail=True)
         if entry["name"].endswith(_ENDINGS)
     }
-    check_names(index, entries, folder)
+    check_shard_names(index, entries, folder)
     for shard in index.shards:
         if entries[shard.name] != shard.bytes:
             raise UserError(
                 f"{posixpath.join(folder, shard.name)!r} does not fit its {INDEX}. Expected {shard.bytes} "
                 f"bytes. Received: {entries[shard.name]}. Restore it, or delete the folder and prepare it "
-                "anew."
+                "again."
             )
     return _paths(index, folder)
 
 
 def check_whole(file_system: AbstractFileSystem, files: Iterable[str]) -> None:
-    """Refuses some shards of a prepared folder without the others.
+    """Refuses files that are only a part of a prepared folder.
 
     Raises:
-        UserError: a shard is not among the files.
+        UserError: a shard of the folder is not among the files.
     """
     files = set(files)
     for folder in sorted({posixpath.dirname(file) for file in files}):
         shards: tuple[str, ...] = ()
-        # Beside files of others there may be any index.json; beside shards their reader refuses it.
+        # Other TFRecord files may stand beside any index.json. A bad index of shards is refused later.
         with contextlib.suppress(UserError):
             shards = _paths(_index(file_system, folder), folder)
         if shards and (left_out := sorted(set(shards) - files)):
             raise UserError(
-                f"A prepared folder is read whole. Expected --catalogue={folder}. Received: some of its "
-                f"files without {posixpath.basename(left_out[0])!r}."
+                f"A prepared folder must be read as a whole. Expected --catalogue={folder}. Received: some "
+                f"of its files, without {posixpath.basename(left_out[0])!r}."
             )
 
 
 def check_content(file: CatalogueFile) -> None:
-    """Compares a shard of a prepared folder, and its table, with the index beside it.
+    """Compares the checksums of a shard and of its table with the index in the same folder.
 
-    Reads both through: a small part of the time that it takes to decode the images in them.
+    Reads both files once, which takes a small part of the time to decode their images.
 
     Raises:
-        UserError: there is no index, it does not know the shard, or one of the files was changed.
+        UserError: the index is missing, the shard is not in it, or one of the files was changed.
     """
     folder, name = posixpath.split(file.path)
     index = _index(file.file_system, folder)
@@ -86,13 +86,13 @@ def check_content(file: CatalogueFile) -> None:
     known = {shard.name: shard for shard in index.shards}
     if name not in known:
         raise UserError(
-            f"{file.location!r} is a shard of some prepared folder, but not of the one that it lies in. "
+            f"{file.location!r} is a shard of another prepared folder than the one that it lies in. "
             f"Expected --catalogue=FOLDER with {', '.join(known)}."
         )
     table = known[name].table_name
     beside = CatalogueFile(table, file.file_system, posixpath.join(folder, table))
-    check_file(file.local_path(), known[name].sha256)
-    check_file(beside.local_path(), known[name].table_sha256)
+    check_digest(file.local_path(), known[name].sha256)
+    check_digest(beside.local_path(), known[name].table_sha256)
 
 
 def _paths(index: Index | None, folder: str) -> tuple[str, ...]:

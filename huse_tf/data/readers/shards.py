@@ -1,4 +1,4 @@
-"""TFRecord files of `tf.train.Example`: shards that `prepare` wrote, or anybody's."""
+"""Reader of TFRecord files of `tf.train.Example`: shards of a prepared folder, and any other."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 
 class ShardSource:
-    """One file; each feature is a column, and a list of values a cell of several.
+    """One file. Each feature is a column; a feature with several values is a cell with several values.
 
-    In prepared shards the columns are `image` and the keys of the JSON. A feature that an example
-    lacks is an empty cell.
+    In a prepared shard the columns are `image` and the keys of its JSON. A missing feature is an empty
+    cell.
     """
 
     optional = True
 
     def __init__(self, file: CatalogueFile) -> None:
-        """Reads nothing yet.
+        """Takes the file, which is read later.
 
-        Raises, while reading:
-            UserError: the file is missing, a checksum does not fit, or it is of a prepared folder that
-                is not finished or was changed since.
+        Raises, during iteration:
+            UserError: the file is missing, a checksum is wrong, or the file belongs to a prepared
+                folder that is unfinished or was changed.
         """
         self._file = file
         self._is_checked = False
@@ -38,7 +38,7 @@ class ShardSource:
     def columns(self) -> tuple[str, ...]:
         """The names of all features, in alphabetical order.
 
-        Reads the file through, but for a prepared shard, of which one record tells all columns.
+        Reads the whole file, or one record of a prepared shard: its records all have the same columns.
         """
         found: set[str] = set()
         for record, is_prepared in self._rows():
@@ -51,7 +51,8 @@ class ShardSource:
         return (record for record, _ in self._rows())
 
     def _rows(self) -> Iterator[tuple[Record, bool]]:
-        """Each record, and whether it is of a prepared shard."""
+        """(record, whether it comes from a prepared shard)."""
+        # Late: TensorFlow takes seconds to import.
         import tensorflow as tf
         from google.protobuf.message import DecodeError
 

@@ -1,4 +1,4 @@
-"""From `--catalogue` to a source of records: files found, their format told, read as one."""
+"""Finds the files of `--catalogue` and their format, and reads them as one source of records."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from collections.abc import Iterator, Sequence
 import fsspec
 from fsspec import AbstractFileSystem
 
+from huse_tf.data.readers.delimited import DelimitedSource
+from huse_tf.data.readers.image_folder import ImageFolderSource
+from huse_tf.data.readers.jsonl import JsonLinesSource
 from huse_tf.data.readers.opening import COMPRESSIONS, CatalogueFile
 from huse_tf.data.readers.prepared_files import check_whole, whole_folder
 from huse_tf.data.table.cells import MAX_CHARACTERS
@@ -33,13 +36,13 @@ _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 
 @dataclasses.dataclass(frozen=True)
 class Location:
-    """Where a catalogue lies.
+    """Where the files of a catalogue lie.
 
     Attributes:
         file_system: local or remote.
-        folder: what files' names and the paths of images start from, if nothing else is said.
-        files: paths in the file system, sorted; none for a folder of images.
-        format: one of the settings' formats, but not "auto".
+        folder: folder that `Record.file` and, by default, the paths of images are relative to.
+        files: sorted paths in the file system; () for a folder of images.
+        format: one of the formats of --catalogue_format, except "auto".
     """
 
     file_system: AbstractFileSystem
@@ -55,8 +58,6 @@ def open_source(place: Location, config: DataConfig) -> Source:
         UserError: its files differ in their columns, or one of them cannot be read.
     """
     if place.format == "images":
-        from huse_tf.data.readers.image_folder import ImageFolderSource
-
         return ImageFolderSource(place.file_system, place.folder, config.class_separator)
     sources = []
     for path in place.files:
@@ -66,17 +67,13 @@ def open_source(place: Location, config: DataConfig) -> Source:
 
 
 def _open(file: CatalogueFile, format: str, config: DataConfig) -> Source:
-    """Readers are imported when they are needed: each brings its libraries along."""
+    # Parquet brings pyarrow and shards bring TensorFlow, so their readers are imported when needed.
     if format in ("csv", "tsv"):
-        from huse_tf.data.readers.delimited import DelimitedSource
-
         max_cell = MAX_CHARACTERS
         if config.image_cells == "base64":
             max_cell = max(max_cell, 2 * config.max_image_bytes)
         return DelimitedSource(file, "\t" if format == "tsv" else config.delimiter, max_cell)
     if format == "jsonl":
-        from huse_tf.data.readers.jsonl import JsonLinesSource
-
         return JsonLinesSource(file)
     if format == "parquet":
         try:
@@ -92,12 +89,16 @@ def _open(file: CatalogueFile, format: str, config: DataConfig) -> Source:
 
 
 class _Chain:
-    """Several files of one format, one after the other."""
+    """Several files of one format as one source."""
 
     optional = False
 
     def __init__(self, sources: Sequence[tuple[str, Source]]) -> None:
-        """Takes pairs of a file's location and its source."""
+        """Takes pairs (location of a file, its source).
+
+        Raises:
+            UserError: the files have different columns.
+        """
         self._sources = sources
         first_file, first = sources[0]
         self.columns = first.columns
@@ -116,10 +117,11 @@ class _Chain:
 
 
 def locate(config: DataConfig) -> Location:
-    """Finds the catalogue's files and tells their format.
+    """Finds the catalogue's files and their format.
 
     Raises:
-        UserError: none is given, nothing lies there, or the format is not told by the names.
+        UserError: no catalogue is given, no file is found, or the files' extensions do not show one
+            format.
     """
     if not config.catalogue:
         raise UserError("No catalogue is given. Expected --catalogue=FILE, a folder or a URL.")
@@ -167,7 +169,7 @@ def _file_system(catalogue: str) -> tuple[AbstractFileSystem, str]:
 
 
 def _format(path: str) -> str:
-    """The format that a file's ending tells; "" for another ending."""
+    """The format by the file's extension; "" for an unknown extension."""
     stem, ending = posixpath.splitext(path.lower())
     if ending in COMPRESSIONS:
         ending = posixpath.splitext(stem)[1]
@@ -175,7 +177,7 @@ def _format(path: str) -> str:
 
 
 def _folder(file_system: AbstractFileSystem, folder: str, config: DataConfig) -> Location:
-    """Tables go before images, which they name."""
+    """The catalogue in a folder: its tables, or without tables its images."""
     if config.catalogue_format == "images":
         return Location(file_system, folder, (), "images")
     if config.catalogue_format == "shards" and (shards := whole_folder(file_system, folder)):
@@ -206,7 +208,7 @@ def _refuse_mixture(config: DataConfig, formats: set[str], files: Sequence[str])
     if "" in formats:
         odd = next(file for file in files if not _format(file))
         raise UserError(
-            f"The format of the catalogue {odd!r} is not told by its ending. Expected one of "
+            f"The format of the catalogue {odd!r} is unknown. Expected a file that ends in one of "
             f"{', '.join(_FORMATS)}, or --catalogue_format."
         )
     if len(formats) > 1:

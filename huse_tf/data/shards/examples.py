@@ -1,4 +1,4 @@
-"""One item of a prepared folder: a `tf.train.Example` that tf.data can train from."""
+"""Items of a prepared folder as `tf.train.Example` messages, which tf.data can read directly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TEXT = "text"  # bytes: UTF-8; empty if the item has none
 LABELS = "label"  # int64 list: class ids
 WEIGHT = "weight"  # float
 SPLIT = "split"  # bytes: keys.TRAIN, ..., or empty
-ITEM_JSON = "item_json"  # bytes: UTF-8 JSON of all that the catalogue says about the item
+ITEM_JSON = "item_json"  # bytes: UTF-8 JSON of the item's other cells in the catalogue
 
 _SCHEMA = {
     IMAGE: tf.io.FixedLenFeature([], tf.string),
@@ -32,10 +32,10 @@ def example(
     weight: float = 1.0,
     split: str = "",
 ) -> bytes:
-    """The item as a serialized `tf.train.Example`; equal items give equal bytes.
+    """Serializes an item as `tf.train.Example`. Equal items give equal bytes.
 
     Args:
-        item_json: JSON of all that the catalogue says about the item.
+        item_json: JSON of the item's other cells in the catalogue.
         image: encoded image file; b"" if the item has none.
         text: the item's joined text; "" if it has none.
         labels: class ids in [0, K); several with --multi_label.
@@ -55,16 +55,17 @@ def example(
 
 
 def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The features of a batch, by the names above.
+    """Parses a batch of serialized items.
 
     Args:
         serialized: [batch] string, from `example`.
 
     Returns:
-        Tensors [batch]: string, but `weight` float32, and `label` int64 ragged [batch, (labels)].
+        "image", "text", "split" and "item_json": [batch] string. "weight": [batch] float32.
+        "label": ragged [batch, (labels)] int64.
 
     Raises:
-        tf.errors.InvalidArgumentError: not an Example, or one that lacks a feature.
+        tf.errors.InvalidArgumentError: a message is not an Example, or lacks a feature.
     """
     return tf.io.parse_example(serialized, _SCHEMA)
 

@@ -1,4 +1,4 @@
-"""What a prepared folder says of an item, and the settings under which it is read again."""
+"""The JSON cells of an item in a prepared folder, and the settings that read the folder as a catalogue."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from huse_tf.data.classes.taxonomy import LEVEL_SEPARATOR, path_name
 from huse_tf.errors import UserError
 from huse_tf.sections import DataConfig
 
-# Cells of `item_json` that the catalogue's own columns must not be called.
+# Names of cells of `item_json`, which the catalogue's own columns must not have.
 _ITEM, _PRODUCT, _IMAGE, _CLASSES = "item_id", "product_id", "image", "classes"
 _WEIGHT, _SPLIT = "weight", "split"
 _RESERVED = (_ITEM, _PRODUCT, _IMAGE, _CLASSES, _WEIGHT, _SPLIT)
 
 
-def check_names(text_columns: Sequence[str], attribute_columns: Sequence[str]) -> None:
-    """Refuses columns that a prepared folder could not tell from its own.
+def check_columns(text_columns: Sequence[str], attribute_columns: Sequence[str]) -> None:
+    """Refuses text and attribute columns with the name of another column of the prepared folder.
 
     Raises:
-        UserError: naming the first of them.
+        UserError: names the first such column.
     """
     names = [*text_columns, *attribute_columns]
     for name in names:
         if name in _RESERVED or names.count(name) > 1:
             raise UserError(
-                f"A prepared folder has its own columns {', '.join(_RESERVED)}, and takes each text "
-                f"and attribute column once. Received: {name!r} among --text_columns and "
+                f"A prepared folder has the columns {', '.join(_RESERVED)} of its own, and each text and "
+                f"attribute column must have another name. Received: {name!r} among --text_columns and "
                 "--attribute_columns. Rename the column."
             )
 
 
 def item_json(item: Any, text_columns: Sequence[str], attribute_columns: Sequence[str]) -> str:
-    """All cells of an item but its image, as JSON; equal items give equal texts.
+    """The cells of an item except its image, as JSON. Equal items give equal texts.
 
     Args:
-        item: a row of a frame of `assembly.Assembly.table`, as a named tuple.
-        text_columns, attribute_columns: their names in the catalogue.
+        item: a row of `assembly.Assembly.table` as a named tuple of pandas.
+        text_columns, attribute_columns: names of the columns in the catalogue.
     """
     cells: dict[str, Any] = {
         _ITEM: item.item_id,
@@ -62,10 +62,10 @@ def reading_settings(
     """The settings that read the prepared folder as a catalogue.
 
     Args:
-        config: the settings under which the folder was prepared.
-        folder: the prepared one.
-        text_columns: names of the text columns that the catalogue had.
-        images: whether items have images.
+        config: the settings that the folder was prepared with.
+        folder: the prepared folder.
+        text_columns: names of the catalogue's text columns.
+        images: whether any item has an image.
     """
     return dataclasses.replace(
         config,
@@ -91,12 +91,12 @@ def reading_settings(
 
 
 def content_hash(frames: Iterable[pd.DataFrame]) -> str:
-    """sha256 of all that tells items and their splits from others, whatever folder they came from.
+    """sha256 of the items, their labels and their splits, independent of where the catalogue lies.
 
     Args:
-        frames: of `assembly.Assembly.table`.
+        frames: frames of `assembly.Assembly.table`.
     """
-    # Beside what is of this folder: the text is the text columns, however they are joined.
+    # The first three depend on the location. "text" repeats "text_fields", joined by any separator.
     left_out = ["image_path", "file", "row", "text"]
     digest = hashlib.sha256()
     for frame in frames:

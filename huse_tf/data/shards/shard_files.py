@@ -3,9 +3,8 @@
     items-00000-of-00008.tfrecord  records that TensorFlow reads by itself, sorted by key
     items-00000-of-00008.npy       `TABLE`: where each record lies, so that any can be read alone
 
-A record's shard is a function of its key, and its place there is by the order of keys. So the bytes
-do not depend on who wrote them, in which order, or how many at a time. `shard_index` tells what makes
-a folder of them whole.
+A record's shard is a function of its key, and a shard is sorted by key. So the bytes do not depend on the
+order of the records, the number of writers, or the machine. `shard_index` holds the checks of a whole folder.
 """
 
 from __future__ import annotations
@@ -27,32 +26,32 @@ from huse_tf.errors import UserError
 
 MAX_RECORD_BYTES = 256 * 2**20
 SPLITS = ("", keys.TRAIN, keys.VALIDATION, keys.TEST, keys.UNSEEN)
-# One row per record: where its data begins in the shard, how long it is, zlib.crc32 of it, and
-# which of SPLITS it is on.
+# One row per record: offset and length of its data in bytes, zlib.crc32 of the data, and the index of its
+# split in SPLITS.
 TABLE = np.dtype([("offset", "<u8"), ("length", "<u4"), ("crc32", "<u4"), ("split", "u1")])
-# A TFRecord is its length (8 bytes) and a checksum of that (4), the data, a checksum of that (4).
+# A TFRecord is the data's length (8 bytes), a checksum of the length (4), the data, and their checksum (4).
 _HEAD, _FOOT = 12, 4
 
 
 def shard_of(key: str, num_shards: int) -> int:
-    """The shard that a key belongs to, in [0, num_shards)."""
+    """The shard of a key, in [0, num_shards)."""
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % num_shards
 
 
 def write_shard(
     folder: pathlib.Path, shard: int, num_shards: int, records: Iterable[tuple[str, bytes]]
 ) -> ShardInfo:
-    """Writes one shard and its table; to be called in any process, on any machine.
+    """Writes one shard and its table. Shards can be written by different processes and machines.
 
     Args:
         folder: the prepared folder.
-        shard: number of this shard.
+        shard: index of this shard.
         num_shards: number of all shards.
-        records: (key, `examples.example`) of all of this shard's items, in the order of the keys.
+        records: (key, serialized `examples.example`) of all items of this shard, sorted by key.
 
     Raises:
-        UserError: two records have one key.
-        ValueError: the keys are not in order.
+        UserError: two records have the same key.
+        ValueError: the keys are not sorted.
     """
     path = folder / shard_name(shard, num_shards)
     rows = bytearray()
@@ -73,26 +72,26 @@ def write_shard(
 
 
 def _in_order(records: Iterable[tuple[str, bytes]]) -> Iterator[bytes]:
-    """The data of records, whose keys ascend."""
+    """The data of the records. Raises where keys do not ascend."""
     previous = None
     for key, data in records:
         if key == previous:
-            raise UserError(f"Every item needs a key of its own. Received twice: {key!r}.")
+            raise UserError(f"Every item needs a unique key. Received twice: {key!r}.")
         if previous is not None and key < previous:
             raise ValueError(
-                f"Records come in the order of keys. Received: {key!r} after {previous!r}."
+                f"Expected records sorted by key. Received: {key!r} after {previous!r}."
             )
         yield data
         previous = key
 
 
 def read_shard(path: pathlib.Path) -> Iterator[bytes]:
-    """The records of any TFRecord file one after the other, with their checksums checked.
+    """Reads the records of any TFRecord file and checks their checksums.
 
     Raises:
         UserError: the file is cut short or damaged; names the record.
     """
-    # TensorFlow believes in lengths and asks for as much memory; so they are looked at before.
+    # TensorFlow allocates whatever length a record claims, so lengths are checked first.
     _check_lengths(path)
     record = 1
     try:
@@ -106,7 +105,7 @@ def read_shard(path: pathlib.Path) -> Iterator[bytes]:
 
 
 def _check_lengths(path: pathlib.Path) -> None:
-    """Refuses a file whose records, by their lengths, do not fill it exactly."""
+    """Raises UserError unless the records' lengths add up to the size of the file."""
     record = 1
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -115,9 +114,10 @@ def _check_lengths(path: pathlib.Path) -> None:
             length = struct.unpack("<Q", head[:8])[0] if len(head) == _HEAD else 0
             if length > MAX_RECORD_BYTES or start + _HEAD + length + _FOOT > size:
                 raise UserError(
-                    f"{str(path)!r} is damaged or no TFRecord file: record {record}, at byte "
-                    f"{start}, claims {length} bytes, of which at most {MAX_RECORD_BYTES} are "
-                    f"allowed and {max(0, size - start - _HEAD - _FOOT)} are there."
+                    f"{str(path)!r} is damaged or not a TFRecord file: record {record}, at byte "
+                    f"{start}, claims {length} bytes. The file holds "
+                    f"{max(0, size - start - _HEAD - _FOOT)} more, and a record has at most "
+                    f"{MAX_RECORD_BYTES}."
                 )
             file.seek(length + _FOOT, os.SEEK_CUR)
             record += 1

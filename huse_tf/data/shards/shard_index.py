@@ -1,6 +1,7 @@
-"""`index.json` of a prepared folder: which shards it has, and how each can be told from a damaged one.
+"""`index.json` of a prepared folder: the names, sizes and checksums of its shards.
 
-It is written last. A folder without it is not finished, and a shard that does not fit it is not read.
+The index is written after all shards. A folder without an index is unfinished, and a shard that differs from
+its entry in the index is not read.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from huse_tf.errors import UserError
 SCHEMA = 2
 INDEX = "index.json"
 TABLE_ENDING = ".npy"
-PARTIAL = ".partial"  # folder of what is not finished
-_MAX_BYTES = 100_000_000  # of an index; one of 512 shards and 10,000 classes has 1 MB
+PARTIAL = ".partial"  # folder for files of an unfinished run
+_MAX_BYTES = (
+    100_000_000  # largest index that is read; with 512 shards and 10,000 classes it has 1 MB
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardInfo:
-    """What the index tells of a shard: number of records, size in bytes, sha256 of both files."""
+    """A shard's entry: name, number of records, size in bytes, sha256 of the shard and of its table."""
 
     name: str
     records: int
@@ -33,7 +36,7 @@ class ShardInfo:
 
     @property
     def table_name(self) -> str:
-        """Of the file with the offsets."""
+        """Name of the file with the table of offsets."""
         return str(pathlib.PurePath(self.name).with_suffix(TABLE_ENDING))
 
 
@@ -42,9 +45,9 @@ class Index:
     """The content of `index.json`.
 
     Attributes:
-        shards: in order.
-        fingerprint: of what the folder was made from.
-        metadata: what the writer had to tell, as JSON.
+        shards: the shards, by number.
+        fingerprint: hash of the catalogue and the settings that the folder was made from.
+        metadata: further values of the writer, as JSON.
     """
 
     shards: tuple[ShardInfo, ...]
@@ -62,22 +65,22 @@ def shard_name(shard: int, num_shards: int) -> str:
 
 
 def seal(folder: pathlib.Path, index: Index, records: int) -> None:
-    """Writes `index.json`; the last step, after which the folder can be read.
+    """Writes `index.json`, after which the folder can be read.
 
-    Removes the shards that an earlier, unfinished run into another number of shards left.
+    Shards of an earlier, unfinished run with another number of shards are removed.
 
     Args:
-        folder: with all shards.
-        index: of them.
-        records: number of records that were to be written.
+        folder: the folder with all shards.
+        index: the index to write.
+        records: expected number of records in all shards.
 
     Raises:
         UserError: the shards hold another number of records.
     """
     if index.records != records:
         raise UserError(
-            f"The shards in {str(folder)!r} hold {index.records} records of {records}, so something "
-            "else wrote into the folder, or the disk lost data. Delete the folder and prepare it anew."
+            f"The shards in {str(folder)!r} hold {index.records} of {records} records. Another process "
+            "wrote into the folder, or the disk lost data. Delete the folder and prepare it again."
         )
     names = {name for shard in index.shards for name in (shard.name, shard.table_name)}
     for ending in (".tfrecord", TABLE_ENDING):
@@ -91,7 +94,7 @@ def read_index(folder: pathlib.Path) -> Index:
     """Reads `index.json`.
 
     Raises:
-        UserError: there is none, or not one of this schema.
+        UserError: the index is missing, damaged or of another schema.
     """
     path = folder / INDEX
     if not path.is_file():
@@ -103,21 +106,21 @@ def read_index(folder: pathlib.Path) -> Index:
 def unfinished(folder: str) -> UserError:
     """The error for a folder without an index."""
     return UserError(
-        f"No prepared shards lie in {folder!r}, or they are not finished. Expected a folder with {INDEX}, "
-        "which `python -m huse_tf.prepare` writes when all shards are whole. Start the same command "
-        "again: it goes on where it was cut short."
+        f"The folder {folder!r} has no finished prepared shards: it has no {INDEX}, which "
+        "`python -m huse_tf.prepare` writes last. Start the same command again: it goes on where it "
+        "stopped."
     )
 
 
 def parse_index(data: bytes, path: str) -> Index:
-    """The index that a file holds.
+    """Parses `index.json`.
 
     Args:
         data: content of the file.
-        path: of the file, for messages.
+        path: path of the file, for messages.
 
     Raises:
-        UserError: it is damaged, or not one of this schema.
+        UserError: the index is damaged or of another schema.
     """
     try:
         tree = json.loads(data.decode())
@@ -127,28 +130,28 @@ def parse_index(data: bytes, path: str) -> Index:
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(
             f"{path!r} is not an index of prepared shards: {error!r}. Restore it, or delete the folder "
-            "and prepare it anew."
+            "and prepare it again."
         ) from error
     names = tuple(shard_name(number, len(shards)) for number in range(len(shards)))
     if schema != SCHEMA or tuple(shard.name for shard in shards) != names:
         raise UserError(
             f"{path!r} cannot be read. Expected schema {SCHEMA} and shards named like "
             f"{shard_name(0, len(shards) or 1)!r}. Received: schema {schema!r}. Delete the folder and "
-            "prepare it anew."
+            "prepare it again."
         )
     return index
 
 
-def check_names(index: Index, present: Iterable[str], folder: str) -> None:
+def check_shard_names(index: Index, present: Iterable[str], folder: str) -> None:
     """Compares the files of a folder with its index.
 
     Args:
-        index: of the folder.
-        present: names of the shards and tables that lie there.
-        folder: for the message.
+        index: the index of the folder.
+        present: names of the shards and tables in the folder.
+        folder: the folder, for messages.
 
     Raises:
-        UserError: one is missing, or there is one that the index does not know.
+        UserError: a file of the index is missing, or a shard is not in the index.
     """
     present = set(present)
     known = {name for shard in index.shards for name in (shard.name, shard.table_name)}
@@ -156,20 +159,20 @@ def check_names(index: Index, present: Iterable[str], folder: str) -> None:
         raise UserError(
             f"The prepared folder {folder!r} lacks {missing[0]!r}. Expected all {len(index.shards)} shards "
             f"that its {INDEX} names, each with its table. Restore it, or delete the folder and prepare "
-            "it anew."
+            "it again."
         )
     if odd := sorted(name for name in present - known if name.endswith(".tfrecord")):
         raise UserError(
-            f"The prepared folder {folder!r} holds {odd[0]!r}, which its {INDEX} does not know. Expected "
+            f"The prepared folder {folder!r} holds {odd[0]!r}, which is not in its {INDEX}. Expected "
             "its own shards only. Move the file elsewhere."
         )
 
 
 def verify(folder: pathlib.Path) -> Index:
-    """Reads the whole folder and compares it with its index.
+    """Reads the whole folder and compares its checksums with its index.
 
     Raises:
-        UserError: a shard or its table is missing, or is not what was written.
+        UserError: a shard or its table is missing or was changed.
     """
     index = read_index(folder)
     for shard in index.shards:
@@ -178,20 +181,20 @@ def verify(folder: pathlib.Path) -> Index:
 
 
 def check_shard(folder: pathlib.Path, shard: ShardInfo) -> None:
-    """Reads a shard and its table and compares them with what was written.
+    """Reads a shard and its table and compares their checksums with the index.
 
     Raises:
-        UserError: one of them is missing or differs.
+        UserError: the shard or its table is missing or was changed.
     """
-    check_file(folder / shard.name, shard.sha256)
-    check_file(folder / shard.table_name, shard.table_sha256)
+    check_digest(folder / shard.name, shard.sha256)
+    check_digest(folder / shard.table_name, shard.table_sha256)
 
 
-def check_file(path: pathlib.Path, expected: str) -> None:
-    """Compares a file's sha256 with the expected one; errors as of `check_shard`."""
+def check_digest(path: pathlib.Path, expected: str) -> None:
+    """Raises UserError if the file is missing or has another sha256."""
     received = files.sha256_file(path) if path.is_file() else "no such file"
     if received != expected:
         raise UserError(
-            f"{str(path)!r} is not what was written there. Expected sha256 {expected}. "
-            f"Received: {received}. Restore it, or delete the folder and prepare it anew."
+            f"{str(path)!r} was changed since it was written. Expected sha256 {expected}. "
+            f"Received: {received}. Restore it, or delete the folder and prepare it again."
         )

@@ -1,7 +1,7 @@
-"""A stream of any length -> a prepared folder, in parallel; a run that was killed goes on.
+"""Writes a stream of records of any length as a prepared folder; a killed run goes on where it stopped.
 
-The records are first dealt out to one temporary file per shard; then each shard is written, record
-by record. What is done lies in `FOLDER/.partial` until the index is written.
+Records are first appended to one temporary file per shard. Then each shard is written record by record,
+several shards in parallel. All files lie in `FOLDER/.partial` until the shards are complete.
 """
 
 from __future__ import annotations
@@ -35,21 +35,23 @@ def write_shards(
     metadata: dict[str, Any],
     threads: int = 2,
 ) -> shard_index.Index:
-    """Writes a prepared folder; started again after a kill, it goes on where it was.
+    """Writes a prepared folder. Called again after a kill, it goes on where it stopped.
 
     Args:
-        folder: to be filled; a finished one of the same fingerprint stays as it is.
-        records: (key, `examples.example`) of all items, in the order of their keys, which are
-            distinct; not iterated over where an earlier run did so to the end.
-        num_shards: from 1 to MAX_SHARDS; each should have about 100 MB.
-        fingerprint: of all that decides on the records.
-        metadata: for the index, as JSON.
-        threads: shards written at a time.
+        folder: the prepared folder. A finished one with the same fingerprint stays as it is.
+        records: (key, serialized `examples.example`) of all items, sorted by their unique keys. Not
+            iterated over if an earlier run read them to the end.
+        num_shards: from 1 to MAX_SHARDS; a shard should have about 100 MB.
+        fingerprint: hash of everything that decides the records.
+        metadata: JSON values for the index.
+        threads: number of shards that are written at the same time.
+
+    Returns:
+        The index of the folder.
 
     Raises:
-        UserError: the folder holds shards of something else; a key comes twice; other records were
-            written than dealt out.
-        ValueError: the keys are not in order.
+        UserError: the folder holds other shards, a key occurs twice, or records were lost.
+        ValueError: the keys are not sorted.
     """
     if not 1 <= num_shards <= MAX_SHARDS:
         raise UserError(f"The number of shards is from 1 to {MAX_SHARDS}. Received: {num_shards}.")
@@ -77,24 +79,24 @@ def write_shards(
 
 
 def _finished(folder: pathlib.Path, num_shards: int, fingerprint: str) -> shard_index.Index | None:
-    """The index of a folder that is finished; None if it is not.
+    """The index of a finished folder; None for an unfinished one.
 
     Raises:
-        UserError: it holds something else.
+        UserError: the folder holds other shards.
     """
     if not (folder / shard_index.INDEX).exists():
         return None
     index = shard_index.read_index(folder)
     if (index.fingerprint, len(index.shards)) != (fingerprint, num_shards):
         raise UserError(
-            f"{str(folder)!r} holds {len(index.shards)} prepared shards of another catalogue or other "
+            f"{str(folder)!r} holds {len(index.shards)} prepared shards of another catalogue or with other "
             "settings. Give another folder, or delete this one."
         )
     return index
 
 
 def _is_dealt(partial: pathlib.Path, num_shards: int, fingerprint: str) -> bool:
-    """Whether an earlier run dealt out these records, and all that it left behind is whole."""
+    """Whether an earlier run distributed these records and its files are whole."""
     if not (partial / _DEALT).is_file():
         return False
     try:
@@ -103,20 +105,20 @@ def _is_dealt(partial: pathlib.Path, num_shards: int, fingerprint: str) -> bool:
             return False
         for shard, size in enumerate(dealt["sizes"]):
             _check_left(partial, shard, size)
-    # What a full disk or a power failure leaves may be any file, and no JSON at all.
+    # A full disk or a power failure may leave any bytes in these files.
     except (UserError, ValueError, KeyError, TypeError) as error:
-        logging.warning("All shards are written anew: %s", error)
+        logging.warning("Writing all shards again: %s", error)
         return False
     return True
 
 
 def _check_left(partial: pathlib.Path, shard: int, size: int) -> None:
-    """Raises UserError if neither a shard nor its temporary file, of this size, is whole."""
+    """Raises UserError unless the shard is whole, or its temporary file has this size."""
     info, file = _read_info(partial, shard), _dealt_file(partial, shard)
     if info is not None:
         shard_index.check_shard(partial, info)
     elif not file.is_file() or file.stat().st_size != size:
-        raise UserError(f"{str(file)!r} is not what was written there.")
+        raise UserError(f"{str(file)!r} is missing or was changed since it was written.")
 
 
 def _deal(
@@ -147,7 +149,7 @@ def _deal(
 
 
 def _finish(partial: pathlib.Path, shard: int, num_shards: int) -> shard_index.ShardInfo:
-    """Writes a shard, if it is not there yet, and removes its temporary file."""
+    """Writes a shard, unless an earlier run did, and removes its temporary file."""
     info = _read_info(partial, shard)
     if info is None:
         info = shard_files.write_shard(partial, shard, num_shards, _read_dealt(partial, shard))

@@ -1,4 +1,4 @@
-"""Which items train, which tune and which are only measured; groups of like items stay together."""
+"""Assigns items to the training, validation and test splits; groups of related items stay together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from huse_tf.errors import UserError
 from huse_tf.sections import DataConfig
 
 SPLITS = (keys.TRAIN, keys.VALIDATION, keys.TEST)
-# What a split column may call the splits, whatever the case.
+# Names that a split column may use, in any case.
 _NAMES = {
     "train": keys.TRAIN,
     "training": keys.TRAIN,
@@ -34,32 +34,33 @@ _NAMES = {
 def assign_splits(items: Cells, taxonomy: Taxonomy, config: DataConfig) -> np.ndarray:
     """The split of each item, by `config.split_by`.
 
-    Items of equal product, equal title (case and white space set aside), equal image or near
-    images hang together, also by way of others, and such a group stays in one split:
+    Items are linked if they share the product, the title (ignoring case and white space), the image
+    or a near-duplicate image. A group is a connected component of these links. Groups are not divided:
 
-    * group: random groups, with each class in every split where it can be. Each class has training
-      items, as an unseen class cannot be learnt; a class of a single group has no others.
-    * time: the newest groups are tested on, those before them tuned on. A group is as old as its
-      newest item. Of equally old groups those that come first in the catalogue train.
-    * column: the splits are taken as given; `leaks` tells where they divide a group.
+    * group: random groups, stratified by class. Every class has training items, because a class
+      cannot be learned without them. A class with a single group has training items only.
+    * time: the newest groups are the test split, the groups before them the validation split. A group
+      is as old as its newest item. Groups of one age keep the order of the catalogue.
+    * column: the splits are taken as given, and may divide groups; `leaks` finds these.
 
-    Items of a class that is held out are `keys.UNSEEN`. Items of other classes that hang together
-    with them are test items, beside the test share, so that training sees nothing of the held-out
-    classes; a class that would lose all its items so is held out too. A given column stays.
+    Items of held-out classes are `keys.UNSEEN`. Items of other classes in their groups are test items,
+    in addition to the test share, so that nothing about held-out classes is in the training split. A
+    class that loses all its items this way is held out too. With a column, only the held-out items
+    change their split.
 
     Args:
-        items: columns product_id, title, image_digest, image_hash, labels (all class ids of the
-            item; the first one stratifies), split_cell, file and row.
+        items: table with the columns product_id, title, image_digest, image_hash, labels (all class
+            ids of an item; the first one stratifies), split_cell, file and row.
         taxonomy: the classes of the labels.
-        config: shares of the items, seed and what to hold out. A split with share 0 stays empty.
+        config: shares of the items, seed and held-out classes. A split with share 0 stays empty.
 
     Returns:
         [items] object, texts: `keys.TRAIN`, `keys.VALIDATION`, `keys.TEST` or `keys.UNSEEN`.
 
     Raises:
         UserError: settings that contradict each other, no items, too few groups to fill each split,
-            fewer than two classes to train on, or a cell of the split column that is no split (or
-            no time).
+            fewer than two classes to train on, or a cell of the split column that is not a split
+            (or not a time).
     """
     labels = np.asarray(items["labels"], object)
     _check(labels, config)
@@ -95,7 +96,7 @@ def _check(labels: np.ndarray, config: DataConfig) -> None:
 
 
 def _shares(config: DataConfig) -> np.ndarray:
-    """[3] share of the items that each of `SPLITS` should get."""
+    """[3] target share of the items of each of `SPLITS`."""
     validation, test = config.validation_fraction, config.test_fraction
     return np.array([1 - validation - test, validation, test])
 
@@ -103,7 +104,7 @@ def _shares(config: DataConfig) -> np.ndarray:
 def _held_out(
     item_labels: np.ndarray, groups: np.ndarray, taxonomy: Taxonomy, config: DataConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """[items] bool: which items have a held-out class, and which others hang together with them."""
+    """([items] bool, items of held-out classes; [items] bool, other items in their groups)."""
     nothing = np.zeros(len(item_labels), bool)
     if not (config.unseen_classes or config.unseen_class_fraction):
         return nothing, nothing
@@ -144,8 +145,8 @@ def _choose(
             raise UserError(
                 f"Too few products for a {SPLITS[split]} split of {share:.0%}: the {len(labels)} items "
                 f"make {groups.max() + 1} groups without a common product, title or image, in "
-                f"{len(np.unique(first_labels(labels)))} classes. Each class trains on one group at least, "
-                "and each split needs one. Add products, or set the fraction to 0."
+                f"{len(np.unique(first_labels(labels)))} classes. Each class needs one group to train on, "
+                "and each split needs one group. Add products, or set the fraction to 0."
             )
     return splits
 
@@ -163,7 +164,7 @@ def _stratify(
     Args:
         labels: [items] all labels of each item.
         groups: [items] group of each item.
-        shares: [3] share of the items that each split should get.
+        shares: [3] target share of the items of each split.
         generator: draws the order of the classes, and of groups of equal size.
     """
     sizes = np.bincount(groups)
@@ -175,8 +176,8 @@ def _stratify(
     order = order[np.argsort(-sizes[order], kind="stable")]
     order = order[np.argsort(home[order], kind="stable")]
     classes = np.split(order, np.flatnonzero(np.diff(home[order])) + 1)
-    # What small classes cannot give to a split is carried over to the next class, up to one group
-    # of usual size; more would strip that class for the oddities of another.
+    # Items that a small class cannot give to a split are carried over to the next class, up to one group
+    # of average size. A larger carry would strip that class of training items.
     carried, most = np.zeros(3), sizes.mean()
     for label in generator.permutation(len(classes)):
         members = classes[label]
@@ -186,7 +187,7 @@ def _stratify(
             splits[group] = split
             lacking[split] -= size
         carried = np.clip(lacking, -most, most)
-    # A class of few groups may have got no training items; then the group with most of them trains.
+    # A class of few groups may have no training items yet. Its largest group then becomes training.
     rows, owned = _memberships(labels)
     trained = owned[splits[groups[rows]] == 0]
     for label in np.setdiff1d(owned, trained):
@@ -195,12 +196,12 @@ def _stratify(
 
 
 def _by_time(times: np.ndarray, groups: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """[groups] split of each group: the oldest train, the newest are tested on.
+    """[groups] split of each group: the oldest groups train, the newest groups test.
 
     Args:
         times: [items] float, later is larger.
         groups: [items] group of each item.
-        shares: [3] share of the items that each split should get.
+        shares: [3] target share of the items of each split.
     """
     newest = np.full(groups.max() + 1, -np.inf)
     np.maximum.at(newest, groups, times)
@@ -253,13 +254,13 @@ def _bad_cell(items: Cells, wrong: np.ndarray, count: int, expected: str) -> Use
 
 
 def train_only_labels(items: Cells, splits: np.ndarray) -> list[int]:
-    """The labels of which no item is held out, so that no figure speaks of them."""
+    """The labels whose items are all in the training split, so that no metric covers them."""
     rows, labels = _memberships(items["labels"])
     return np.setdiff1d(labels, labels[(splits != keys.TRAIN)[rows]]).tolist()
 
 
 def label_counts(labels: Iterable[tuple[int, ...]], num_classes: int) -> np.ndarray:
-    """[num_classes] number of items of each class; an item with several classes counts in each.
+    """[num_classes] number of items of each class. An item with several classes counts in each.
 
     Args:
         labels: [items] all labels of each item.

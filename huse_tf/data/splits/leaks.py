@@ -1,4 +1,4 @@
-"""What no two splits may share, the groups that follow from it, and a check of both."""
+"""Values that two splits must not share, the groups of items that share them, and a check of splits."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MAX_EXAMPLES = 3
 
 @dataclasses.dataclass(frozen=True)
 class Leak:
-    """Something that several splits have.
+    """Values of one kind that occur in more than one split.
 
     Attributes:
         kind: "product", "title", "image" or "near-duplicate image".
-        count: number of products (titles, …) that more than one split has.
-        items: number of items outside training whose product (title, …) training has too.
-        examples: up to three of them, a sentence each.
+        count: number of products (titles, …) that occur in more than one split.
+        items: number of items outside the training split that share one with a training item.
+        examples: up to three of the values, a sentence each.
     """
 
     kind: str
@@ -41,14 +41,14 @@ class Leak:
 
 
 def shared_codes(items: Cells, near_duplicate_bits: int) -> dict[str, np.ndarray]:
-    """What items can have in common, by kind (see `Leak.kind`).
+    """The values that items can share, as integer codes by kind (see `Leak.kind`).
 
     Args:
-        items: columns product_id, title, image_digest and image_hash. "" is nothing to share.
+        items: table with the columns product_id, title, image_digest and image_hash. "" is missing.
         near_duplicate_bits: see `near_duplicates.near_groups`; -1 leaves that kind out.
 
     Returns:
-        kind -> [items] int codes, equal where items share it, -1 where an item has none.
+        Kind -> [items] int codes: equal for items that share the value, -1 for a missing value.
     """
     codes = {
         "product": codes_of(items["product_id"]),
@@ -62,11 +62,10 @@ def shared_codes(items: Cells, near_duplicate_bits: int) -> dict[str, np.ndarray
 
 
 def connected_groups(codes: dict[str, np.ndarray]) -> np.ndarray:
-    """[items] group of each item, from 0: items that share anything, also by way of others."""
+    """[items] group of each item, from 0: the connected components of "two items share a value"."""
     groups = np.arange(len(next(iter(codes.values()))))
     for each in codes.values():
-        # The graph takes more memory than all else, so it has the links of one kind at a time, and
-        # leaves out what only one item has.
+        # One graph per kind, without values that only one item has: graphs take the most memory here.
         shared = (each >= 0) & (np.bincount(each + 1)[each + 1] > 1)
         count = int(groups.max(initial=-1)) + 1
         nodes = count + int(each.max(initial=-1)) + 1
@@ -77,14 +76,14 @@ def connected_groups(codes: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def leaks(items: Cells, splits: np.ndarray, near_duplicate_bits: int) -> list[Leak]:
-    """What more than one split has, one finding per kind; empty if all is well.
+    """Finds values that occur in more than one split, one `Leak` per kind; [] if there are none.
 
-    The test split and the unseen classes may share: neither is learnt from nor tuned on.
+    The test split and the unseen classes may share values: neither is used to train or to tune.
 
     Args:
-        items: as in `shared_codes`.
+        items: table with the columns product_id, title, image_digest and image_hash.
         splits: [items] the split of each item.
-        near_duplicate_bits: as in `shared_codes`.
+        near_duplicate_bits: see `near_duplicates.near_groups`; -1 leaves near-duplicates out.
     """
     train = splits == keys.TRAIN
     measured = np.where(train, 0, np.where(splits == keys.VALIDATION, 1, 2)).astype(np.int8)

@@ -1,4 +1,4 @@
-"""Classes held out from training wholly, to measure what the model makes of classes it never saw."""
+"""Chooses the classes that are held out from training, to measure a model on unseen classes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from huse_tf.sections import DataConfig
 
 
 def unseen_labels(taxonomy: Taxonomy, config: DataConfig) -> set[int]:
-    """The labels of the classes that the settings hold out: those named, and a share drawn beside.
+    """The labels of the held-out classes: those that the settings name, and a random share of the others.
 
     Raises:
-        UserError: a name is no class, or several; or fewer than two classes are left.
+        UserError: a name fits no class or several, or fewer than two classes are left.
     """
     unseen = {_named(name, taxonomy, config.class_separator) for name in config.unseen_classes}
     others = [label for label in range(len(taxonomy.classes)) if label not in unseen]
@@ -25,7 +25,7 @@ def unseen_labels(taxonomy: Taxonomy, config: DataConfig) -> set[int]:
 
 
 def check_two_seen(seen: int, unseen: int) -> None:
-    """Refuses to hold out so many classes that there is nothing left to tell apart."""
+    """Raises UserError where fewer than two classes are left to train on."""
     if unseen and seen < 2:
         raise UserError(
             "Expected at least two classes to train on. Received: --unseen_classes and "
@@ -34,7 +34,7 @@ def check_two_seen(seen: int, unseen: int) -> None:
 
 
 def _named(name: str, taxonomy: Taxonomy, separator: str) -> int:
-    """The label of a class by its path or, where no other class has it, its last name."""
+    """The label of a class, by its path or by its last name if that is unique."""
     levels = name.replace(LEVEL_SEPARATOR, separator).split(separator)
     label = taxonomy.find(tuple(level.strip() for level in levels))
     if label is not None:

@@ -10,7 +10,7 @@ from huse_tf.pages.environment import environment
 
 
 def write_summary_page(path: pathlib.Path, summary: Summary) -> None:
-    """Writes the page, without scripts or outside resources.
+    """Writes the summary as one HTML file without scripts and external resources.
 
     Raises:
         OSError: the image of a sample cannot be read.

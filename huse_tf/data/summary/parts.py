@@ -1,4 +1,4 @@
-"""What a summary is made of: tables and histograms in sections, and their form as plain text."""
+"""The parts of a summary, tables and histograms in sections, and their form as plain text."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 Cell = str | int | float
-_BAR = 40  # letters of the longest bar in plain text
-_MAX_WIDTH = 60  # letters of a cell in plain text
-_LAST_SINGLE = 20  # up to this largest value each number has a bin of its own
+_BAR = 40  # characters of the longest bar in plain text
+_MAX_WIDTH = 60  # characters of a cell in plain text
+_LAST_SINGLE = 20  # largest value up to which each number has its own bin
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,10 +19,10 @@ class Table:
     """Rows of cells under a header; a float is a share in [0, 1].
 
     Attributes:
-        title: what it tells; "" where its section's title does.
+        title: the title; "" if the title of the section suffices.
         header: names of the columns.
-        rows: as long as the header, each.
-        note: a sentence on it.
+        rows: rows of as many cells as the header has.
+        note: a sentence below the table.
     """
 
     title: str
@@ -33,11 +33,11 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Histogram:
-    """How many there are in each bin.
+    """Counts per bin.
 
     Attributes:
         title: what was counted.
-        bins: ("20–49", count), ascending; those between the smallest and the largest value.
+        bins: ("20–49", count), ascending, from the smallest to the largest value.
         note: median and extremes.
     """
 
@@ -60,12 +60,12 @@ class Section:
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """An item to look at.
+    """An example item.
 
     Attributes:
-        image: its file; None for an item without.
-        title: may be "".
-        classes: names.
+        image: the image's file; None for an item without an image.
+        title: the title; "" for an item without a text.
+        classes: the class paths as one text.
         split: `keys.TRAIN` or another split.
     """
 
@@ -77,13 +77,13 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What was understood of a catalogue.
+    """The summary of a catalogue.
 
     Attributes:
-        title: the catalogue.
-        figures: the numbers to see first, by name.
-        sections: the rest.
-        samples: items to look at.
+        title: name of the catalogue.
+        figures: name -> count, shown first.
+        sections: tables and histograms.
+        samples: example items.
     """
 
     title: str
@@ -92,7 +92,7 @@ class Summary:
     samples: tuple[Sample, ...]
 
     def as_text(self) -> str:
-        """All but the samples, for a terminal."""
+        """The summary as plain text for a terminal, without the samples."""
         width = max(map(len, self.figures))
         lines = [self.title, ""]
         lines += [f"  {name:<{width}}  {value:>9}" for name, value in self.figures.items()]
@@ -106,7 +106,7 @@ class Summary:
 
 
 def histogram(title: str, values: Iterable[int]) -> Histogram:
-    """Counts whole numbers ≥ 0, at least one: each number by itself, or in bins at 1, 2, 5, 10 …"""
+    """The histogram of at least one integer ≥ 0, with one bin per number or bins at 1, 2, 5, 10 …"""
     numbers = np.sort(np.fromiter(values, np.int64))
     smallest, largest = int(numbers[0]), int(numbers[-1])
     if largest <= _LAST_SINGLE:
@@ -127,7 +127,7 @@ def histogram(title: str, values: Iterable[int]) -> Histogram:
 
 
 def cell_text(cell: Cell) -> str:
-    """A cell for people: a share in per cent, anything else as it is."""
+    """The text of a cell; a float is a share and becomes a percentage."""
     return f"{cell:.1%}" if isinstance(cell, float) else str(cell)
 
 

@@ -1,4 +1,4 @@
-"""What was understood of a catalogue: columns, classes, texts, images, duplicates, split, rejections."""
+"""Summarizes a catalogue: columns, products, classes, texts, images, duplicates, splits, rejections."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def summarize(
     token_counts: np.ndarray | None = None,
     token_limit: int = 0,
 ) -> Summary:
-    """Counts all there is to know of a catalogue before a model is trained on it.
+    """The summary of a catalogue, to check before a model is trained on it.
 
     Args:
-        catalogue: as read; has at least one usable item.
+        catalogue: the catalogue, with at least one usable item.
         assembly: its items with labels and splits.
-        config: the settings under which both were made.
-        token_counts: [texts] tokens of each text before the text encoder cuts it; None leaves out
-            what is said of them.
-        token_limit: tokens that the text encoder takes.
+        config: the settings of both.
+        token_counts: [texts] number of tokens of each text before the text encoder cuts it; None
+            leaves out the table of tokens.
+        token_limit: largest number of tokens that the text encoder reads.
     """
     items, taxonomy = assembly.table, assembly.taxonomy
     codes = shared_codes(items, max(config.near_duplicate_bits, 0))
@@ -168,7 +168,7 @@ def _tokens(counts: np.ndarray, limit: int) -> Table | Histogram:
 
 
 def _images(items: DiskTable[Item]) -> list[Table | Histogram]:
-    """Sizes and formats as the files' headers tell them, of a sample spread over the catalogue."""
+    """Sizes and formats of images, from the headers of a sample spread over the catalogue."""
     images = first_places(codes_of(items["image_path"]))
     if not len(images):
         return []
@@ -193,18 +193,18 @@ def _images(items: DiskTable[Item]) -> list[Table | Histogram]:
 
 
 def _spread(places: np.ndarray, count: int) -> list[int]:
-    """At most `count` of the places [n], at equal distances from first to last."""
+    """At most `count` of the places [n], evenly spaced from first to last."""
     return places[np.linspace(0, len(places) - 1, min(len(places), count)).astype(int)].tolist()
 
 
 def _duplicates(codes: dict[str, np.ndarray], config: DataConfig) -> Table:
-    """Items that share a title or an image with another product; empty ones do not count."""
+    """Items that share a title or an image with another product; missing ones do not count."""
     bits = max(config.near_duplicate_bits, 0)
     names = {
-        "title": "the title, case and white space set aside",
+        "title": "the title, ignoring case and white space",
         "image": "an image, byte for byte",
-        "near-duplicate image": f"an image like it: at most {bits} of 64 bits of the perceptual "
-        "hash differ, also by way of others",
+        "near-duplicate image": f"a near-duplicate image: at most {bits} of 64 bits of the perceptual "
+        "hash differ, directly or through other images",
     }
     rows = []
     for kind, name in names.items():
@@ -238,8 +238,8 @@ def _unmeasured(items: DiskTable[Item], names: tuple[str, ...]) -> Table:
     unseen = label_counts(labels[splits == keys.UNSEEN], len(names)) > 0
     rows = []
     for what, chosen in {
-        "without held-out items: no figure speaks of them": ~held_out,
-        "without training items: cannot be learnt": ~trained & ~unseen,
+        "without held-out items: no metric covers them": ~held_out,
+        "without training items: cannot be learned": ~trained & ~unseen,
     }.items():
         found = [name for name, one in zip(names, chosen, strict=True) if one]
         listed = ", ".join(found[:_MAX_SMALL]) + (" …" if len(found) > _MAX_SMALL else "")
@@ -273,7 +273,7 @@ def _attributes(items: DiskTable[Item], columns: Columns) -> Table:
 
 
 def _samples(items: DiskTable[Item], products: np.ndarray) -> tuple[Sample, ...]:
-    """Items of as many products and classes as there are, spread over the class tree."""
+    """Items of different products, evenly spaced over the classes."""
     firsts = first_places(products)
     chosen = _spread(firsts[np.argsort(items["label"][firsts], kind="stable")], _SAMPLES)
     splits = items["split"][chosen].tolist()

@@ -1,15 +1,15 @@
-"""Cells of a record, read as what the settings say they are."""
+"""Reads cells of a record as lists, as strings, or as one clean text."""
 
 from __future__ import annotations
 
 from huse_tf.data.table.records import Record
 from huse_tf.data.table.text import clean
 
-MAX_CHARACTERS = 1_000_000  # of a cell, but for an image as base64
+MAX_CHARACTERS = 1_000_000  # of a cell, except an image in base64
 
 
 class RowFault(Exception):
-    """Why a row has no items: the column at fault, and the reason as the message."""
+    """A fault for which a row is rejected: the column at fault, and the reason as the message."""
 
     def __init__(self, column: str, reason: str) -> None:
         super().__init__(reason)
@@ -17,7 +17,7 @@ class RowFault(Exception):
 
 
 def values(record: Record, column: str) -> list[str | bytes]:
-    """The cell as a list, which is empty if the cell is.
+    """The cell as a list; [] for an empty cell.
 
     Raises:
         RowFault: the cell cannot be used.
@@ -31,7 +31,7 @@ def values(record: Record, column: str) -> list[str | bytes]:
 
 
 def strings(record: Record, column: str) -> list[str]:
-    """The same as text; bytes are UTF-8.
+    """The cell as a list of strings. Bytes are decoded as UTF-8.
 
     Raises:
         RowFault: the cell cannot be used, is too long, or is not UTF-8.
@@ -46,9 +46,9 @@ def strings(record: Record, column: str) -> list[str]:
 
 
 def text(record: Record, column: str) -> str:
-    """The cell as one clean text; "" if it is empty.
+    """The cell as one clean text, several values joined by ", "; "" for an empty cell.
 
     Raises:
-        RowFault: as `strings`.
+        RowFault: the cell cannot be used, is too long, or is not UTF-8.
     """
     return ", ".join(filter(None, map(clean, strings(record, column))))

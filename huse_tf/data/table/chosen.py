@@ -1,4 +1,4 @@
-"""Some cells of a column that is larger than memory."""
+"""A selection of cells of a column that may be larger than memory."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Chosen:
-    """The chosen cells in their order; can be iterated over again and again if the column can.
+    """The cells where `mask` is True, in order. Can be iterated over repeatedly if the column can.
 
     Attributes:
-        cells: [n], a list or a column of `disk.DiskTable`.
+        cells: [n] a list or a column of `disk.DiskTable`.
         mask: [n] bool.
-        convert: what each of them is made into; by default they stay as they are.
+        convert: applied to each chosen cell; None leaves cells unchanged.
     """
 
     cells: Iterable[Any]

@@ -1,4 +1,4 @@
-"""Columns of texts as columns of numbers, which fit in memory where the texts may not."""
+"""Integer codes for columns of texts: codes fit in memory where the texts may not."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import pandas as pd
 
 
 class Cells(Protocol):
-    """A table of which columns are read one by one, such as a data frame or `disk.DiskTable`."""
+    """A table whose columns are read one by one, such as a data frame or `disk.DiskTable`."""
 
     def __getitem__(self, name: str, /) -> Iterable[Any]: ...
 
 
 def codes_of(texts: Iterable[str]) -> np.ndarray:
-    """[n] int32, equal for equal texts; from 0 in the order in which they first come; -1 for "".
+    """[n] int32 code of each text: equal for equal texts, from 0 by first occurrence, -1 for "".
 
-    Texts are told apart by 64 bits of a hash. Among ten million different ones some two are taken
-    for one with a probability of 3e-6.
+    Texts are compared by a hash of 64 bits. Among ten million distinct texts the probability of any
+    collision is 3e-6.
     """
     hashes = np.fromiter(map(_hash, texts), np.uint64)
     given = hashes != _hash("")
@@ -35,13 +35,13 @@ def _hash(text: str) -> int:
 
 
 def first_places(codes: np.ndarray) -> np.ndarray:
-    """[k] place of the first item with each code, in the order of the codes; -1 is left out."""
+    """[k] index of the first item with each code, sorted by code. Code -1 is left out."""
     found, places = np.unique(codes, return_index=True)
     return places[found >= 0]
 
 
 def distinct(texts: Iterable[str]) -> Iterator[str]:
-    """The texts without repetitions and without ""; `texts` is iterated over twice."""
+    """The distinct texts, without "". `texts` is iterated over twice."""
     places = first_places(codes_of(texts))
     wanted = np.zeros(int(places.max(initial=-1)) + 1, bool)
     wanted[places] = True
@@ -49,7 +49,7 @@ def distinct(texts: Iterable[str]) -> Iterator[str]:
 
 
 def pick(cells: Iterable[Any], places: Sequence[int]) -> list[Any]:
-    """The cells of a column at these places, in the order of `places`."""
+    """The cells of a column at the indices `places`, in the order of `places`."""
     wanted = set(places)
     last = max(wanted, default=-1) + 1
     found = {

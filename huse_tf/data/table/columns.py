@@ -1,4 +1,4 @@
-"""Which column of a catalogue is what: as the settings say, or guessed by well-known names."""
+"""Finds the role of each column of a catalogue, from the settings or by well-known names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from huse_tf.sections import DataConfig
 
 _DELIMITERS = {",": "','", ";": "';'", "\t": "'\\t' (a tab)", "|": "'|'"}
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")
-# Default name -> what others call such a column; case, spaces, "_" and "-" do not matter.
+# Default name -> other names of such a column. Case, spaces, "_" and "-" are ignored.
 _KNOWN_NAMES = {
     "image": "image_path image_file image_name image_filename img img_path picture picture_path "
     "photo photo_path filename file_name file_path path",
@@ -29,16 +29,15 @@ _KNOWN_NAMES = {
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """The columns that are read.
+    """The columns of a catalogue that are read, by their role.
 
     Attributes:
-        images: names, or templates over columns like "images/{id}.jpg"; none where there are no
-            images.
-        text: names, the title's first; none where there are no texts.
-        classes: names, from the top level down.
-        product, item, weight, split: names; None where there is no such column.
-        attributes: names.
-        guessed: (setting, column) for each that was found by its name.
+        images: names of columns, or templates like "images/{id}.jpg"; () without images.
+        text: names of columns, the title first; () without texts.
+        classes: names of columns; several hold the levels from the top down.
+        product, item, weight, split: name of the column; None without such a column.
+        attributes: names of columns.
+        guessed: (setting, column) for each column that was found by a well-known name.
     """
 
     images: tuple[str, ...]
@@ -53,24 +52,28 @@ class Columns:
 
 
 def template_fields(image: str) -> list[str]:
-    """The columns that a template names; none if it is a column's name itself."""
+    """The columns that a template names; [] for the plain name of a column."""
     return _TEMPLATE.findall(image)
 
 
 def fill_template(image: str, cells: dict[str, str]) -> str:
-    """The template with its columns' cells put in; nothing else in it has a meaning."""
+    """Replaces each {column} in the template by that column's cell."""
     return _TEMPLATE.sub(lambda field: cells[field[1]], image)
 
 
 def find_columns(columns: Sequence[str], config: DataConfig) -> Columns:
-    """The columns of a catalogue by the settings.
+    """Finds the columns that the settings name.
 
-    A setting that was left at its default stands for a well-known name too, if the default is
-    missing; what is guessed so is logged. Of the default text columns one is enough, and the
-    product's may be missing.
+    If a setting has its default and the catalogue has no such column, a column with a well-known name
+    is taken, and logged. One of the default text columns suffices. The default product column may be
+    missing.
+
+    Args:
+        columns: names of the catalogue's columns.
+        config: the settings that name columns.
 
     Raises:
-        UserError: a column is missing, or a guess is not the only one.
+        UserError: a column is missing, or several columns have a well-known name for one role.
     """
     defaults = DataConfig()
     guessed: list[tuple[str, str]] = []
@@ -136,8 +139,8 @@ def _check(found: Columns, columns: Sequence[str], config: DataConfig) -> None:
         )
     if config.text_separator and config.text_separator.split() != [config.text_separator]:
         raise UserError(
-            "--text_separator has white space, which texts have everywhere. Expected a word or sign, "
-            f"such as [SEP]. Received: {config.text_separator!r}."
+            "--text_separator has white space. Expected a word or sign without white space, such as "
+            f"[SEP]. Received: {config.text_separator!r}."
         )
     images = [name for image in found.images for name in template_fields(image) or [image]]
     single = filter(None, (found.product, found.item, found.weight, found.split))
@@ -150,7 +153,7 @@ def _check(found: Columns, columns: Sequence[str], config: DataConfig) -> None:
 def _missing_column(
     columns: Sequence[str], missing: str, wanted: Iterable[str], catalogue: str
 ) -> UserError:
-    """The error for a column that is not there; names the right delimiter if another one fits."""
+    """The error for a missing column. Suggests another delimiter if that would give all columns."""
     where = f"The catalogue {catalogue!r}" if catalogue else "The catalogue"
     only = columns[0] if len(columns) == 1 else ""
     for delimiter, shown in _DELIMITERS.items():

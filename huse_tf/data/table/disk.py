@@ -1,8 +1,8 @@
-"""Dicts and tables that live in a temporary file, so that a catalogue may be larger than memory.
+"""Dicts and tables in a temporary file, for catalogues that are larger than memory.
 
-Each is an SQLite database of its own without a name: SQLite deletes the file as it opens it, so
-nothing is left behind however the process ends. It lies in SQLITE_TMPDIR or TMPDIR or, by default,
-/var/tmp; at most 4 MB of it are in memory.
+Each is an SQLite database without a name. SQLite deletes the file when it opens it, so no file remains,
+however the process ends. The file lies in SQLITE_TMPDIR, TMPDIR or, by default, /var/tmp. At most 4 MB of
+it are in memory.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from huse_tf.errors import UserError
 
 _CHUNK = 4096  # rows of a table that are in memory at once
 _CACHE_KB = 4000
-_TUPLES = 500  # kept to be used again
+_TUPLES = 500  # tuples that are kept for reuse
 
 R = TypeVar("R")
 
 
 class _Database:
-    """Closed, and with that gone, when nobody holds it any more."""
+    """A database that is closed, and with it deleted, when the object is garbage-collected."""
 
     def __init__(self, schema: str) -> None:
-        # A table may be dropped by another thread than its maker's; none is used by two at a time.
+        # Another thread may delete the object. No database is used by two threads at a time.
         self._connection = sqlite3.connect("", check_same_thread=False)
         self.execute(f"PRAGMA cache_size = {-_CACHE_KB}")
         self.execute("PRAGMA journal_mode = OFF")  # nothing is ever rolled back
@@ -53,7 +53,7 @@ class _Database:
 
 
 class DiskDict:
-    """Texts -> JSON values, as far as a dict is needed."""
+    """A dict of text -> JSON value with `[]=` and `get` only."""
 
     def __init__(self) -> None:
         self._database = _Database(
@@ -66,17 +66,17 @@ class DiskDict:
         )
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The value; its lists come back as tuples."""
+        """The value, its lists as tuples; `default` for an unknown name."""
         query = "SELECT value FROM entries WHERE name = ?"
         found = self._database.execute(query, (name,)).fetchone()
         return default if found is None else _nested(json.loads(found[0]))
 
 
 class DiskTable(Generic[R]):
-    """Records of one dataclass, a row each, in the order in which they came.
+    """A table of dataclass records, in the order in which they were appended.
 
-    Its fields are texts, numbers, or tuples of texts (of tuples of texts ...). `table["title"]` can
-    be iterated over as the column of a data frame can, again and again, and reads from disk.
+    Fields are texts, numbers, or (nested) tuples of texts. `table["title"]` is a column: it can be
+    iterated over repeatedly, and reads from disk.
     """
 
     def __init__(self, kind: type[R], records: Iterable[R] = ()) -> None:
@@ -101,7 +101,7 @@ class DiskTable(Generic[R]):
         )
 
     def assign(self, **columns: np.ndarray) -> DiskTable[R]:
-        """The same table with columns [rows] beside it, which are held in memory."""
+        """The same table with further columns [rows], which are held in memory."""
         table = copy.copy(self)
         table._beside = {**self._beside, **columns}
         return table
@@ -118,10 +118,10 @@ class DiskTable(Generic[R]):
         return _Column(self, name) if beside is None else beside
 
     def frames(self, order: str = "") -> Iterator[pd.DataFrame]:
-        """The table in pieces, each a data frame of some thousand rows; an empty one if it is empty.
+        """The table as data frames of some thousand rows each. An empty table gives one empty frame.
 
         Args:
-            order: the column to sort by, texts by their code points; default: as they came.
+            order: column to sort by, texts by code points; "" keeps the order of appending.
         """
         rows = self._rows(self._names, order)
         yield self._frame(list(itertools.islice(rows, _CHUNK)))
@@ -129,7 +129,7 @@ class DiskTable(Generic[R]):
             yield self._frame(chunk)
 
     def frame(self, chosen: np.ndarray | None = None) -> pd.DataFrame:
-        """The whole table in memory, or the rows that `chosen` [rows] bool marks; indexed by place."""
+        """The table, or the rows where `chosen` [rows] bool is True, in memory. Its index is the row."""
         found, start = [], 0
         for frame in self.frames():
             frame.index += start
@@ -144,7 +144,7 @@ class DiskTable(Generic[R]):
         return frame.assign(**{name: each[chosen] for name, each in self._beside.items()})
 
     def _rows(self, names: list[str], order: str = "") -> Iterator[tuple]:
-        """(number from 1, cell, cell ...) of each record."""
+        """(row number from 1, cells ...) of each record."""
         by = self._selected([order]) if order else "rowid"
         query = f"SELECT rowid, {self._selected(names)} FROM records ORDER BY {by}"
         rows = self._database.execute(query)
@@ -173,7 +173,7 @@ def _with_tuples(row: tuple, nested: list[int]) -> tuple:
 
 @functools.lru_cache(_TUPLES)
 def _tuple(text: str) -> tuple:
-    """The tuple that became this JSON text; often one that was asked for before, and then the same."""
+    """The tuple of a JSON text. Equal recent texts give the same object."""
     return _nested(json.loads(text))
 
 

@@ -1,4 +1,4 @@
-"""Rows of a catalogue before anybody knows what their columns mean: one form for all formats."""
+"""Rows of a catalogue in one form for all file formats, before their columns have a role."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-# A list has several images, several class paths or several words.
+# A list holds several images, class paths or words.
 Cell = str | bytes | list[str | bytes] | None
-MAX_LINE_BYTES = 64_000_000  # of a line of a text file; an image as base64 has its place in it
+MAX_LINE_BYTES = 64_000_000  # of a line of a text file; large enough for an image in base64
 _MAX_NUMBER_BITS = 1024
 
 
 class BadCellError(ValueError):
-    """Why a cell cannot be used; the part before ": " is the same for all cells with that fault."""
+    """A cell that cannot be used. The message before ": " is the kind of fault, equal for all such cells."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Record:
     """One row.
 
     Attributes:
-        file: the file it stands in, as a path from the catalogue's folder; "" if in none.
-        row: line on which it starts in a text file, the header's being 1; otherwise its number,
-            from 1.
-        cells: by column; a column that is left out is empty.
-        fault: why the row's cells cannot be told apart; "" if they can.
-        faults: column -> why its cell cannot be used. It is a fault only where the column is needed.
+        file: path of the file relative to the catalogue's folder; "" for rows from Python.
+        row: in a text file the line where the row starts, counted from 1 with the header; otherwise
+            the row's number from 1.
+        cells: column -> cell. The cell of a missing column is empty.
+        fault: why the row cannot be parsed; "" if it can.
+        faults: column -> why its cell cannot be used. It matters only if the column is used.
     """
 
     file: str
@@ -40,7 +40,7 @@ class Record:
 
     @classmethod
     def of(cls, file: str, row: int, values: Mapping[str, Any]) -> Record:
-        """The record of a row whose values may be of any Python type."""
+        """The record of a row with values of any Python type."""
         cells, faults = {}, {}
         for column, value in values.items():
             try:
@@ -51,26 +51,26 @@ class Record:
 
 
 class Source(Protocol):
-    """A stream of records, from the start whenever it is iterated over."""
+    """A stream of records. Every iteration starts at the first record."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of the columns, each once; no record has cells of others."""
+        """The distinct names of all columns of its records."""
         ...
 
     @property
     def optional(self) -> bool:
-        """Whether a file may lack columns that others have: so in formats without a header."""
+        """Whether files of one catalogue may have different columns (formats without a header)."""
         ...
 
     def __iter__(self) -> Iterator[Record]: ...
 
 
 def cell(value: Any) -> Cell:
-    """A value of any format as text, bytes, or a list of them; None if there is none.
+    """A value of any type as text, bytes, or a list of these; None for a missing value.
 
     Raises:
-        BadCellError: a dict or another thing that is no text, a list in a list, half a character.
+        BadCellError: a value that is not text, bytes or a number, a nested list, or an invalid text.
     """
     if isinstance(value, list | tuple):
         parts = [_scalar(part) for part in value]

@@ -1,4 +1,4 @@
-"""Cells of the catalogue made plain: one form for storing a text, one for comparing two of them."""
+"""Normal forms of texts: one to store a text, one to compare texts; and joining of text columns."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-# Marks in a row that a letter keeps, as in Unicode's stream-safe text format (UAX 15); no language needs
-# more. Normal forms sort them, in time that is quadratic in their number.
+# Most combining marks in a row, as in Unicode's stream-safe text format (UAX 15); no language needs more.
+# Normalization sorts marks in time that is quadratic in their number.
 MAX_MARKS = 30
-# What may hold more: a pattern knows no categories of characters, and all marks lie beyond Latin letters.
+# Runs that may hold more marks. `re` has no character categories, but all marks lie above this range.
 _LONG = re.compile(f"[\u0300-\U0010ffff]{{{MAX_MARKS + 1},}}")
-_KANA_MARKS = ("\uff9e", "\uff9f")  # letters that NFKC makes marks of
+_KANA_MARKS = ("\uff9e", "\uff9f")  # letters that NFKC turns into marks
 _END_OF_SENTENCE = (".", "!", "?", "…", ":", ";", "。", "！", "？")
 
 
 def clean(text: str) -> str:
-    """Control characters become spaces, runs of white space one space, and Unicode is composed (NFC).
+    """The form in which texts are stored: Unicode NFC, without control characters and extra white space.
 
-    Without composing, "é" of one keyboard and "é" of another would be two classes. Of the combining marks
-    of a letter MAX_MARKS are kept.
+    Control characters become spaces, and each run of white space becomes one space. Without NFC, "é"
+    from two keyboards could be two classes. At most MAX_MARKS combining marks in a row are kept.
     """
     return " ".join(unicodedata.normalize("NFC", cut_marks(_CONTROL.sub(" ", text))).split())
 
 
 def cut_marks(text: str) -> str:
-    """The text with at most MAX_MARKS combining marks in a row; `features.marks` does it in a graph."""
+    """The text with at most MAX_MARKS combining marks in a row. `features.marks` does it in a graph."""
     return _LONG.sub(lambda run: _cut(run[0]), text)
 
 
@@ -41,21 +41,21 @@ def _cut(run: str) -> str:
 
 
 def fold(text: str) -> str:
-    """The form in which two titles are compared: compatibility forms, case and white space set aside."""
+    """The form in which titles are compared: NFKC, case-folded, single spaces."""
     plain = unicodedata.normalize("NFKC", cut_marks(text)).casefold()
     return " ".join(unicodedata.normalize("NFKC", plain).split())
 
 
 def join_columns(cells: Sequence[str], separator: str = "") -> str:
-    """The text of an item: its cells as sentences, or every one in its place between separators.
+    """Joins the text columns of an item: as sentences, or with a separator between all columns.
 
     Args:
-        cells: one per text column, "" where it is empty.
-        separator: without white space; "" joins sentences. Within a cell it is a space, so what a
-            cell says is never taken for the end of a part.
+        cells: one text per text column, "" for an empty cell.
+        separator: a text without white space; "" joins the cells as sentences. A separator inside a
+            cell is replaced by a space, so cells cannot forge it.
 
     Returns:
-        The text; "" if nothing is left of any cell.
+        The joined text; "" if all cells are empty.
     """
     if not separator:
         return join_sentences(cells)
@@ -64,7 +64,7 @@ def join_columns(cells: Sequence[str], separator: str = "") -> str:
 
 
 def join_sentences(parts: Iterable[str]) -> str:
-    """The non-empty parts joined by ". ", or by " " after a part that ends a sentence already."""
+    """The non-empty parts joined by ". ", or by " " after a part that ends with a punctuation mark."""
     text = ""
     for part in filter(None, parts):
         if text:

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 
-from huse_tf.features import rows
-from huse_tf.features.rows import RowsOf, take, zeros
+from huse_tf.features.on_disk import RowsOf, take, zeros
 
 
 @pytest.fixture
-def on_disk(tmp_path, rng, monkeypatch):
-    monkeypatch.setattr(rows, "MAX_BYTES_IN_MEMORY", 100)
+def stored(tmp_path, rng, monkeypatch):
+    monkeypatch.setattr("huse_tf.features.on_disk.MAX_BYTES_IN_MEMORY", 100)
     array = zeros((20, 3), "float32", tmp_path / "cache")
     assert isinstance(array, np.memmap) and not array.any()
     array[:] = rng.normal(size=(20, 3))
@@ -21,13 +20,13 @@ def test_small_arrays_stay_in_memory(tmp_path):
     assert not isinstance(array, np.memmap) and not (tmp_path / "cache").exists()
 
 
-def test_nothing_is_left_on_disk(on_disk, tmp_path):
+def test_nothing_is_left_on_disk(stored, tmp_path):
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_rows_of_rows(on_disk, rng):
+def test_rows_of_rows(stored, rng):
     chosen = rng.random(20) < 0.6
-    some, expected = take(on_disk, chosen), np.array(on_disk)[chosen]
+    some, expected = take(stored, chosen), np.array(stored)[chosen]
     assert isinstance(some, RowsOf) and not isinstance(some, np.ndarray)
     assert some.shape == expected.shape and some.dtype == expected.dtype
     assert len(some) == len(expected)
@@ -39,16 +38,16 @@ def test_rows_of_rows(on_disk, rng):
     np.testing.assert_array_equal(np.asarray(take(some, fewer)), expected[fewer])
 
 
-def test_changing_a_batch_changes_no_row(on_disk):
+def test_changing_a_batch_changes_no_row(stored):
     """The pipeline zeroes features of a batch in place."""
-    some = take(on_disk, np.arange(20) < 10)
-    before = np.array(on_disk)
+    some = take(stored, np.arange(20) < 10)
+    before = np.array(stored)
     batch = some[np.array([1, 2])]
     batch[:] = 0
-    np.testing.assert_array_equal(on_disk, before)
+    np.testing.assert_array_equal(stored, before)
 
 
-def test_all_rows_are_the_array_itself(on_disk):
-    assert take(on_disk, np.ones(20, bool)) is on_disk
+def test_all_rows_are_the_array_itself(stored):
+    assert take(stored, np.ones(20, bool)) is stored
     array = np.arange(4)
     np.testing.assert_array_equal(take(array, np.array([True, False, True, False])), [0, 2])

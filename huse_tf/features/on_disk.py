@@ -1,4 +1,4 @@
-"""Large arrays that lie on disk, and some of their rows: what a batch does not ask for is not read."""
+"""Large arrays on disk, and selections of their rows that are read only when they are indexed."""
 
 from __future__ import annotations
 
@@ -15,22 +15,28 @@ MAX_BYTES_IN_MEMORY = 2**28
 
 
 def zeros(shape: tuple[int, ...], dtype: str, folder: pathlib.Path) -> np.ndarray:
-    """An array of zeros; a large one lies in a file in `folder` that goes with the process."""
+    """An array of zeros, in memory or, above MAX_BYTES_IN_MEMORY, in a temporary file in `folder`.
+
+    The file is deleted when the process ends, however it ends.
+
+    Raises:
+        UserError: the disk is full or cannot be written.
+    """
     size = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     if size <= MAX_BYTES_IN_MEMORY:
         return np.zeros(shape, dtype)
     folder.mkdir(parents=True, exist_ok=True)
     with disk_faults(folder), tempfile.TemporaryFile(dir=folder) as file:
-        # Now, for a disk that is full when a page is written kills the process.
+        # Allocated now: a disk that is full when a page is written later would kill the process.
         os.posix_fallocate(file.fileno(), 0, size)
         return np.memmap(file, dtype, mode="w+", shape=shape)
 
 
 def take(array: Any, chosen: np.ndarray) -> Any:
-    """The chosen rows: copied from an array in memory, and read later from any other.
+    """The chosen rows of an array: a copy of an array in memory, a lazy view of any other.
 
     Args:
-        array: [n, ...], an array, `RowsOf` or `LazyFeatures`.
+        array: [n, ...] NumPy array, `RowsOf` or `LazyFeatures`.
         chosen: [n] bool.
     """
     if chosen.all():
@@ -41,9 +47,9 @@ def take(array: Any, chosen: np.ndarray) -> Any:
 
 
 class RowsOf:
-    """Looks like an array; its rows are some of another's, read when they are indexed.
+    """An array-like of some rows of another array, which are read when they are indexed.
 
-    Indexed by booleans it gives some of its rows, unread; by integers or a slice, their content.
+    A boolean index gives a smaller `RowsOf` and reads nothing. Integers or a slice give a NumPy array.
     """
 
     def __init__(self, array: np.ndarray, rows: np.ndarray) -> None:

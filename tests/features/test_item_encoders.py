@@ -8,7 +8,7 @@ import pytest
 
 from huse_tf.errors import UserError
 from huse_tf.features import item_encoders
-from huse_tf.features.item_encoders import RunEncoders
+from huse_tf.features.item_encoders import ItemEncoders
 from huse_tf.features.lazy import LazyFeatures
 from huse_tf.features.pixels import Pixels
 from huse_tf.sections import FeatureConfig
@@ -28,7 +28,7 @@ class Column:
 
 
 def encoders(folder, **names):
-    return RunEncoders(FeatureConfig(cache_dir=str(folder / "cache"), **names))
+    return ItemEncoders(FeatureConfig(cache_dir=str(folder / "cache"), **names))
 
 
 def test_texts(tmp_path):
