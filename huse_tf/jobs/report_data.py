@@ -20,7 +20,7 @@ from huse_tf.evaluation.measure import Predictions, galleries, true_classes
 from huse_tf.evaluation.report import Card, Example, Report
 from huse_tf.evaluation.retrieval import Gallery
 from huse_tf.jobs.run_data import Dataset
-from huse_tf.training.monitor import monitored, told
+from huse_tf.training.monitor import monitored, present
 
 _RESULTS = 6  # shown per query
 
@@ -60,7 +60,7 @@ def make_report(
         class_distances=dataset.spec.class_distances,
         counts=_counts(dataset),
         rejected=reason_counts(dataset.rejections),
-        protocol=_protocol(config, dataset, side, told(config.training.monitor, best)),
+        protocol=_protocol(config, dataset, side, present(config.training.monitor, best)),
         history=history,
         best_epoch=int(best["epoch"]),
         settings=settings,

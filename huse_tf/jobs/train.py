@@ -34,7 +34,7 @@ from huse_tf.jobs.run_data import Dataset, Reading, load_data
 from huse_tf.jobs.runs import open_run, trained_model, versions
 from huse_tf.locks import locked
 from huse_tf.run_folder import RunFolder
-from huse_tf.training.loop import fit
+from huse_tf.training.loop import Task, fit
 from huse_tf.training.trainer import Trainer
 from huse_tf.training.warm_start import copy_weights
 
@@ -133,7 +133,8 @@ def train_model(
         logging.info("This run is trained to its end.")
         model = trained_model(run)
     else:
-        model = fit(build, trained, validate, config.training, run, changes, adapt, method.refit)
+        task = Task(build, trained, validate, changes, adapt, method.refit)
+        model = fit(task, config.training, run)
     weight = None
     if not scores_pairs(model):
         items, features = dataset.split(keys.VALIDATION)

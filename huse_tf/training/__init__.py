@@ -1,1 +1,1 @@
-"""Training: objective, trainer, loop, checkpoints. Knows no method."""
+"""Training: trainer, loop, checkpoints. It knows no method."""

@@ -1,7 +1,7 @@
-"""Everything that a killed run needs to go on to the same result.
+"""Checkpoints: a killed run goes on from one to the same result.
 
-A checkpoint is a folder `step-N` with the digests of its files: whole or not there, and proved before it
-is read. Only folders of such names are read and removed, and none of them through a link.
+A checkpoint is a folder `step-N` with the digests of its files. It is whole or absent, and it is verified before
+it is read. Only folders with such names are read and removed, and none through a link.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from huse_tf import files, seals
 from huse_tf.errors import UserError
 
 _NAME = re.compile(r"step-(\d+)", re.ASCII)
-_STATE = "state"  # what the names of TensorFlow's files begin with
+_STATE = "state"  # prefix of TensorFlow's file names
 _KEPT = 2
 
 
@@ -29,15 +29,15 @@ class Progress(tf.train.experimental.PythonState):
     """Where training stands; saved inside the checkpoint, so that both are of one moment.
 
     Attributes:
-        epoch: whole epochs done; the one under way counts from 0.
-        step: optimizer steps done in all.
+        epoch: whole epochs done.
+        step: optimizer steps done.
         step_in_epoch: steps done in this epoch.
         steps_since_validation: steps done since the last validation.
-        sums: sums over these steps of each loss.
+        sums: sum of each loss over the steps since the last validation.
         seconds: spent on training and validation up to this checkpoint, pauses not counted.
         best: best value of the monitored metric so far, None before the first validation.
-        best_epoch: how many epochs were done when it was reached.
-        finished: whether training has come to its end.
+        best_epoch: whole epochs done when it was reached.
+        finished: whether training is over.
     """
 
     epoch: int = 0
@@ -59,7 +59,7 @@ class Progress(tf.train.experimental.PythonState):
 
 
 def saved_steps(folder: pathlib.Path) -> list[int]:
-    """The steps of the checkpoints in `folder`, the newest first, whether they are whole or not."""
+    """The steps of the checkpoints in `folder`, the newest first, whole or damaged."""
     if folder.is_symlink() or not folder.is_dir():
         return []
     found = [
@@ -74,18 +74,18 @@ class Checkpoints:
     """The two newest checkpoints of a trainer: weights, optimizer slots, dropout's seeds, progress.
 
     Raises:
-        UserError: the folder is a link; what is removed in it would be removed elsewhere.
+        UserError: the folder is a link, so old checkpoints would be removed elsewhere.
     """
 
     def __init__(self, folder: pathlib.Path, trainer: keras.Model, progress: Progress) -> None:
         if folder.is_symlink():
             raise UserError(
-                f"{str(folder)!r} is a link. Expected a folder, for old checkpoints are deleted in it. "
+                f"{str(folder)!r} is a link. Expected a folder, because old checkpoints are deleted in it. "
                 "Put it in the link's place, or give another --run_dir."
             )
-        # Slots are made with the first step otherwise, too late to be restored into.
+        # Keras makes slots at the first step, which is too late to restore into them.
         trainer.optimizer.build(trainer.trainable_variables)
-        # What is a variable but no weight: the seeds of dropout, which TensorFlow does not track.
+        # Variables that are no weights: the seeds of dropout. TensorFlow does not track them.
         weights = {id(variable) for variable in trainer.model.weights}
         seeds = [v.value for v in trainer.model.variables if id(v) not in weights]
         self._checkpoint: Any = tf.train.Checkpoint(
@@ -94,12 +94,12 @@ class Checkpoints:
         self._folder, self._progress = folder, progress
 
     def restore(self) -> bool:
-        """Restores the newest whole checkpoint; False if there is none at all.
+        """Restores the newest whole checkpoint; returns False if there is no checkpoint.
 
-        Damaged ones are warned of and removed, once an older one is restored.
+        Damaged newer ones are logged, and removed once an older one is restored.
 
         Raises:
-            UserError: all are damaged; or one holds the variables of another model.
+            UserError: all are damaged, or one holds the variables of another model.
         """
         steps = saved_steps(self._folder)
         damaged: list[pathlib.Path] = []

@@ -1,6 +1,6 @@
-"""What --class_balance does to the training items: weigh or draw them so that classes count alike.
+"""Class balance by item weights and by sampling, for --class_balance=weights and sampling.
 
-The third way, adjusted logits, is a matter of the loss (`losses/logit_adjustment.py`).
+The third kind, adjusted logits, is part of the loss (`losses/logit_adjustment.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Features = Mapping[str, np.ndarray]
 
 
 def class_shares(features: Features, num_classes: int) -> np.ndarray:
-    """[K] float64 in [0, 1]: share of the items that have each class, items counted by weight.
+    """[K] float64 in [0, 1]: the weighted share of the items that have each class.
 
     Args:
         features: of the training items; WEIGHT [n], and LABEL [n] or LABELS [n, K].
@@ -30,14 +30,13 @@ def class_shares(features: Features, num_classes: int) -> np.ndarray:
 
 
 def balanced_weights(features: Features) -> np.ndarray:
-    """[n] float32 weights with which all classes that occur weigh the same; their mean stays.
+    """[n] float32 weights that give equal total weight to all classes that occur; the mean weight stays.
 
-    An item of class c gets its own weight times N / (K n_c), where K counts the classes that occur
-    and N and n_c are the weights of all items and of those of class c.
+    An item of class c gets its own weight times N / (K n_c). K is the number of classes that occur; N and n_c are
+    the total weights of all items and of the items of class c.
 
     Raises:
-        UserError: items have several classes, so that weighing an item up for one of its classes
-            would weigh up its others as well.
+        UserError: items have several classes. A larger weight for one class would be larger for the others too.
     """
     if keys.LABELS in features:
         raise weights_need_one_class()
@@ -48,9 +47,9 @@ def balanced_weights(features: Features) -> np.ndarray:
 
 
 def drawn_weights(features: Features) -> np.ndarray:
-    """[n] weights times how often items are drawn where classes are drawn alike, the mean of that being 1.
+    """[n] float32: item weights × class-balanced draw frequency (mean 1), so closed forms see what SGD sees.
 
-    What is solved for from all items at once so counts them as training by steps does.
+    For the closed forms of `Method.refit`; `Method.adapt` runs before any item is drawn.
     """
     members = class_members(features)
     draws = np.zeros(len(features[keys.WEIGHT]))
@@ -67,7 +66,7 @@ def weights_need_one_class() -> UserError:
 
 
 def class_members(features: Features) -> list[np.ndarray]:
-    """For each class that occurs, the indices of the items that have it."""
+    """The indices of the items of each class that occurs, classes in ascending order."""
     if keys.LABELS in features:
         classes, items = np.nonzero(features[keys.LABELS].T)
     else:

@@ -1,4 +1,4 @@
-"""A first Ctrl-C or SIGTERM asks for an orderly stop; a second one stops at once."""
+"""The first Ctrl-C or SIGTERM requests an orderly stop; the second one stops at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Yields a function that tells whether a stop was asked for since the block began."""
+    """Yields a function: whether a stop was requested since the block began."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked.is_set  # Python allows signal handlers in the main thread only

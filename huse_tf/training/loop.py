@@ -6,6 +6,7 @@ the loop is ours; the step is `Trainer.train_step`.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
@@ -45,75 +46,76 @@ from huse_tf.training.trainer import Trainer
 Solve = Callable[[keras.Model, Mapping[str, np.ndarray]], None]
 
 
-def fit(
-    build: Callable[[], Trainer],
-    features: Mapping[str, np.ndarray],
-    validate: Callable[[keras.Model], Mapping[str, float]],
-    config: TrainingConfig,
-    run: RunFolder,
-    changes: Sequence[Change] = (),
-    adapt: Solve | None = None,
-    refit: Solve | None = None,
-) -> keras.Model:
-    """Trains to the end, from wherever the run stands.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Task:
+    """The model to train, its data, and how it is validated.
 
-    Args:
+    Attributes:
         build: makes the trainer; called once, under the strategy.
         features: the training items, arrays of equal length by key (keys.py), with masks, weights
             and labels.
-        validate: metrics of the validation items, by name, for a model.
-        config: the settings of training.
+        validate: model -> metrics of the validation items, by name.
         changes: made to each batch, before the modality dropout of the settings.
-        adapt: sets what the model takes from the training items before the first step of a run.
-        refit: likewise what it takes from them before each validation.
-        run: its folder; receives `checkpoints/`, `history.jsonl`, `timing.json`, `tensorboard/` and
-            `model.keras`.
+        adapt: sets weights from the training items before the first step of a run.
+        refit: sets weights from the training items before each validation.
+    """
+
+    build: Callable[[], Trainer]
+    features: Mapping[str, np.ndarray]
+    validate: Callable[[keras.Model], Mapping[str, float]]
+    changes: Sequence[Change] = ()
+    adapt: Solve | None = None
+    refit: Solve | None = None
+
+
+def fit(task: Task, config: TrainingConfig, run: RunFolder) -> keras.Model:
+    """Trains to the end, from wherever the run stands.
+
+    Args:
+        task: what is trained.
+        config: the settings of training.
+        run: receives `checkpoints/`, `history.jsonl`, `timing.json`, `tensorboard/` and `model.keras`.
 
     Returns:
-        The model of the best epoch by the monitored metric.
+        The model of the best epoch by the monitored metrics.
 
     Raises:
         Stopped: after SIGINT or SIGTERM; the same call goes on from there.
-        UserError: what the run needs to go on is damaged or gone.
+        UserError: a file that the run needs to go on is damaged or missing.
     """
     keras.utils.set_random_seed(config.seed)
     strategy = distribute.make_strategy(config.strategy)
     with strategy.scope():
-        trainer = build()
-    loop = _Loop(trainer, strategy, features, validate, config, run, changes, adapt, refit)
-    loop.go()
+        trainer = task.build()
+    _Loop(task, trainer, strategy, config, run).go()
     with run.reading(run.model):
         return keras.models.load_model(run.model, compile=False)
 
 
 class _Loop:
-    """One call of `fit`; holds what its parts share."""
+    """One call of `fit`: the state that its steps share."""
 
     def __init__(
         self,
+        task: Task,
         trainer: Trainer,
         strategy: tf.distribute.Strategy,
-        features: Mapping[str, np.ndarray],
-        validate: Callable[[keras.Model], Mapping[str, float]],
         config: TrainingConfig,
         run: RunFolder,
-        changes: Sequence[Change],
-        adapt: Solve | None,
-        refit: Solve | None,
     ) -> None:
-        self.trainer, self.strategy, self.features = trainer, strategy, dict(features)
-        self.validate, self.config, self.run = validate, config, run
-        self.adapt, self.refit = adapt, refit
-        self.changes = [*changes]
-        if config.modality_dropout:  # the last one, for it says what is there
+        self.task, self.trainer, self.strategy = task, trainer, strategy
+        self.config, self.run = config, run
+        self.features = dict(task.features)
+        self.changes = [*task.changes]
+        if config.modality_dropout:  # last, because it decides which modalities are present
             self.changes.append(ModalityDropout(config.modality_dropout))
-        self.count = len(next(iter(features.values())))
+        self.count = len(next(iter(task.features.values())))
         if config.class_balance == "weights":
-            self.features[keys.WEIGHT] = balanced_weights(features)
+            self.features[keys.WEIGHT] = balanced_weights(task.features)
         self.members, self.solved = None, self.features
         if config.class_balance == "sampling":
-            self.members = class_members(features)
-            self.solved = {**self.features, keys.WEIGHT: drawn_weights(features)}
+            self.members = class_members(task.features)
+            self.solved = {**self.features, keys.WEIGHT: drawn_weights(task.features)}
         replicas = strategy.num_replicas_in_sync
         # Fewer items than a batch: one step takes them all, as far as replicas share them evenly.
         self.batch_size = min(config.batch_size, self.count // replicas * replicas)
@@ -129,19 +131,19 @@ class _Loop:
             self.checkpoints = Checkpoints(run.checkpoints, trainer, self.progress)
         self.step = distribute.step_function(strategy, trainer.train_step)
         self.sums: dict[str, Any] = {}
-        self.clock = 0.0  # when `progress.seconds` was last added to
+        self.clock = 0.0  # time of the last addition to `progress.seconds`
 
     def go(self) -> None:
         progress = self.progress
         if self.checkpoints.restore():
             logging.info("Goes on at epoch %d, step %d.", progress.epoch + 1, progress.step)
-        elif (self.run.timing).exists():  # it is written after every checkpoint
+        elif self.run.timing.exists():  # it is written after every checkpoint
             raise UserError(
                 f"The run in {str(self.run)!r} has lost its checkpoints, so it cannot go on. Put back "
                 "a copy of them, or delete that folder to train anew."
             )
-        elif self.adapt is not None:
-            self.adapt(self.trainer.model, self.features)
+        elif self.task.adapt is not None:
+            self.task.adapt(self.trainer.model, self.features)
         validated = progress.best is not None
         history = History(self.run, last_epoch=progress.epoch if validated else 0)
         if validated:
@@ -214,7 +216,10 @@ class _Loop:
         return {name: float(value) / steps for name, value in self.sums.items()}
 
     def refuse_divergence(self, losses: Mapping[str, float]) -> None:
-        """The losses alone do not tell: oneDNN's relu makes 0 of NaN, so lost weights may give finite ones."""
+        """Refuses losses and weights that are not finite.
+
+        The losses alone do not show it: oneDNN's relu turns NaN into 0, so NaN weights may give finite losses.
+        """
         weights = (
             (f"weight {weight.path}", keras.ops.convert_to_numpy(weight))
             for weight in self.trainer.model.weights
@@ -232,9 +237,9 @@ class _Loop:
         progress, config = self.progress, self.config
         losses = self.mean_losses()
         self.refuse_divergence(losses)
-        if self.refit is not None:
-            self.refit(self.trainer.model, self.solved)
-        metrics = dict(self.validate(self.trainer.model))
+        if self.task.refit is not None:
+            self.task.refit(self.trainer.model, self.solved)
+        metrics = dict(self.task.validate(self.trainer.model))
         merit = monitored(metrics, config.monitor)
         if progress.best is None or merit > progress.best:
             progress.best, progress.best_epoch = merit, progress.epoch
@@ -251,12 +256,12 @@ class _Loop:
 
 
 class History:
-    """`history.jsonl`: one line of losses and validation metrics a validation.
+    """`history.jsonl`: a line of losses and metrics for each validation.
 
     Args:
         run: the folder of the run.
-        last_epoch: the last whole epoch that the checkpoint knows of; later lines, written before
-            a kill, are dropped, for their epochs are run again. 0 before the first validation.
+        last_epoch: the last whole epoch of the checkpoint, 0 before the first validation. Later lines were
+            written before a kill and are dropped, because their epochs are run again.
     """
 
     def __init__(self, run: RunFolder, last_epoch: int) -> None:

@@ -1,4 +1,4 @@
-"""Which figures of the validation side pick the best epoch."""
+"""The validation metrics that choose the best epoch."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from huse_tf.errors import unknown_name
 
 
 def monitored(metrics: Mapping[str, float], names: Sequence[str]) -> float:
-    """The mean of the monitored metrics: what the best epoch has most of."""
-    found = told(names, metrics)
+    """The mean of the monitored metrics; the best epoch has the highest.
+
+    Raises:
+        UserError: `names` holds an unknown metric.
+    """
+    found = present(names, metrics)
     for name in found:
         if name not in metrics:
             raise unknown_name("validation metric for --monitor", name, metrics)
     return float(np.mean([metrics[name] for name in found]))
 
 
-def told(names: Sequence[str], metrics: Collection[str]) -> tuple[str, ...]:
-    """The metrics that stand for these where the items measured have images only, or texts only.
+def present(names: Sequence[str], metrics: Collection[str]) -> tuple[str, ...]:
+    """The monitored metrics, renamed where all measured items lack one modality.
 
-    Those of what is missing become those of what is there, each once: `classification/text/accuracy` is
-    left out beside `classification/image/accuracy`, `image_to_text/...` becomes `image_to_image/...`.
+    The name of the missing modality is replaced by the other one, and doubles are dropped. Without texts,
+    `image_to_text/...` becomes `image_to_image/...`, and `classification/text/accuracy` becomes
+    `classification/image/accuracy`.
     """
     has_image, has_text = (
         any(path.startswith(f"classification/{modality}/") for path in metrics)

@@ -1,4 +1,4 @@
-"""Which settings go with which optimizer; read without TensorFlow, before anything else is."""
+"""Which settings each optimizer has; free of TensorFlow, so that wrong flags are refused at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WITH = {
 
 
 def check_optimizer(config: TrainingConfig) -> None:
-    """Raises UserError for a setting that the optimizer cannot honour; it is refused, not ignored."""
+    """Raises UserError for a setting that the optimizer does not have."""
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     for setting, optimizers in WITH.items():
         value = getattr(config, setting)
@@ -30,7 +30,7 @@ def check_optimizer(config: TrainingConfig) -> None:
 
 
 def check_warmup(config: TrainingConfig, total_steps: int) -> None:
-    """Raises UserError where the warm-up would not end before training does, after `total_steps`."""
+    """Raises UserError where the warm-up would not end before `total_steps`, the end of training."""
     if config.warmup_steps >= total_steps:
         raise UserError(
             f"--warmup_steps must be fewer than the steps of the run, {total_steps}. "

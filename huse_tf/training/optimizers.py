@@ -1,4 +1,4 @@
-"""Keras optimizers by name, and how their learning rate goes."""
+"""Keras optimizers by name, with their learning-rate schedule."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ OPTIMIZERS = {
 
 
 def make_optimizer(config: TrainingConfig, total_steps: int) -> keras.Optimizer:
-    """The optimizer that the settings describe; what it cannot honour is refused, not ignored.
+    """The optimizer that the settings describe.
 
-    `clip_norm` is not its affair: Keras clips before it adds up what the replicas found, the trainer
-    afterwards.
+    `clip_norm` is left to the trainer: Keras clips each replica's gradient before they are summed, the trainer
+    clips the sum.
 
     Args:
         config: the settings.
-        total_steps: after which training ends at the latest, and the learning rate has fallen.
+        total_steps: the last step of training, where a falling learning rate reaches 0.
+
+    Raises:
+        UserError: unknown name, or a setting that the optimizer does not have.
     """
     name = config.optimizer
     if name not in OPTIMIZERS:
@@ -52,10 +55,9 @@ def _learning_rate(config: TrainingConfig, total_steps: int) -> float | WarmUpAn
 
 
 class WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Up to `peak` over `warmup_steps` steps, then down to 0 at step `last`, or level if it is None.
+    """Linear warm-up to `peak`, then constant, or linear decay to 0 at step `last` (Devlin et al. 2019, BERT).
 
-    Both linear, as BERT is trained (Devlin et al. 2019). The first step already moves: step s of the
-    warm-up, from 0, has the rate peak (s + 1) / warmup_steps.
+    Step s of the warm-up, counted from 0, has the rate peak (s + 1) / warmup_steps.
     """
 
     def __init__(self, peak: float, warmup_steps: int, last: int | None) -> None:

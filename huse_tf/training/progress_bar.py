@@ -1,4 +1,4 @@
-"""Progress that a person can read: a bar on a terminal, a line now and then in a log."""
+"""Progress of training: a bar on a terminal, a line every ten seconds in a log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECONDS_BETWEEN_LOG_LINES = 10.0
 
 
 class ProgressBar:
-    """Items done, items a second, time left and the losses of the epoch.
+    """Shows items done, items a second, time left and the losses of the epoch.
 
     Args:
         total_steps: steps of the whole training.
@@ -45,7 +45,7 @@ class ProgressBar:
         self._bar.close()
 
     def advance(self, losses: Callable[[], Mapping[str, float]]) -> None:
-        """One step is done; `losses` is asked for at most once a second."""
+        """Counts one step; calls `losses` at most once a second."""
         self._done += 1
         self._bar.update(self._batch_size)
         now = time.monotonic()
@@ -56,10 +56,10 @@ class ProgressBar:
     def epoch_line(
         self, epoch: int, losses: Mapping[str, float], monitor: str, value: float
     ) -> None:
-        """A line after an epoch, where no bar shows; not more often than every ten seconds."""
+        """Logs a line after an epoch if there is no terminal, at most every ten seconds."""
         now = time.monotonic()
         early = now - self._logged < SECONDS_BETWEEN_LOG_LINES and epoch > 1
-        done = self._done - self._first  # none, if an epoch's last step was the last before a stop
+        done = self._done - self._first  # 0 if the run was stopped after the last step of an epoch
         if self._terminal or early or not done:
             return
         self._logged = now

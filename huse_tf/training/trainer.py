@@ -15,14 +15,12 @@ from huse_tf.losses.term import Tensors
 class Trainer(keras.Model):
     """A model with an objective. Calling it is calling the model.
 
-    The loop of this package drives `train_step` through `tf.distribute`; on one device `fit` does
-    as well.
+    `training.loop.fit` runs `train_step` under `tf.distribute`. On one device Keras's own `fit` works too.
 
     Args:
         model: a functional model, feature dict in, output dict out (keys.py).
         objective: what is minimised.
-        clip_norm: the longest gradient that a step may take, all weights and replicas together;
-            0 for any.
+        clip_norm: largest norm of the gradient of all weights, summed over replicas; 0: no limit.
     """
 
     def __init__(
@@ -38,9 +36,9 @@ class Trainer(keras.Model):
         return self.model(features, training=training)
 
     def train_step(self, batch: Tensors) -> dict[str, tf.Tensor]:
-        """One step on this replica's part of a batch; returns the losses of the global batch."""
+        """One step on this replica's part of a batch; returns the losses of the global batch by name."""
         variables = self.trainable_variables
-        # Persistent, for an objective may ask for the gradients of its terms one by one.
+        # Persistent, because an objective may need the gradient of each of its terms.
         with tf.GradientTape(persistent=True) as tape:
 
             def squared_gradient(loss: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Starting from the weights of another run, as DeViSE's stage 2 does from those of stage 1."""
+"""Initial weights from another run, such as DeViSE's stage 2 from stage 1."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from huse_tf.errors import UserError
 
 
 def copy_weights(source: keras.Model, target: keras.Model) -> list[str]:
-    """Gives `target` the weights of those layers that `source` has too.
+    """Copies the weights of all layers that both models have.
 
-    Layers are the same if they have the same path of names, through nested models, and weights of
-    the same shapes. Frozen layers hold constants of their run's data, and are left alone. What was
-    copied and what was not is logged.
+    Layers match if their paths of names, through nested models, and the shapes of their weights are equal.
+    Frozen layers hold constants of their run's data and are not copied. The copied layers are logged.
 
     Returns:
         The paths of the copied layers.
 
     Raises:
-        UserError: no layer fits.
+        UserError: no layer matches.
     """
     given = dict(_layers_with_weights(source))
     copied, others = [], []

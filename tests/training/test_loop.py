@@ -16,7 +16,7 @@ from huse_tf.run_folder import RunFolder
 from huse_tf.sections import TrainingConfig
 from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.training.class_balance import balanced_weights
-from huse_tf.training.loop import fit, read_history
+from huse_tf.training.loop import Task, fit, read_history
 from huse_tf.training.trainer import Trainer
 
 METHOD = Huse(embedding_dim=8, image_layers=(16,), text_layers=(16,), dropout=0.3)
@@ -77,7 +77,9 @@ class Validate:
 def train(features, folder, validate=None, adapt=None, refit=None, **changes):
     config = dataclasses.replace(CONFIG, **changes)
     return fit(
-        build, features, validate or Validate(), config, RunFolder(folder), adapt=adapt, refit=refit
+        Task(build, features, validate or Validate(), adapt=adapt, refit=refit),
+        config,
+        RunFolder(folder),
     )
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from huse_tf.errors import UserError
-from huse_tf.training.monitor import monitored, told
+from huse_tf.training.monitor import monitored, present
 
 ACCURACIES = tuple(f"classification/{name}/accuracy" for name in ("fused", "image", "text"))
 CROSSING = ("image_to_text/class/mean_average_precision", "text_to_image/class/recall_at_1")
@@ -17,15 +17,18 @@ def test_metrics_of_what_is_missing_become_those_of_what_is_there():
     both = dict.fromkeys(ACCURACIES, 0.5)
     images = {"classification/fused/accuracy": 0.4, "classification/image/accuracy": 0.8}
     texts = {"classification/fused/accuracy": 0.4, "classification/text/accuracy": 0.8}
-    assert told(ACCURACIES, both) == ACCURACIES
-    assert told(ACCURACIES, images) == ACCURACIES[:2]
-    assert told(CROSSING, texts) == (
+    assert present(ACCURACIES, both) == ACCURACIES
+    assert present(ACCURACIES, images) == ACCURACIES[:2]
+    assert present(CROSSING, texts) == (
         "text_to_text/class/mean_average_precision",
         "text_to_text/class/recall_at_1",
     )
     assert monitored(images, ACCURACIES) == pytest.approx(0.6), "each counts once"
     pairs = {"pairs/accuracy": 0.5}
-    assert told(("pairs/accuracy", "image_to_text"), pairs) == ("pairs/accuracy", "image_to_text")
+    assert present(("pairs/accuracy", "image_to_text"), pairs) == (
+        "pairs/accuracy",
+        "image_to_text",
+    )
 
 
 def test_an_unknown_one_is_refused_though_a_modality_is_missing():
