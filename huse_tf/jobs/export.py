@@ -1,4 +1,4 @@
-"""Exporting a trained run as a version of a served model."""
+"""Exports a trained run as a version of a served model."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from huse_tf.sections import ExportConfig
 from huse_tf.serving.c_library import find_library
 from huse_tf.serving.check import sentence
 from huse_tf.serving.export import export_model
+from huse_tf.serving.exported import Exported
 from huse_tf.serving.pair_scorer import export_pair_scorer
 from huse_tf.serving.versions import alone_in, next_version
 
@@ -29,65 +30,74 @@ from huse_tf.serving.versions import alone_in, next_version
 def export_run(
     folder: str | os.PathLike[str], config: ExportConfig, *, again: bool = True
 ) -> pathlib.Path:
-    """Exports the run in `folder`.
+    """Exports a trained run as a new version.
 
     Args:
-        folder: of a trained run.
-        config: where to.
-        again: whether to write another version where the newest one holds this very model.
+        folder: the run's folder.
+        config: name, place and version of the export, and whether to check it.
+        again: whether to write a new version if the newest one holds this very model.
 
     Returns:
-        The folder of the version.
+        The folder of the version: `export_dir/export_name/VERSION`.
 
     Raises:
-        UserError: the run is not trained, the version exists, or it would not answer in a server.
+        UserError: the run is not trained, the version exists, or a server could not answer from it.
+
+    Example:
+        >>> import huse_tf
+        >>> from huse_tf.sections import ExportConfig
+        >>> huse_tf.export_run("runs/home_goods", ExportConfig())  # doctest: +SKIP
+        PosixPath('saved_models/home_goods/1')
     """
     run = RunFolder(folder)
-    settings = configs.load(run)
     check_export(config, run.path)
-    check_run_encoders(settings.features)
+    check_run_encoders(configs.load(run).features)
+    exported = exported_run(run)
+    checked = config.export_check and _can_check()
+    home = export_home(config, run.path)
+    write = export_pair_scorer if scores_pairs(exported.model) else export_model
+    with alone_in(home):  # concurrent exports get different versions
+        newest = home / str(next_version(home) - 1)
+        if not again and not config.export_version and _holds(newest, exported.card):
+            return newest
+        version = home / str(config.export_version or next_version(home))
+        return write(exported, version, checked=checked)
+
+
+def exported_run(run: RunFolder) -> Exported:
+    """The trained model of a run, with its encoders, its classes and its card.
+
+    Raises:
+        UserError: the run is not trained, or one of its files is damaged.
+    """
+    settings = configs.load(run)
     model = trained_model(run)
     encoders = ItemEncoders.of_run(settings.features, run)
     metrics = run.read_json(run.metrics)
-    home = export_home(config, run.path)
-    image = encoders.image if isinstance(encoders.image, Encoder) else None
-    text = encoders.text if isinstance(encoders.text, Encoder) else None
-    card = {
-        "model_sha256": files.sha256_file(run.model),
-        "config": run.read_json(run.config),
-        "data": run.read_json(run.fingerprint),
-        "metrics": metrics.get(keys.TEST, {}),
-    }
-    checked = config.export_check and _can_check()
-    taxonomy = run_taxonomy(run)
-    with alone_in(home):  # two exports at once get different versions
-        newest = home / str(next_version(home) - 1)
-        if not again and not config.export_version and _holds(newest, card["model_sha256"]):
-            return newest
-        version = home / str(config.export_version or next_version(home))
-        if scores_pairs(model):
-            return export_pair_scorer(model, image, text, version, card, checked)
-        return export_model(
-            model,
-            image,
-            text,
-            taxonomy,
-            metrics[keys.VALIDATION].get("classification/fusion_weight"),
-            version,
-            multi_label=settings.data.multi_label,
-            card=card,
-            checked=checked,
-        )
+    return Exported(
+        model,
+        encoders.image if isinstance(encoders.image, Encoder) else None,
+        encoders.text if isinstance(encoders.text, Encoder) else None,
+        run_taxonomy(run),
+        metrics[keys.VALIDATION].get("classification/fusion_weight"),
+        settings.data.multi_label,
+        card={
+            "model_sha256": files.sha256_file(run.model),
+            "config": run.read_json(run.config),
+            "data": run.read_json(run.fingerprint),
+            "metrics": metrics.get(keys.TEST, {}),
+        },
+    )
 
 
 def export_lines(version: pathlib.Path) -> list[str]:
-    """Where an exported model lies, and whether it answers as a server would have it answer."""
+    """The lines for the console: the folder of an export, and the result of its check."""
     record = files.read_json(version / "card.json")["serving"].get("check")
     return [f"Export  {version}", f"Served  {sentence(record)}"]
 
 
 def _can_check() -> bool:
-    """Whether this machine has what the check needs; elsewhere exports are written without."""
+    """Whether this machine has the C++ library. Without it exports are written unchecked."""
     try:
         find_library()
     except UserError as error:
@@ -96,9 +106,10 @@ def _can_check() -> bool:
     return True
 
 
-def _holds(version: pathlib.Path, model_sha256: Any) -> bool:
-    card = version / "card.json"
+def _holds(version: pathlib.Path, card: Any) -> bool:
+    """Whether the version was exported from the model of this card."""
     try:
-        return files.read_json(card).get("model_sha256") == model_sha256
-    except (OSError, ValueError, AttributeError):  # not there, or damaged
+        known = files.read_json(version / "card.json").get("model_sha256")
+    except (OSError, ValueError, AttributeError):  # missing or damaged
         return False
+    return known == card["model_sha256"]

@@ -1,1 +1,1 @@
-"""Trained models as artefacts: a SavedModel for TF Serving, and `.keras` files beside it."""
+"""Exports trained models: a SavedModel for TF Serving, with `.keras` files beside it."""

@@ -1,8 +1,7 @@
-"""TensorFlow's C library by ctypes: a session of a SavedModel, restored as TF Serving restores it.
+"""Calls TensorFlow's C library through ctypes, to restore a SavedModel as TF Serving does.
 
-The library has a registry of ops that Python's `tensorflow` shares when it is in the same process; for
-a server's view of a model neither may be, so nothing here imports it. Tensors and the session live as
-long as the process, which is meant to be short.
+Nothing here imports `tensorflow`: in one process both would share a registry of ops, and a server has
+only the library's own ops. Tensors and the session are never freed, because the process is short-lived.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from huse_tf.errors import UserError
 NAMES = ("libtensorflow_cc.so.2", "libtensorflow_cc.2.dylib")
 TAG = b"serve"
 STRING = 7
-STRING_BYTES = 24  # of a TF_TString
-# TF_DataType of tf_datatype.h; what NumPy lacks is left out.
+STRING_BYTES = 24  # size of a TF_TString
+# NumPy type -> TF_DataType (tf_datatype.h). Types that NumPy lacks are left out.
 TYPES = {
     "float32": 1,
     "float64": 2,
@@ -44,7 +43,7 @@ class _Output(ctypes.Structure):
     _fields_ = (("operation", c_void_p), ("index", c_int))
 
 
-# Function -> result, arguments (c_api.h, tf_tensor.h, tf_tstring.h, tf_status.h of the wheel).
+# Function -> result type, then argument types (c_api.h, tf_tensor.h, tf_tstring.h and tf_status.h).
 _FUNCTIONS = {
     "TF_NewStatus": (c_void_p,),
     "TF_GetCode": (c_int, c_void_p),
@@ -93,7 +92,7 @@ _FUNCTIONS = {
 
 
 class OpError(Exception):
-    """TensorFlow's own, with its error code."""
+    """An error that TensorFlow reports, with its error code."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -101,31 +100,32 @@ class OpError(Exception):
 
 
 def find_library() -> pathlib.Path:
-    """The file of the library, in the wheel of TensorFlow that is installed.
+    """The path of the library in the installed package tensorflow.
 
     Raises:
-        UserError: it is not there.
+        UserError: the package or the library is missing.
     """
     folder = _package("tensorflow")
     for name in NAMES:
         if folder is not None and (folder / name).is_file():
             return folder / name
     raise UserError(
-        "TensorFlow's C++ library is not where its wheels for Linux have it, so what a server would "
-        f"answer cannot be tried here. Expected {NAMES[0]} in the package tensorflow, as of 2.20 and "
-        f"2.21. Received: {'no package tensorflow' if folder is None else str(folder)}, without it."
+        "TensorFlow's C++ library is missing, so an export cannot be checked as a server would run it. "
+        f"Expected {NAMES[0]} in the package tensorflow, as in the Linux wheels of 2.20 and 2.21. Received: "
+        f"{'no package tensorflow' if folder is None else f'{str(folder)!r} without this file'}. Export on "
+        "Linux, or with --noexport_check."
     )
 
 
 class Session:
-    """A SavedModel, restored and initialised; functions of TF Text are known to it.
+    """A session in which a SavedModel is restored and initialised. It knows the ops of TF Text.
 
     Args:
-        folder: of the SavedModel.
+        folder: the SavedModel's folder.
 
     Raises:
-        UserError: the library is not there.
-        OpError: the model cannot be loaded.
+        UserError: the library is missing.
+        OpError: TensorFlow cannot load the model.
     """
 
     def __init__(self, folder: str) -> None:
@@ -149,7 +149,14 @@ class Session:
         self._check()
 
     def run(self, feeds: Mapping[str, np.ndarray], fetches: Sequence[str]) -> list[np.ndarray]:
-        """The values of the tensors `NAME:OUTPUT` in `fetches`, where those in `feeds` are given.
+        """Runs the graph once.
+
+        Args:
+            feeds: tensor name `NAME:OUTPUT` -> value.
+            fetches: names of the tensors to compute.
+
+        Returns:
+            The values of `fetches`, in their order.
 
         Raises:
             OpError: an op fails.
@@ -230,7 +237,7 @@ class Session:
 
 
 def _package(name: str) -> pathlib.Path | None:
-    """The folder of a package, which is not imported."""
+    """The folder of an installed package. The package is not imported."""
     spec = importlib.util.find_spec(name)
     places = spec.submodule_search_locations if spec else None
     return pathlib.Path(places[0]) if places else None

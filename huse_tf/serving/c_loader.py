@@ -1,4 +1,4 @@
-"""Answers from a SavedModel as TF Serving does: TensorFlow's C++ loader, then `Session::Run`.
+"""Answers questions from a SavedModel as TF Serving does: TensorFlow's C++ loader, then `Session::Run`.
 
 python -m huse_tf.serving.c_loader FOLDER QUESTIONS.json ANSWERS.json
 """
@@ -14,6 +14,7 @@ from huse_tf.serving.exchange import Answer, Question
 
 
 def load(folder: str) -> Callable[[Question], Answer]:
+    """The function that answers questions from the SavedModel in `folder`."""
     try:
         session = Session(folder)
     except OpError as error:

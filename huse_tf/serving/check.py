@@ -1,4 +1,4 @@
-"""An exported model asked as a server asks it: what TensorFlow's C++ loader answers, against Python's."""
+"""Checks that an export answers in TensorFlow's C++ loader, which TF Serving uses, as it does in Python."""
 
 from __future__ import annotations
 
@@ -28,7 +28,13 @@ _SHOWN = 4
 
 
 class Checked(NamedTuple):
-    """Of one signature: how many requests were answered alike, and the largest difference of a number."""
+    """The result of the check for one signature.
+
+    Attributes:
+        signature: its name.
+        requests: number of requests that both loaders answered.
+        difference: the largest absolute difference between two numbers of their answers.
+    """
 
     signature: str
     requests: int
@@ -36,13 +42,16 @@ class Checked(NamedTuple):
 
 
 def check(folder: pathlib.Path) -> list[Checked]:
-    """Asks every signature of the SavedModel in `folder` through both loaders.
+    """Calls every signature of the SavedModel in `folder` through both loaders and compares the answers.
 
-    Each runs in a process of its own, on the CPU, as a server would start; the C++ one without Python's
-    TensorFlow. A refusal counts as an answer where rows lack something: then both must refuse alike.
+    Each loader runs on the CPU in a new process. The process of the C++ loader does not import Python's
+    TensorFlow. An error is a valid answer to a request with missing inputs if both loaders return it.
+
+    Returns:
+        One result for each signature, in the order in which they were called.
 
     Raises:
-        UserError: answers differ by more than TOLERANCE, a loader fails, or there is no C++ library.
+        UserError: answers differ by more than TOLERANCE, a loader fails, or the C++ library is missing.
     """
     find_library()
     asked = questions(read_graph(folder))
@@ -62,24 +71,28 @@ def check(folder: pathlib.Path) -> list[Checked]:
     if problems:
         shown = "\n".join(f"  {each}" for each in problems[:_SHOWN])
         raise UserError(
-            "The exported model does not answer in TensorFlow's C++ loader, which is that of TF Serving, "
-            f"as it does in Python, so it is not exported (unless with --noexport_check). Expected equal "
-            f"answers, to {TOLERANCE:.0e}. Received, in {len(problems)} of {len(asked)} requests:\n{shown}"
+            "The exported model answers differently in TensorFlow's C++ loader, which TF Serving uses, than "
+            f"in Python. Expected answers equal to {TOLERANCE:.0e}. Use --noexport_check to export it all "
+            f"the same. Received, in {len(problems)} of {len(asked)} requests:\n{shown}"
         )
     return list(checked.values())
 
 
 def ask(loader: str, folder: pathlib.Path, asked: Sequence[Question]) -> list[Answer]:
-    """The answers of a loader in a fresh process on the CPU.
+    """Answers questions with a loader in a new process on the CPU.
 
     Args:
-        loader: a module of which `exchange.main` can be run.
-        folder: of the SavedModel.
+        loader: name of a module that runs `exchange.main`.
+        folder: the SavedModel's folder.
+        asked: the questions.
+
+    Returns:
+        The answers, in the order of the questions.
 
     Raises:
-        UserError: the loader ended with an error.
+        UserError: the loader's process failed.
     """
-    # The package may lie where only this process looks for it. A GPU may be full of the training.
+    # Only this process may know the package's folder. Training may have filled the GPU's memory.
     package = str(pathlib.Path(huse_tf.__file__).parents[1])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1"}
@@ -99,14 +112,14 @@ def ask(loader: str, folder: pathlib.Path, asked: Sequence[Question]) -> list[An
         )
         if done.returncode:
             raise UserError(
-                f"{loader} cannot load {str(folder)!r}. Received: exit status {done.returncode}, and "
-                f"at the end of what it wrote:\n{done.stderr[-2000:]}"
+                f"{loader} cannot load {str(folder)!r}. Expected exit status 0. Received: exit status "
+                f"{done.returncode}. The end of its output:\n{done.stderr[-2000:]}"
             )
         return exchange.read_answers(answers)
 
 
 def record(checked: Sequence[Checked]) -> dict[str, Any]:
-    """What card.json says of a check."""
+    """The entry of a check in card.json."""
     return {
         "signatures": len(checked),
         "requests": sum(each.requests for each in checked),
@@ -116,7 +129,7 @@ def record(checked: Sequence[Checked]) -> dict[str, Any]:
 
 
 def sentence(record: dict[str, Any] | None) -> str:
-    """The record in words; None stands for an export that was not checked."""
+    """The record as a sentence. None means that the export was not checked."""
     if record is None:
         return "not checked against TensorFlow's C++ loader"
     return (

@@ -1,4 +1,4 @@
-"""Whether two answers to one question are the same."""
+"""Compares the answers of two loaders to one question."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ TOLERANCE = 1e-6
 
 
 def compare_answers(question: Question, found: Answer, expected: Answer) -> tuple[float, str]:
-    """The largest difference of a number, and what is wrong in words, or "".
+    """The largest absolute difference between two numbers, and a description of the problem.
 
     Args:
-        question: what was asked.
-        found: of the loader in question.
-        expected: of Python's loader.
+        question: the question that both loaders answered.
+        found: the answer of the loader under test.
+        expected: the answer of Python's loader.
+
+    Returns:
+        (difference, problem). The problem is "" if the answers are equal to TOLERANCE.
     """
     if found.code or expected.code:
         return 0.0, _compare_refusals(question, found, expected)
@@ -31,7 +34,7 @@ def compare_answers(question: Question, found: Answer, expected: Answer) -> tupl
         with np.errstate(invalid="ignore"):
             differences = np.abs(got.astype(np.float64) - wanted.astype(np.float64))
         difference = float(np.max(np.where(same, 0, differences), initial=0))
-        if not difference <= TOLERANCE:  # NaN is not, either
+        if not difference <= TOLERANCE:  # also true of NaN
             return difference, f"{name} differs by {difference:.1e}"
         largest = max(largest, difference)
     for name, wanted in expected.outputs.items():
@@ -57,10 +60,10 @@ def _start(answer: Answer) -> str:
 
 
 def _same_strings(name: str, found: Answer, expected: Answer) -> bool:
-    """Equal, but for classes that change places with others of the same score.
+    """Whether strings are equal, except that classes of equal scores may be in another order.
 
-    Below the last place of an answer stand classes that nobody sees: one of these may have come in
-    where its score is that of the last.
+    An answer holds only the best classes. A class may also be replaced by a class that the other answer
+    leaves out, if its score equals the last score of the answer.
     """
     got, wanted = found.outputs[name], expected.outputs[name]
     if name != CLASSES or SCORES not in expected.outputs:

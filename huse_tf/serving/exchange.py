@@ -1,4 +1,7 @@
-"""What is asked of a loader in a process of its own, and what it answers; as JSON, without TensorFlow."""
+"""Sends questions to a loader in another process and receives its answers, as JSON files.
+
+Nothing here imports TensorFlow, because the process of the C++ loader must not.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import numpy as np
 
 from huse_tf.files import read_json, write_json
 
-# By name. Strings are arrays of objects, each of them bytes.
+# Name -> array. Strings are arrays of dtype object that hold bytes.
 Arrays: TypeAlias = dict[str, np.ndarray]
 
 
@@ -21,11 +24,11 @@ class Question(NamedTuple):
     """One call of a signature.
 
     Attributes:
-        signature: its name.
-        about: what is tried, for people.
-        inputs: what is sent.
-        feeds, fetches: names of the inputs' and outputs' tensors in the graph, by name.
-        refusable: whether an error is a good answer.
+        signature: name of the signature.
+        about: description of the case, for error messages.
+        inputs: the arguments by name.
+        feeds, fetches: name of an input or output -> name of its tensor in the graph.
+        refusable: whether an error is a valid answer.
     """
 
     signature: str
@@ -37,7 +40,13 @@ class Question(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The outputs; or of a call that failed TensorFlow's error code (absl's) and message."""
+    """The result of one call.
+
+    Attributes:
+        outputs: the outputs by name; empty if the call failed.
+        code: 0, or the error code of TensorFlow (absl's codes).
+        message: the error message.
+    """
 
     outputs: Arrays
     code: int = 0
@@ -45,7 +54,11 @@ class Answer(NamedTuple):
 
 
 def main(load: Callable[[str], Callable[[Question], Answer]]) -> None:
-    """`python -m LOADER FOLDER QUESTIONS.json ANSWERS.json`, of a module that can `load` a folder."""
+    """Runs a loader as `python -m LOADER FOLDER QUESTIONS.json ANSWERS.json`.
+
+    Args:
+        load: takes the SavedModel's folder and returns the function that answers a question.
+    """
     folder, questions, answers = sys.argv[1:]
     ask = load(folder)
     write_answers(
@@ -54,20 +67,24 @@ def main(load: Callable[[str], Callable[[Question], Answer]]) -> None:
 
 
 def write_questions(path: pathlib.Path, questions: Sequence[Question]) -> None:
+    """Writes questions as JSON."""
     write_json(path, [{**each._asdict(), "inputs": _to_json(each.inputs)} for each in questions])
 
 
 def read_questions(path: pathlib.Path) -> list[Question]:
+    """Reads the file of `write_questions`."""
     return [Question(**{**each, "inputs": _from_json(each["inputs"])}) for each in read_json(path)]
 
 
 def write_answers(path: pathlib.Path, answers: Sequence[Answer]) -> None:
-    # An answer may hold NaN, which `write_json` refuses, and the file is for one reader only.
+    """Writes answers as JSON."""
+    # Answers may hold NaN, which `write_json` refuses.
     trees = [{**each._asdict(), "outputs": _to_json(each.outputs)} for each in answers]
     path.write_text(json.dumps(trees), encoding="utf-8")
 
 
 def read_answers(path: pathlib.Path) -> list[Answer]:
+    """Reads the file of `write_answers`."""
     return [Answer(**{**each, "outputs": _from_json(each["outputs"])}) for each in read_json(path)]
 
 

@@ -1,9 +1,8 @@
-"""A pair scorer as a version folder: one signature, for it has no embeddings and no classes to serve."""
+"""Writes a pair scorer as a version folder. Its only signature scores pairs of image and text."""
 
 from __future__ import annotations
 
 import pathlib
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,40 +13,56 @@ from huse_tf.features.encoder import Encoder
 from huse_tf.files import write_json
 from huse_tf.serving.check import check, record
 from huse_tf.serving.export import contract
+from huse_tf.serving.exported import Exported
 from huse_tf.serving.saving import save_signatures
+from huse_tf.serving.served_model import ConcreteFunction
 from huse_tf.serving.versions import new_version
 
 
 def export_pair_scorer(
-    model: keras.Model,
-    image_encoder: Encoder | None,
-    text_encoder: Encoder | None,
-    folder: pathlib.Path,
-    card: dict[str, Any],
-    checked: bool = False,
+    exported: Exported, folder: pathlib.Path, *, checked: bool = False
 ) -> pathlib.Path:
-    """Writes a version with the signature `match`, also the default: from pictures and texts of equal
-    number, pair by pair, to the probability that they belong together.
+    """Writes a version folder with the signature `match`, which is also the default one.
+
+    `match` takes `image_bytes` [batch] and `text` [batch]. It returns `probability` [batch] float32: the
+    probability that image and text of a row belong to one product.
 
     Args:
-        model: with the output MATCH_LOGITS.
-        image_encoder: from [batch] encoded picture files to features.
-        text_encoder: from [batch] UTF-8 texts to features.
-        folder: NAME/VERSION, not there yet.
-        card, checked: as for `export_model`.
+        exported: a model with the output MATCH_LOGITS, and both of its encoders.
+        folder: the new folder NAME/VERSION.
+        checked: as in `export_model`.
 
     Returns:
         `folder`.
 
     Raises:
-        UserError: features were precomputed, the version exists, or would not answer in a server.
+        UserError: an encoder is missing, the version exists, its name is not a positive whole number,
+            or a server could not answer from it.
     """
+    image_encoder, text_encoder = exported.image_encoder, exported.text_encoder
     if image_encoder is None or text_encoder is None:
         raise UserError(
-            "A pair scorer is served with its encoders, from pictures and texts. Expected encoders that "
-            "can run, not precomputed features."
+            "A pair scorer is served from raw images and texts, so it is exported with its encoders. "
+            "Received: precomputed features. Train it with an image and a text encoder that can run."
         )
-    matcher = keras.Model(model.input, model.output[keys.MATCH_LOGITS])
+    matcher = keras.Model(exported.model.input, exported.model.output[keys.MATCH_LOGITS])
+    function = _match_function(matcher, image_encoder, text_encoder)
+    signatures = {"match": function, "serving_default": function}
+    with new_version(folder) as temporary:
+        save_signatures(signatures, [image_encoder, text_encoder], temporary)
+        matcher.save(temporary / "match.keras")
+        serving = {
+            **contract(signatures, exported),
+            "check": record(check(temporary)) if checked else None,
+        }
+        write_json(temporary / "card.json", {**exported.card, "serving": serving})
+    return folder
+
+
+def _match_function(
+    matcher: keras.Model, image_encoder: Encoder, text_encoder: Encoder
+) -> ConcreteFunction:
+    """The graph from image files and texts to probabilities."""
 
     @tf.function(
         input_signature=[
@@ -61,26 +76,16 @@ def export_pair_scorer(
             tf.shape(text)[0],
             "image_bytes and text must have equally many rows.",
         )
-        both_there = tf.debugging.Assert(
+        both_present = tf.debugging.Assert(
             tf.reduce_all(tf.strings.length(image_bytes) > 0)
             & tf.reduce_all(text_encoder.present(text)),
             ["Every row needs its image_bytes and its text."],
         )
-        with tf.control_dependencies([same_size, both_there]):
+        with tf.control_dependencies([same_size, both_present]):
             features = {
                 keys.IMAGE_FEATURES: image_encoder(tf.identity(image_bytes)),
                 keys.TEXT_FEATURES: text_encoder(tf.identity(text)),
             }
         return {"probability": tf.sigmoid(matcher(features, training=False))}
 
-    function = match.get_concrete_function()
-    signatures = {"match": function, "serving_default": function}
-    with new_version(folder) as temporary:
-        save_signatures(signatures, [image_encoder, text_encoder], temporary)
-        matcher.save(temporary / "match.keras")
-        serving = {
-            **contract(signatures, image_encoder, text_encoder),
-            "check": record(check(temporary)) if checked else None,
-        }
-        write_json(temporary / "card.json", {**card, "serving": serving})
-    return folder
+    return match.get_concrete_function()

@@ -1,4 +1,4 @@
-"""Answers from a SavedModel by Python's `tf.saved_model.load`.
+"""Answers questions from a SavedModel with Python's `tf.saved_model.load`.
 
 python -m huse_tf.serving.python_loader FOLDER QUESTIONS.json ANSWERS.json
 """
@@ -15,8 +15,10 @@ from huse_tf.serving.exchange import Answer, Question
 
 
 def load(folder: str) -> Callable[[Question], Answer]:
+    """The function that answers questions from the SavedModel in `folder`."""
     with contextlib.suppress(ImportError):
-        import tensorflow_text  # noqa: F401 (registers its ops)
+        # Here, because it is optional; importing it registers its ops.
+        import tensorflow_text  # noqa: F401
     model = tf.saved_model.load(folder)
 
     def ask(question: Question) -> Answer:

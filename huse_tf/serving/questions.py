@@ -1,4 +1,4 @@
-"""What to ask an exported model: every signature, on small real inputs made from its own specs."""
+"""Makes test requests for every signature of an export, from the signature's own input specs."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from huse_tf import keys
 from huse_tf.serving.exchange import Arrays, Question
 from huse_tf.serving.restored import client_signatures
 
-# Also as two columns, or as query and title, where the model reads texts so.
+# The second text also has two columns, or a query and a title, for models that read such texts.
 TEXTS = ("Red cotton shirt, size M", "oak chair [SEP] Sessel aus Eiche, größer als 1 m ☃")
 
 
 def questions(graph: MetaGraphDef) -> list[Question]:
-    """Several for each signature: two rows, one, none, and rows that lack something.
+    """Several questions for each signature: two rows, one row, no rows, and rows with missing inputs.
 
-    Those with whole rows must be answered; the others may be refused, as the model likes.
+    The model must answer complete rows. It may refuse the others.
     """
     return [
         question
@@ -52,20 +52,20 @@ def _of_signature(name: str, signature: SignatureDef) -> list[Question]:
 
 
 def _values(name: str, info: TensorInfo) -> np.ndarray:
-    """Two rows for an input of this name, shape and type; a free size beside the batch's is 1."""
+    """[2, ...] values for an input. Free sizes other than the batch size are 1."""
     shape = (2, *(max(1, dim.size) for dim in info.tensor_shape.dim[1:]))
     kind = tf.as_dtype(info.dtype)
     rng = np.random.default_rng(len(name))
     if kind == tf.string:
-        values = _pictures(rng) if name == keys.IMAGE_BYTES else [text.encode() for text in TEXTS]
+        values = _images(rng) if name == keys.IMAGE_BYTES else [text.encode() for text in TEXTS]
         return np.array(values, object)
     if kind.is_floating:
         return rng.normal(size=shape).astype(kind.as_numpy_dtype)
     return np.ones(shape, kind.as_numpy_dtype)
 
 
-def _pictures(rng: np.random.Generator) -> list[bytes]:
-    """A JPEG and a PNG of blurred noise, for networks see little in sharp one."""
+def _images(rng: np.random.Generator) -> list[bytes]:
+    """A JPEG and a PNG of blurred noise. Sharp noise gives weaker features."""
     files = []
     for size, kind in (((96, 64), "JPEG"), ((40, 60), "PNG")):
         noise = PIL.Image.fromarray(rng.integers(0, 256, (5, 4, 3), dtype=np.uint8))
@@ -80,7 +80,7 @@ def _rows(inputs: Mapping[str, np.ndarray], count: int) -> Arrays:
 
 
 def _without(array: np.ndarray, row: int) -> np.ndarray:
-    """With nothing in one row: an empty string, or zeros."""
+    """A copy in which one row is missing: an empty string, or zeros."""
     changed = array.copy()
     changed[row] = b"" if array.dtype == object else 0
     return changed

@@ -1,7 +1,7 @@
-"""Whether a server restores what a SavedModel's signatures read.
+"""Checks that the saver of a SavedModel restores every variable that a signature reads.
 
-TF Serving restores a model by the saver's restore op, and then runs its graph. `tf.saved_model.load`
-goes by the graph of Python objects, and so hides variables that the restore op leaves out.
+TF Serving runs the saver's restore op and then the graph. `tf.saved_model.load` restores the graph of
+Python objects instead, so it also works when the restore op leaves a variable out.
 """
 
 from __future__ import annotations
@@ -15,46 +15,46 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from huse_tf.errors import UserError
 
-_INIT = "__saved_model_init_op"  # TensorFlow's own: fills tables, before anyone asks
+_INIT = "__saved_model_init_op"  # TensorFlow's own signature; fills tables
 _VARIABLE = "VarHandleOp"
 _SHOWN = 5
 
 
 def refuse_unrestored(folder: pathlib.Path) -> None:
-    """Raises UserError where a signature of the SavedModel in `folder` reads what is not restored."""
+    """Raises UserError if a signature of the SavedModel in `folder` reads an unrestored variable."""
     left_out = unrestored(read_graph(folder))
     if left_out:
         names = ", ".join(left_out[:_SHOWN]) + (" ..." if len(left_out) > _SHOWN else "")
         raise UserError(
-            f"{len(left_out)} variables of the model have no entry that its saver restores, so no server "
-            "could answer: it would end in `Could not find variable`. Expected every variable that a "
-            "signature reads to be tracked itself, as `tf.Variable`, and not only through a Keras object "
-            f"(`variable.value` of each of a Keras model's weights). Received, without an entry: {names}."
+            f"{len(left_out)} variables of the model have no entry in its saver, so a server would fail "
+            "with `Could not find variable`. Expected that the saver restores every variable that a "
+            f"signature reads. Received, with no entry: {names}. Track each `tf.Variable` itself, not only "
+            "the Keras object that holds it (use `variable.value` of each Keras weight)."
         )
 
 
 def read_graph(folder: pathlib.Path) -> MetaGraphDef:
-    """The one graph of the SavedModel in `folder`, with its signatures and its saver.
+    """The graph of the SavedModel in `folder`, with its signatures and its saver.
 
     Raises:
-        UserError: there is none.
+        UserError: `folder` holds no SavedModel.
     """
     path = folder / "saved_model.pb"
     if not path.is_file():
         raise UserError(
-            f"No exported model lies in {str(folder)!r}: it has no saved_model.pb. Expected the folder "
-            "of a version, such as saved_models/NAME/1."
+            f"{str(folder)!r} is not an exported model: it has no saved_model.pb. Expected the folder of "
+            "a version, such as saved_models/NAME/1."
         )
     return SavedModel.FromString(path.read_bytes()).meta_graphs[0]
 
 
 def client_signatures(graph: MetaGraphDef) -> dict[str, SignatureDef]:
-    """Those that a client may call, by name, sorted."""
+    """The signatures that a client may call, sorted by name."""
     return {name: each for name, each in sorted(graph.signature_def.items()) if name != _INIT}
 
 
 def unrestored(graph: MetaGraphDef) -> list[str]:
-    """Names of the variables that some signature reads and the restore op does not assign, sorted."""
+    """Sorted names of the variables that a signature reads but the restore op does not assign."""
     nodes = {node.name: node for node in graph.graph_def.node}
     outputs = [
         tensor.name
@@ -65,7 +65,7 @@ def unrestored(graph: MetaGraphDef) -> list[str]:
 
 
 def _variables(nodes: Mapping[str, NodeDef], tensors: Iterable[str]) -> set[str]:
-    """The variables that these tensors are made from, directly or not."""
+    """Names of all variables that the tensors are computed from."""
     seen: set[str] = set()
     waiting = [_node_name(tensor) for tensor in tensors]
     while waiting:
@@ -77,7 +77,10 @@ def _variables(nodes: Mapping[str, NodeDef], tensors: Iterable[str]) -> set[str]
 
 
 def _assigned(nodes: Mapping[str, NodeDef], graph: MetaGraphDef) -> set[str]:
-    """The inputs of the restore op, a call of a function, to which this function assigns values."""
+    """Names of the variables that the restore op assigns.
+
+    The restore op calls a function. Its inputs are variables; the function's body assigns them.
+    """
     if not graph.saver_def.restore_op_name:
         return set()
     call = nodes[_node_name(graph.saver_def.restore_op_name)]
@@ -92,5 +95,5 @@ def _assigned(nodes: Mapping[str, NodeDef], graph: MetaGraphDef) -> set[str]:
 
 
 def _node_name(tensor: str) -> str:
-    """Of a tensor `NAME:OUTPUT`, or of an input of a node, `^NAME` where it only waits for it."""
+    """NAME from a tensor `NAME:OUTPUT` or from a control input `^NAME`."""
     return tensor.lstrip("^").partition(":")[0]

@@ -1,4 +1,4 @@
-"""Signatures as a SavedModel in which a server finds every variable that they read."""
+"""Writes signatures as a SavedModel from which a server can restore every variable."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ def save_signatures(
     folder: pathlib.Path,
     assets: Iterable[pathlib.Path] = (),
 ) -> None:
-    """Writes `folder` as a SavedModel of these signatures, and nothing that they do not need.
+    """Writes the signatures as a SavedModel, with only the variables, tables and files that they read.
 
-    What is tracked are the variables themselves, and not the Keras objects that hold them: of a Keras
-    variable that is tracked, the saver restores a copy that no graph reads (keras-team/keras#20096).
-    Python's loader does not mind, and no server can answer. Nor do optimizers come along in this way.
+    The SavedModel tracks the variables, not the Keras objects that hold them. For a tracked Keras
+    variable Keras exports a copy that no graph reads (keras-team/keras#20096). Python's loader copes
+    with it; a server cannot answer. This way the export also leaves optimizers out.
 
     Args:
-        signatures: by name.
-        encoders: in the graphs of the signatures; searched for hash tables and their files.
-        folder: exists, and is empty.
-        assets: more files to lay beside the model.
+        signatures: the functions by name.
+        encoders: the encoders in the graphs. Their hash tables and files are saved too.
+        folder: an empty folder.
+        assets: further files to store in the SavedModel.
 
     Raises:
-        UserError: a variable that a signature reads would not be restored.
+        UserError: the saver would not restore a variable that a signature reads.
     """
     functions = list(signatures.values())
     module = tf.Module()
@@ -43,9 +43,9 @@ def save_signatures(
 
 
 def _variables(functions: Iterable[ConcreteFunction]) -> list[tf.Variable]:
-    """Those that the functions capture, whatever holds them, each once, in the order of capture.
+    """The variables that the functions capture, each once, in the order of capture.
 
-    What a function calls captures through it, so nested functions are covered.
+    A function also captures the variables of the functions that it calls.
     """
     found: dict[int, tf.Variable] = {}
     for function in functions:
@@ -58,7 +58,7 @@ def _variables(functions: Iterable[ConcreteFunction]) -> list[tf.Variable]:
 def _tables(
     functions: Iterable[ConcreteFunction], encoders: Iterable[Encoder]
 ) -> list[tf.__internal__.tracking.Trackable]:
-    """The captured tables among all that the encoders hold, and the files that these are filled from."""
+    """The captured tables of the encoders, and the asset files of the encoders."""
     captured = {id(handle) for function in functions for handle in function.captured_inputs}
     found = {}
     for encoder in encoders:

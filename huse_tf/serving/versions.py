@@ -1,4 +1,4 @@
-"""Version folders NAME/1, NAME/2 …, the way TF Serving watches them: whole or not there at all."""
+"""Version folders NAME/1, NAME/2 …, as TF Serving watches them. A version appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _TEMPORARY = re.compile(r"\.[1-9][0-9]*-\w+", re.ASCII)
 
 
 def next_version(folder: pathlib.Path) -> int:
-    """One more than the highest version under `folder`; 1 where there is none."""
+    """The highest version under `folder` plus one, or 1 if there is no version."""
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     return 1 + max((int(name) for name in names if _VERSION.fullmatch(name)), default=0)
 
 
 @contextlib.contextmanager
 def alone_in(folder: pathlib.Path) -> Iterator[None]:
-    """Holds the folder NAME, so that a version that is chosen in the block is nobody else's.
+    """Locks the folder NAME, so that no other process takes the version that the block chooses.
 
-    Waits while another process does so. What processes that died left in it is removed.
+    Waits while another process holds the lock. Removes temporary folders of killed processes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(folder / LOCK)
     try:
         lock.acquire(blocking=False)
     except filelock.Timeout:
-        logging.info("Another process exports into %s; waits for it.", folder)
+        logging.info("Another process exports into %s. Waiting for it.", folder)
         lock.acquire()
     try:
         _remove_leftovers(folder)
@@ -48,7 +48,7 @@ def alone_in(folder: pathlib.Path) -> Iterator[None]:
 
 
 def _remove_leftovers(folder: pathlib.Path) -> None:
-    """Removes the temporary folders that no living process holds."""
+    """Removes the temporary folders that no running process holds."""
     for path in folder.iterdir():
         if _TEMPORARY.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
             lock = filelock.FileLock(path / LOCK, blocking=False)
@@ -57,7 +57,7 @@ def _remove_leftovers(folder: pathlib.Path) -> None:
 
 
 def _held_folder(folder: pathlib.Path) -> tuple[pathlib.Path, filelock.BaseFileLock]:
-    """A temporary folder for a version, and the lock that tells that its maker lives."""
+    """A temporary folder for a version, and the lock that this process holds on it."""
     while True:
         path = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         lock = filelock.FileLock(path / LOCK, blocking=False)
@@ -65,25 +65,25 @@ def _held_folder(folder: pathlib.Path) -> tuple[pathlib.Path, filelock.BaseFileL
             lock.acquire()
             return path, lock
         except (filelock.Timeout, FileNotFoundError):
-            continue  # taken for a leftover in this very moment
+            continue  # another process has just removed it as a leftover
 
 
 @contextlib.contextmanager
 def new_version(folder: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A temporary folder to fill; it becomes `folder` when the block ends well, and goes otherwise.
+    """A temporary folder to fill. It is renamed to `folder` if the block succeeds, else removed.
 
-    TF Serving takes no notice of the temporary one: its name is not a number.
+    TF Serving ignores the temporary folder, because its name is not a number.
 
     Args:
-        folder: NAME/VERSION, not there yet.
+        folder: the new folder NAME/VERSION.
 
     Raises:
-        UserError: VERSION is no positive whole number, or the version exists.
+        UserError: VERSION is not a positive whole number, or the version exists.
     """
     if not _VERSION.fullmatch(folder.name):
         raise UserError(
-            "A version is a whole number from 1, without leading zeros. "
-            f"Received: {folder.name!r}, in {str(folder)!r}."
+            f"{str(folder)!r} is not a version's folder. Expected a name that is a whole number from 1, "
+            f"without leading zeros. Received: {folder.name!r}."
         )
     refuse_existing(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def new_version(folder: pathlib.Path) -> Iterator[pathlib.Path]:
         temporary, lock = _held_folder(folder)
         try:
             yield temporary
-            # mkdtemp makes folders private, but the server often runs as another user.
+            # mkdtemp makes the folder private, but a server often runs as another user.
             umask = os.umask(0)
             os.umask(umask)
             temporary.chmod(0o777 & ~umask)
@@ -104,9 +104,9 @@ def new_version(folder: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def refuse_existing(folder: pathlib.Path) -> None:
-    """Raises UserError where the version NAME/VERSION exists."""
+    """Raises UserError if the version NAME/VERSION exists."""
     if folder.exists() or folder.is_symlink():
         raise UserError(
-            f"Version {folder.name} exists already: {str(folder)!r}. A version that may be in use "
-            f"is never overwritten; the next free one is {next_version(folder.parent)}."
+            f"Version {folder.name} exists already: {str(folder)!r}. An existing version is never "
+            f"overwritten, because a server may use it. The next free version is {next_version(folder.parent)}."
         )

@@ -1,6 +1,7 @@
-"""Answers from a SavedModel by `saved_model_cli run`, TF Text preloaded; run by `check.ask`.
+"""Answers questions with `saved_model_cli run`; run by `check.ask`.
 
-Without it the command ends in `Op type not registered`. All questions are asked in one process.
+TF Text is imported first, because the command fails with `Op type not registered` without it. One
+process answers all questions.
 """
 
 import pathlib
@@ -22,7 +23,7 @@ def ask(folder, question):
     with tempfile.TemporaryDirectory() as scratch:
         inputs = []
         for name, array in question.inputs.items():
-            # Strings as NumPy's own: arrays of objects would be pickled. None ends in a zero byte.
+            # NumPy would pickle arrays of objects. Fixed-width strings work: none ends in a zero byte.
             np.save(f"{scratch}/{name}.npy", array.astype("S") if array.dtype == object else array)
             inputs.append(f"{name}={scratch}/{name}.npy")
         arguments = ["run", "--dir", folder, "--tag_set", "serve", "--outdir", f"{scratch}/out"]

@@ -5,7 +5,7 @@ from tiny_models import PATHS, TEXTS, AverageColour, BagOfWords, build, expected
 
 
 @pytest.fixture(scope="session")
-def pictures():
+def images():
     rng = np.random.default_rng(5)
     sizes = [(4, 6), (1, 1), (9, 2), (5, 5)]
     pixels = [rng.integers(0, 256, (*size, 3)).astype(np.uint8) for size in sizes]
@@ -20,8 +20,8 @@ def model():
 
 
 @pytest.fixture(scope="session")
-def outputs(model, pictures):
-    """What the model in memory makes of the pictures and texts."""
+def outputs(model, images):
+    """The outputs of the model in memory for all images and texts."""
     return expected_outputs(
-        model, AverageColour()(tf.constant(pictures)), BagOfWords()(tf.constant(TEXTS))
+        model, AverageColour()(tf.constant(images)), BagOfWords()(tf.constant(TEXTS))
     )

@@ -3,7 +3,7 @@
 Usage: fresh_process.py FOLDER REQUEST.json ANSWER.json [MODULE ...]
 
 The request is the `inputs` object of TF Serving's REST interface, with {"b64": ...} for bytes. The
-modules are imported before the model is loaded.
+given modules are imported before the model is loaded.
 """
 
 import base64
@@ -13,7 +13,7 @@ import pathlib
 import sys
 
 if "huse_tf" in sys.modules:
-    raise RuntimeError("huse_tf is here before its time.")
+    raise RuntimeError("huse_tf is imported already.")
 sys.modules["huse_tf"] = None  # from here on, importing it raises
 
 import keras  # noqa: E402

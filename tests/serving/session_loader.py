@@ -1,4 +1,4 @@
-"""Answers from a SavedModel by `tf.compat.v1.saved_model.loader`; run by `huse_tf.serving.check.ask`."""
+"""Answers questions with `tf.compat.v1.saved_model.loader`; run by `huse_tf.serving.check.ask`."""
 
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 (registers its ops)

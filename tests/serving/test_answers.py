@@ -32,7 +32,7 @@ def answer(scores, classes=None):
         (answer([[1, 2]]), answer([[1], [2]]), 0, "scores is float32 (1, 2), not float32 (2, 1)"),
         (answer([[2, 1]], [["a", "b"]]), answer([[2, 1]], [["a", "b"]]), 0, ""),
         (answer([[2, 1]], [["b", "a"]]), answer([[2, 1]], [["a", "b"]]), 0, "classes differ"),
-        # Equal scores: places may change, and the last may be another that nobody saw.
+        # Classes of equal scores may swap; the last one may be a class that the other answer left out.
         (answer([[1, 1]], [["b", "a"]]), answer([[1, 1]], [["a", "b"]]), 0, ""),
         (answer([[2, 1]], [["a", "c"]]), answer([[2, 1]], [["a", "b"]]), 0, ""),
         (answer([[2, 1]], [["c", "a"]]), answer([[2, 1]], [["a", "b"]]), 0, "classes differ"),
@@ -46,13 +46,13 @@ def answer(scores, classes=None):
         (Answer({}, 3, "this"), Answer({}, 3, "that"), 0, "refused, in Python too: this"),
     ],
 )
-def test_answers_are_the_same_or_said_not_to_be(found, expected, difference, problem):
+def test_differences_between_answers_are_found_and_described(found, expected, difference, problem):
     got, words = compare_answers(ASKED, found, expected)
     assert got == pytest.approx(difference, nan_ok=True, rel=0.2)
     assert words.startswith(problem) if problem else not words
 
 
-def test_what_may_be_refused_must_be_refused_alike():
+def test_both_loaders_must_refuse_with_the_same_code():
     question = ASKED._replace(refusable=True)
     assert compare_answers(question, Answer({}, 3, "x"), Answer({}, 3, "y")) == (0.0, "")
     assert (
@@ -64,8 +64,8 @@ def test_what_may_be_refused_must_be_refused_alike():
     )
 
 
-def test_questions_and_answers_survive_the_way(tmp_path):
-    """Bytes with zeros at their end, no rows, NaN, and every float as it is."""
+def test_questions_and_answers_survive_the_files(tmp_path):
+    """Bytes that end with zeros, empty arrays, NaN, and exact floats."""
     arrays = {
         "bytes": np.array([b"\x00a\x00", b""], object),
         "none": np.zeros((0, 3), np.float32),

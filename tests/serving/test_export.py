@@ -29,6 +29,7 @@ from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.errors import UserError
 from huse_tf.methods.huse import Huse
 from huse_tf.serving.export import export_model
+from huse_tf.serving.exported import Exported
 from huse_tf.spec import DataSpec
 
 README = pathlib.Path(huse_tf.__file__).parents[1] / "saved_models" / "README.md"
@@ -39,7 +40,8 @@ def folder(tmp_path_factory, model):
     folder = tmp_path_factory.mktemp("saved_models") / "tiny" / "1"
     taxonomy = Taxonomy(PATHS)
     card = {"method": "huse", "metrics": {"accuracy": 0.5}}
-    result = export_model(model, AverageColour(), BagOfWords(), taxonomy, WEIGHT, folder, card)
+    exported = Exported(model, AverageColour(), BagOfWords(), taxonomy, WEIGHT, card=card)
+    result = export_model(exported, folder)
     assert result == folder
     return folder
 
@@ -49,9 +51,9 @@ def signatures(folder):
     return tf.saved_model.load(folder).signatures
 
 
-def ask_in_a_fresh_process(folder, pictures, texts, outputs, scratch, *modules):
+def ask_in_a_fresh_process(folder, images, texts, outputs, scratch, *modules):
     request = {
-        "image_bytes": [{"b64": base64.b64encode(picture).decode()} for picture in pictures],
+        "image_bytes": [{"b64": base64.b64encode(image).decode()} for image in images],
         "text": texts,
         keys.IMAGE_FEATURES: outputs[keys.IMAGE_FEATURES].tolist(),
         keys.TEXT_FEATURES: outputs[keys.TEXT_FEATURES].tolist(),
@@ -64,10 +66,10 @@ def ask_in_a_fresh_process(folder, pictures, texts, outputs, scratch, *modules):
 
 
 def test_a_fresh_process_without_huse_tf_answers_as_the_model(
-    folder, pictures, outputs, tmp_path_factory
+    folder, images, outputs, tmp_path_factory
 ):
     scratch = tmp_path_factory.mktemp("fresh")
-    answers = ask_in_a_fresh_process(folder, pictures, TEXTS, outputs, scratch)
+    answers = ask_in_a_fresh_process(folder, images, TEXTS, outputs, scratch)
     for name, expected in expected_answers(outputs).items():
         assert_same(answers.pop(name), expected)
     # The .keras files.
@@ -75,8 +77,8 @@ def test_a_fresh_process_without_huse_tf_answers_as_the_model(
         embedding, probabilities = (
             np.array(answers.pop(key)) for key in (f"{modality}_tower", f"{modality}_probabilities")
         )
-        np.testing.assert_allclose(embedding, outputs[f"{modality}_embedding"], atol=1e-5)
-        expected = softmax(outputs[f"{modality}_logits"])
+        np.testing.assert_allclose(embedding, outputs[keys.embedding(modality)], atol=1e-5)
+        expected = softmax(outputs[keys.logits(modality)])
         np.testing.assert_allclose(probabilities, expected, atol=1e-5)
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert not answers
@@ -107,78 +109,78 @@ def test_names_shapes_and_types_of_all_signatures(signatures):
 
 
 @pytest.mark.parametrize("batch", [0, 1, 3])
-def test_the_batch_size_is_free(signatures, pictures, outputs, batch):
+def test_the_batch_size_is_free(signatures, images, outputs, batch):
     answer = signatures["serving_default"](
-        image_bytes=tf.constant(pictures[:batch], tf.string, [batch]),
+        image_bytes=tf.constant(images[:batch], tf.string, [batch]),
         text=tf.constant(TEXTS[:batch], tf.string, [batch]),
     )
     expected = {k: v[:batch] for k, v in expected_answers(outputs)["serving_default"].items()}
     assert_same({**answer, "classes": decoded(answer["classes"])}, expected)
 
 
-def test_a_broken_picture_fails_the_whole_batch_and_says_so(signatures, pictures):
-    both = tf.constant([pictures[0], b"no picture"])
+def test_a_broken_image_fails_the_whole_batch_with_the_decoders_message(signatures, images):
+    both = tf.constant([images[0], b"no image"])
     for name, more in (("embed_image", {}), ("classify", {"text": tf.constant(["red", "blue"])})):
         with pytest.raises(tf.errors.InvalidArgumentError, match="Unknown image file format"):
             signatures[name](image_bytes=both, **more)
 
 
-@pytest.mark.parametrize(("images", "texts"), [(1, 3), (3, 1), (2, 3)])
+@pytest.mark.parametrize(("image_rows", "text_rows"), [(1, 3), (3, 1), (2, 3)])
 @pytest.mark.parametrize("name", ["classify", "serving_default"])
-def test_unequal_batches_are_refused(signatures, pictures, name, images, texts):
-    """Batches of one above all: they would be broadcast without a word."""
+def test_unequal_batches_are_refused(signatures, images, name, image_rows, text_rows):
+    """Without the check, a batch of one would be broadcast over the other input."""
     with pytest.raises(tf.errors.InvalidArgumentError, match="image_bytes and text must have equa"):
         signatures[name](
-            image_bytes=tf.constant(pictures[:images]), text=tf.constant(TEXTS[:texts])
+            image_bytes=tf.constant(images[:image_rows]), text=tf.constant(TEXTS[:text_rows])
         )
 
 
 @pytest.mark.parametrize("empty", ["", " \t\n"])
-def test_what_is_missing_leaves_the_answer_to_the_other(signatures, pictures, outputs, empty):
-    """Row 0 is complete, row 1 has a picture only, row 2 a text only; so are their answers."""
+def test_a_missing_input_leaves_the_answer_to_the_other_input(signatures, images, outputs, empty):
+    """Row 0 is complete, row 1 has only an image, row 2 has only a text."""
     answer = signatures["serving_default"](
-        image_bytes=tf.constant([pictures[0], pictures[1], b""]),
+        image_bytes=tf.constant([images[0], images[1], b""]),
         text=tf.constant([TEXTS[0], empty, TEXTS[2]]),
     )
     image, text = softmax(outputs[keys.IMAGE_LOGITS]), softmax(outputs[keys.TEXT_LOGITS])
     expected = best(np.stack([WEIGHT * image[0] + (1 - WEIGHT) * text[0], image[1], text[2]]))
     for modality, present in (("image", [1, 1, 0]), ("text", [1, 0, 1])):
-        embedding = outputs[f"{modality}_embedding"][:3] * np.array(present)[:, None]
-        expected[f"{modality}_embedding"] = embedding
+        embedding = outputs[keys.embedding(modality)][:3] * np.array(present)[:, None]
+        expected[keys.embedding(modality)] = embedding
     assert_same({**answer, "classes": decoded(answer["classes"])}, expected)
     classified = signatures["classify"](
-        image_bytes=tf.constant([pictures[1]]), text=tf.constant([empty])
+        image_bytes=tf.constant([images[1]]), text=tf.constant([empty])
     )
     np.testing.assert_allclose(classified["scores"], expected["scores"][1:2], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["classify", "serving_default"])
-def test_a_row_with_neither_picture_nor_text_is_refused(signatures, pictures, name):
+def test_a_row_with_neither_image_nor_text_is_refused(signatures, images, name):
     with pytest.raises(
         tf.errors.InvalidArgumentError, match=r"needs its image_bytes or its text.*\n?.*\[1\]"
     ):
         signatures[name](
-            image_bytes=tf.constant([pictures[0], b"", b""]),
+            image_bytes=tf.constant([images[0], b"", b""]),
             text=tf.constant(["red", "", "blue"]),
         )
 
 
 @pytest.mark.parametrize("task", ["embed", "classify"])
 @pytest.mark.parametrize(("modality", "name"), [("image", "image_bytes"), ("text", "text")])
-def test_a_signature_of_one_modality_refuses_its_absence(signatures, task, modality, name):
+def test_a_signature_of_one_modality_refuses_a_missing_input(signatures, task, modality, name):
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"Every row needs its {name}"):
         signatures[f"{task}_{modality}"](**{name: tf.constant([""])})
 
 
-def test_the_vocabulary_lies_in_the_assets(folder):
+def test_the_assets_hold_the_class_paths(folder):
     lines = (folder / "assets" / "classes.txt").read_text(encoding="utf-8")
     assert lines == "".join("<".join(path) + "\n" for path in PATHS)
 
 
-def test_precomputed_features_come_in_as_they_are(tmp_path, outputs):
-    """And with fewer than ten classes an answer has all of them."""
+def test_a_model_of_precomputed_features_takes_features(tmp_path, outputs):
+    """With fewer than ten classes an answer holds all classes."""
     model, paths = build(3), (("a",), ("b", "c"), ("d",))
-    folder = export_model(model, None, None, Taxonomy(paths), WEIGHT, tmp_path / "1", {})
+    folder = export_model(Exported(model, None, None, Taxonomy(paths), WEIGHT), tmp_path / "1")
     features = {key: outputs[key] for key in (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)}
     loaded = tf.saved_model.load(folder)
     answer = loaded.signatures["serving_default"](
@@ -195,9 +197,8 @@ def test_precomputed_features_come_in_as_they_are(tmp_path, outputs):
 
 def test_a_model_of_label_sets_is_exported_with_sigmoids(tmp_path, outputs):
     model, paths = build(3), (("a",), ("b", "c"), ("d",))
-    folder = export_model(
-        model, None, None, Taxonomy(paths), WEIGHT, tmp_path / "1", {}, multi_label=True
-    )
+    exported = Exported(model, None, None, Taxonomy(paths), WEIGHT, multi_label=True)
+    folder = export_model(exported, tmp_path / "1")
     features = outputs[keys.TEXT_FEATURES]
     embedding = model.get_layer("text_tower")(features)
     logits = model.get_layer("classifier")(embedding).numpy().astype(np.float64)
@@ -213,13 +214,13 @@ def test_a_model_of_label_sets_is_exported_with_sigmoids(tmp_path, outputs):
 
 
 def test_only_weights_are_saved_and_each_once(folder, model):
-    """A compiled model has two slots for each weight in Adam; the encoder has one variable."""
+    """Adam's two slots for each weight are left out; the encoder's variable is saved."""
     saved = tf.train.list_variables(str(folder / "variables" / "variables"))
     shapes = sorted(shape for name, shape in saved if name.endswith("VARIABLE_VALUE"))
     assert shapes == sorted([list(weight.shape) for weight in model.weights] + [[3]])
 
 
-def test_the_card_tells_the_contract(folder):
+def test_the_card_holds_the_contract(folder):
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     assert card["method"] == "huse" and card["metrics"] == {"accuracy": 0.5}
     serving = card["serving"]
@@ -246,23 +247,25 @@ def test_the_card_tells_the_contract(folder):
 def test_the_readme_names_every_signature_and_tensor(folder):
     readme = README.read_text(encoding="utf-8")
     signatures = json.loads((folder / "card.json").read_text())["serving"]["signatures"]
-    for name, sides in signatures.items():
-        for word in (name, *sides["inputs"], *sides["outputs"]):
+    for name, tensors in signatures.items():
+        for word in (name, *tensors["inputs"], *tensors["outputs"]):
             assert f"`{word}`" in readme, word
 
 
 def test_an_existing_version_is_refused(folder, model):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    with pytest.raises(UserError, match=r"exists already.*next free one is 2"):
-        export_model(model, AverageColour(), BagOfWords(), Taxonomy(PATHS), WEIGHT, folder, {})
+    exported = Exported(model, AverageColour(), BagOfWords(), Taxonomy(PATHS), WEIGHT)
+    with pytest.raises(UserError, match=r"exists already.*next free version is 2"):
+        export_model(exported, folder)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
 def test_a_failed_export_leaves_nothing_behind(tmp_path):
-    """The card is written last; NaN is no JSON."""
-    model, taxonomy = build(1), Taxonomy((("a",),))
+    """The card is written last; NaN is not valid JSON."""
+    card = {"accuracy": float("nan")}
+    exported = Exported(build(1), None, None, Taxonomy((("a",),)), 0.5, card=card)
     with pytest.raises(ValueError, match="JSON"):
-        export_model(model, None, None, taxonomy, 0.5, tmp_path / "1", {"accuracy": float("nan")})
+        export_model(exported, tmp_path / "1")
     assert not list(tmp_path.iterdir())
 
 
@@ -275,22 +278,22 @@ def test_real_encoders_serve_real_bytes(tmp_path, rng):
     spec = DataSpec(image.feature_spec, text.feature_spec, 3, np.zeros((3, 3), np.float32))
     method = Huse(embedding_dim=16, image_layers=(32,), text_layers=(32,), classifier_norm=1.0)
     model = method.build_model(spec)
-    folder = export_model(model, image, text, Taxonomy(paths), WEIGHT, tmp_path / "1", {})
+    folder = export_model(Exported(model, image, text, Taxonomy(paths), WEIGHT), tmp_path / "1")
 
     noise = rng.integers(0, 256, (2, 50, 70, 3)).astype(np.uint8)
-    pictures = [tf.io.encode_jpeg(noise[0]).numpy(), tf.io.encode_png(noise[1]).numpy()]
+    images = [tf.io.encode_jpeg(noise[0]).numpy(), tf.io.encode_png(noise[1]).numpy()]
     texts = ["Men's red cotton shirt, größe M", "red"]
-    outputs = expected_outputs(model, image(tf.constant(pictures)), text(tf.constant(texts)))
-    answers = ask_in_a_fresh_process(folder, pictures, texts, outputs, tmp_path, "tensorflow_text")
+    outputs = expected_outputs(model, image(tf.constant(images)), text(tf.constant(texts)))
+    answers = ask_in_a_fresh_process(folder, images, texts, outputs, tmp_path, "tensorflow_text")
     for name, expected in expected_answers(outputs, paths).items():
         assert_same(answers[name], expected)
 
     signatures = tf.saved_model.load(folder).signatures
     missing = signatures["classify"](
-        image_bytes=tf.constant([pictures[0], b""]), text=tf.constant(["", texts[1]])
+        image_bytes=tf.constant([images[0], b""]), text=tf.constant(["", texts[1]])
     )
     for row, name in enumerate(("classify_image", "classify_text")):
         np.testing.assert_allclose(missing["scores"][row], answers[name]["scores"][row], atol=1e-5)
-    for bad in (b"no picture", b"\x89PNG\r\n\x1a\n", pictures[0][:100], pictures[1][:100]):
+    for bad in (b"no image", b"\x89PNG\r\n\x1a\n", images[0][:100], images[1][:100]):
         with pytest.raises(tf.errors.InvalidArgumentError):
-            signatures["embed_image"](image_bytes=tf.constant([pictures[1], bad]))
+            signatures["embed_image"](image_bytes=tf.constant([images[1], bad]))

@@ -1,4 +1,4 @@
-"""An export answers in the C++ loader that TF Serving uses, in a session, and in saved_model_cli."""
+"""An export answers in the C++ loader of TF Serving, in a session, and in saved_model_cli."""
 
 import json
 
@@ -15,13 +15,14 @@ from huse_tf.features.registry import make_text_encoder
 from huse_tf.serving import c_library, check, export
 from huse_tf.serving.check import C_LOADER, PYTHON_LOADER, ask
 from huse_tf.serving.export import export_model
+from huse_tf.serving.exported import Exported
 from huse_tf.serving.questions import questions
 from huse_tf.serving.restored import read_graph, refuse_unrestored, unrestored
 from huse_tf.spec import FeatureSpec
 
 
 class Deep(tf.Module):
-    """Encoded pictures -> [batch, 3], through a Keras model that no list of weights shows."""
+    """Image files -> [batch, 3], through a Keras model in a nested module."""
 
     spec = "deep"
     fingerprint = "2" * 64
@@ -53,12 +54,12 @@ def model(text_encoder):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, model, text_encoder):
     folder = tmp_path_factory.mktemp("saved_models") / "tiny" / "1"
-    return export_model(model, Deep(), text_encoder, Taxonomy(PATHS), WEIGHT, folder, {})
+    return export_model(Exported(model, Deep(), text_encoder, Taxonomy(PATHS), WEIGHT), folder)
 
 
 @pytest.fixture(scope="module")
 def asked_and_answers(folder):
-    """(questions, {loader: answers}) of the two loaders of the check, in processes of their own."""
+    """(questions, {loader: answers}) of both loaders of the check, each in a new process."""
     asked = questions(read_graph(folder))
     return asked, {loader: ask(loader, folder, asked) for loader in (C_LOADER, PYTHON_LOADER)}
 
@@ -73,7 +74,7 @@ def test_the_c_loader_answers_as_python(asked_and_answers):
 def test_a_session_and_the_command_line_tool_answer_as_python(
     folder, asked_and_answers, loader, monkeypatch
 ):
-    """In fresh processes; the tool loads the model anew for every question, so it gets one."""
+    """In new processes. The tool loads the model for every question, so it gets one question."""
     asked, answers = asked_and_answers
     expected = answers[PYTHON_LOADER]
     monkeypatch.setenv("PYTHONPATH", LOADERS)
@@ -83,7 +84,7 @@ def test_a_session_and_the_command_line_tool_answer_as_python(
     differences_by_signature(asked, ask(loader, folder, asked), expected)
 
 
-def test_what_is_asked_are_whole_rows_and_those_that_lack_something(asked_and_answers):
+def test_questions_cover_complete_rows_and_missing_inputs(asked_and_answers):
     asked, answers = asked_and_answers
     of = {(each.signature, each.about): answer for each, answer in zip(asked, answers[C_LOADER])}  # noqa: B905
     assert len(of) == len(asked) == 4 * 4 + 2 * 6
@@ -107,7 +108,7 @@ def test_what_is_asked_are_whole_rows_and_those_that_lack_something(asked_and_an
     )
 
 
-def test_python_refuses_in_the_same_words(asked_and_answers):
+def test_both_loaders_refuse_with_the_same_message(asked_and_answers):
     asked, answers = asked_and_answers
     refused = 0
     for each, ours, theirs in zip(asked, answers[C_LOADER], answers[PYTHON_LOADER], strict=True):
@@ -119,8 +120,8 @@ def test_python_refuses_in_the_same_words(asked_and_answers):
     assert refused == 6 + 2
 
 
-def test_a_keras_model_that_is_tracked_as_such_is_refused(tmp_path):
-    """The saver restores a copy of each of its variables, and the graph reads the others."""
+def test_a_tracked_keras_model_is_refused(tmp_path):
+    """The saver restores copies of its variables, but the graph reads the originals."""
     encoder = Deep()
     call = tf.function(encoder, input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")])
     module = tf.Module()
@@ -132,11 +133,11 @@ def test_a_keras_model_that_is_tracked_as_such_is_refused(tmp_path):
 
 
 def export_of_features(folder, checked):
-    model = build(3)
-    return export_model(model, None, None, Taxonomy(PATHS[:3]), WEIGHT, folder, {}, checked=checked)
+    exported = Exported(build(3), None, None, Taxonomy(PATHS[:3]), WEIGHT)
+    return export_model(exported, folder, checked=checked)
 
 
-def test_an_export_that_would_not_answer_does_not_take_its_place(tmp_path, monkeypatch):
+def test_an_export_that_fails_the_check_does_not_appear(tmp_path, monkeypatch):
     def fails(folder):
         assert (folder / "saved_model.pb").is_file()
         raise UserError("It does not answer.")
@@ -147,7 +148,7 @@ def test_an_export_that_would_not_answer_does_not_take_its_place(tmp_path, monke
     assert not list(tmp_path.iterdir())
 
 
-def test_the_card_says_what_came_of_the_check(tmp_path, monkeypatch):
+def test_the_card_holds_the_result_of_the_check(tmp_path, monkeypatch):
     checked = [check.Checked("embed_text", 4, 1e-7), check.Checked("classify", 6, 2e-7)]
     monkeypatch.setattr(export, "check", lambda folder: checked)
     cards = []
@@ -164,7 +165,7 @@ def test_the_card_says_what_came_of_the_check(tmp_path, monkeypatch):
     assert check.sentence(cards[0]).startswith("2 signatures answered by TensorFlow's C++ loader")
 
 
-def test_the_check_counts_requests_and_tells_what_differs(folder, asked_and_answers, monkeypatch):
+def test_the_check_counts_requests_and_names_differences(folder, asked_and_answers, monkeypatch):
     asked, answers = asked_and_answers
     monkeypatch.setattr(check, "ask", lambda loader, folder, asked: answers[loader])
     assert [(each.signature, each.requests) for each in check.check(folder)] == [
@@ -184,17 +185,17 @@ def test_the_check_counts_requests_and_tells_what_differs(folder, asked_and_answ
         check.check(folder)
 
 
-def test_a_loader_that_fails_is_told_with_its_last_words(tmp_path):
+def test_the_error_of_a_failed_loader_ends_with_its_output(tmp_path):
     with pytest.raises(UserError, match=r"(?s)cannot load .*exit status 1.*SavedModel \.pb"):
         check.ask(C_LOADER, tmp_path, [])
 
 
-def test_a_folder_without_a_model_is_told_so(tmp_path):
+def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"it has no saved_model\.pb.*such as saved_models/NAME/1"):
         check.check(tmp_path)
 
 
-def test_without_the_library_there_is_a_sentence(tmp_path, monkeypatch):
+def test_a_missing_library_is_an_error_that_names_it(tmp_path, monkeypatch):
     monkeypatch.setattr(c_library, "_package", lambda name: tmp_path)
     with pytest.raises(UserError, match=r"Expected libtensorflow_cc\.so\.2 in the package"):
         check.check(tmp_path)

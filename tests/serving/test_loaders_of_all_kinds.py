@@ -1,4 +1,4 @@
-"""Every kind of export in every loader, with the real encoders; weights as if trained, by chance."""
+"""Every kind of export answers in every loader, with real encoders and random weights."""
 
 import itertools
 
@@ -17,6 +17,7 @@ from huse_tf.methods.modality_weights import ModalityWeights
 from huse_tf.serving import python_loader
 from huse_tf.serving.check import C_LOADER, ask
 from huse_tf.serving.export import export_model
+from huse_tf.serving.exported import Exported
 from huse_tf.serving.pair_scorer import export_pair_scorer
 from huse_tf.serving.questions import questions
 from huse_tf.serving.restored import read_graph
@@ -30,7 +31,7 @@ HUSE = Huse(**SIZES, classifier_norm=1.0)
 PAIRS = FashionBert(depth=1, hidden_dim=8, heads=2, initial_weights="random")
 PATCHES = "patches:2:efficientnet_lite0@map"
 PRECOMPUTED = FeatureSpec((6,))
-# Kind -> method, image encoder, text encoder; None where clients send features.
+# Kind -> method, image encoder, text encoder. None: clients send features.
 KINDS = {
     "huse": (HUSE, "efficientnet_lite0", "minilm"),
     "tfidf": (HUSE, None, "tfidf"),
@@ -57,14 +58,14 @@ KINDS = {
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def exported(request, tmp_path_factory):
+def answered(request, tmp_path_factory):
     """(kind, folder, questions, Python's answers)."""
     kind = request.param
     method, image_name, text_name = KINDS[kind]
     home = tmp_path_factory.mktemp(kind)
     if kind == "saved_model":
         save_encoders(home)
-        image_name, text_name = (f"saved_model:{home / name}" for name in ("pictures", "texts"))
+        image_name, text_name = (f"saved_model:{home / name}" for name in ("images", "texts"))
     image = make_image_encoder(image_name) if image_name else None
     text = make_text_encoder(text_name) if text_name else None
     if text is not None:
@@ -77,19 +78,20 @@ def exported(request, tmp_path_factory):
     as_if_trained(model)
     folder = home / "exported" / "1"
     if isinstance(method, FashionBert):
-        export_pair_scorer(model, image, text, folder, {})
+        export_pair_scorer(Exported(model, image, text, Taxonomy(CLASSES)), folder)
     else:
         weight = None if isinstance(method, ModalityWeights) else 0.3
-        export_model(model, image, text, Taxonomy(CLASSES), weight, folder, {}, multi_label)
+        exported = Exported(model, image, text, Taxonomy(CLASSES), weight, multi_label)
+        export_model(exported, folder)
     asked = questions(read_graph(folder))
     answer = python_loader.load(str(folder))
     return kind, folder, asked, [answer(each) for each in asked]
 
 
 @pytest.mark.parametrize("loader", [C_LOADER, SESSION_LOADER, CLI_LOADER])
-def test_it_answers_alike_in_every_loader(exported, loader, monkeypatch):
-    """Each in a fresh process; the command-line one is asked for whole rows only."""
-    kind, folder, asked, expected = exported
+def test_an_export_answers_alike_in_every_loader(answered, loader, monkeypatch):
+    """Each in a new process; the command-line tool only gets complete rows."""
+    kind, folder, asked, expected = answered
     monkeypatch.setenv("PYTHONPATH", LOADERS)
     if loader == CLI_LOADER:
         whole = [each.about == "two rows" for each in asked]
@@ -102,7 +104,7 @@ def test_it_answers_alike_in_every_loader(exported, loader, monkeypatch):
 
 
 def as_if_trained(model):
-    """Every weight a little off where it began, so that one that is not restored shows."""
+    """Changes every weight, so that a weight that is not restored changes the answers."""
     rng = np.random.default_rng(2)
     for weight in model.weights:
         if weight.dtype == "float32":
@@ -110,13 +112,11 @@ def as_if_trained(model):
 
 
 def save_encoders(folder):
-    """`pictures`, by a Keras model of its own, and `texts`, by a table filled from a file."""
+    """Writes two encoders: `images`, a Keras model, and `texts`, a table filled from a file."""
     keras.utils.set_random_seed(3)
     pixels = keras.Input((8, 8, 3), name="pixels")
     features = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(pixels))
-    keras.Model(pixels, features).export(
-        folder / "pictures", format="tf_saved_model", verbose=False
-    )
+    keras.Model(pixels, features).export(folder / "images", format="tf_saved_model", verbose=False)
 
     (folder / "words.txt").write_text("".join(f"{word}\n" for word in WORDS))
     rows = tf.lookup.TextFileInitializer(

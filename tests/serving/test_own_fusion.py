@@ -1,4 +1,4 @@
-"""A model that fuses picture and text itself is served with its own fusion."""
+"""A model that fuses image and text itself is served with its own fusion."""
 
 import keras
 import numpy as np
@@ -10,6 +10,7 @@ from huse_tf import keys
 from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.methods.modality_weights import ModalityWeights
 from huse_tf.serving.export import export_model
+from huse_tf.serving.exported import Exported
 from huse_tf.spec import DataSpec, FeatureSpec
 
 
@@ -25,20 +26,20 @@ def build(fusion, fields=1):
 
 
 @pytest.mark.parametrize("fusion", ["mnl", "softmax", "gate"])
-def test_classify_gives_the_fused_logits_of_complete_rows(fusion, pictures, tmp_path):
-    """Row 1 has no text and row 2 no picture: the one that is there answers for them."""
+def test_classify_gives_the_fused_logits_of_complete_rows(fusion, images, tmp_path):
+    """Row 1 has no text and row 2 has no image: the other input alone answers."""
     model = build(fusion)
     texts = [TEXTS[0], "", TEXTS[2]]
-    images = [pictures[0], pictures[1], b""]
+    sent = [images[0], images[1], b""]
     folder = tmp_path / "fused" / "1"
     encoders = AverageColour(), BagOfWords()
-    export_model(model, *encoders, Taxonomy(PATHS), None, folder, card={})
+    export_model(Exported(model, *encoders, Taxonomy(PATHS)), folder)
     answer = tf.saved_model.load(folder).signatures["classify"](
-        image_bytes=tf.constant(images), text=tf.constant(texts)
+        image_bytes=tf.constant(sent), text=tf.constant(texts)
     )
     outputs = model(
         {
-            keys.IMAGE_FEATURES: encoders[0](tf.constant(pictures[:3])),
+            keys.IMAGE_FEATURES: encoders[0](tf.constant(images[:3])),
             keys.TEXT_FEATURES: encoders[1](tf.constant(TEXTS[:3])),
         }
     )
@@ -52,7 +53,7 @@ def test_classify_gives_the_fused_logits_of_complete_rows(fusion, pictures, tmp_
 
 
 class TwoColumns(BagOfWords):
-    """Texts "... | ..." -> [batch, 10]: the words of either column."""
+    """Texts "... | ..." -> [batch, 10]: the word counts of each column."""
 
     def __call__(self, inputs):
         columns = tf.strings.split(inputs, "|").to_tensor("", shape=[None, 2])
@@ -60,16 +61,16 @@ class TwoColumns(BagOfWords):
 
 
 @pytest.mark.parametrize("fusion", ["mnl", "softmax", "gate"])
-def test_text_columns_are_fused_from_their_features(fusion, pictures, tmp_path):
+def test_text_columns_are_fused_from_their_features(fusion, images, tmp_path):
     model, encoders = build(fusion, fields=2), (AverageColour(), TwoColumns())
     texts = ["red shirt|blue", "shoe|", "|blue shoe"]
     folder = tmp_path / "fused" / "1"
-    export_model(model, *encoders, Taxonomy(PATHS), None, folder, card={})
+    export_model(Exported(model, *encoders, Taxonomy(PATHS)), folder)
     answer = tf.saved_model.load(folder).signatures["classify"](
-        image_bytes=tf.constant(pictures[:3]), text=tf.constant(texts)
+        image_bytes=tf.constant(images[:3]), text=tf.constant(texts)
     )
     features = {
-        keys.IMAGE_FEATURES: encoders[0](tf.constant(pictures[:3])),
+        keys.IMAGE_FEATURES: encoders[0](tf.constant(images[:3])),
         keys.TEXT_FEATURES: encoders[1](tf.constant(texts)),
     }
     outputs = model(features)

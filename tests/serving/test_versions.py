@@ -11,7 +11,7 @@ from huse_tf.serving.versions import alone_in, new_version, next_version
 
 
 def test_the_next_version_follows_the_highest(tmp_path):
-    """By number, not by spelling: after 2 and 10 comes 11. Gaps are not filled."""
+    """Versions are ordered as numbers: 11 follows 2 and 10. Gaps are not filled."""
     assert next_version(tmp_path / "not_there") == 1
     assert next_version(tmp_path) == 1
     for name in ("2", "10"):
@@ -20,7 +20,7 @@ def test_the_next_version_follows_the_highest(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["0", "-3", "007", "v9", "9.tmp", ".9-abc", "٩", "²"])
-def test_what_is_no_version_does_not_count(tmp_path, name):
+def test_names_that_are_no_versions_do_not_count(tmp_path, name):
     (tmp_path / "1").mkdir()
     (tmp_path / name).mkdir()
     assert next_version(tmp_path) == 2
@@ -55,13 +55,13 @@ def test_a_failure_leaves_nothing_behind(tmp_path):
 
 def test_an_existing_version_is_refused_before_any_work(tmp_path):
     (tmp_path / "4").mkdir()
-    with pytest.raises(UserError, match="next free one is 5"), new_version(tmp_path / "4"):
+    with pytest.raises(UserError, match="next free version is 5"), new_version(tmp_path / "4"):
         pytest.fail("the block was entered")
 
 
-def test_a_version_that_another_process_wrote_meanwhile_is_kept(tmp_path):
+def test_a_version_that_another_process_wrote_in_the_block_is_kept(tmp_path):
     with pytest.raises(UserError, match="exists already"), new_version(tmp_path / "1"):
-        (tmp_path / "1").mkdir()  # even an empty one, which a rename would replace
+        (tmp_path / "1").mkdir()  # a rename would replace an empty folder
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
@@ -100,7 +100,7 @@ with new_version(pathlib.Path(sys.argv[1]) / "1") as temporary:
 """
 
 
-def test_what_a_killed_export_left_goes_with_the_next_and_a_living_one_stays(tmp_path):
+def test_the_next_export_removes_leftovers_of_killed_processes_only(tmp_path):
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
     root = str(pathlib.Path(__file__).parents[2])
     processes = [
@@ -116,7 +116,7 @@ def test_what_a_killed_export_left_goes_with_the_next_and_a_living_one_stays(tmp
         (tmp_path / ".mine").mkdir()
         with alone_in(tmp_path):
             left = listing(tmp_path)
-            assert len(left) == 2, "one of a living process, and one that is not ours"
+            assert len(left) == 2, "one of a running process, and one that is not ours"
             assert next_version(tmp_path) == 1
     finally:
         for process in processes:

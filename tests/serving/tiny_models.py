@@ -1,4 +1,4 @@
-"""Encoders and a model small enough for tests, and what a served model should answer."""
+"""Small encoders and a small model for tests, and the expected answers of a served model."""
 
 import keras
 import numpy as np
@@ -12,12 +12,12 @@ from huse_tf.spec import DataSpec, FeatureSpec
 WORDS = ["red", "blue", "shirt", "shoe"]
 WEIGHT = 0.3
 TEXTS = ["red shirt", "shoe", "blue shoe blue", "größe ☃"]
-# Twelve classes, more than an answer has, sorted.
+# Twelve sorted classes: more than one answer holds.
 PATHS = tuple(sorted({("clothing", f"{c}-größe") for c in "abcdefghijk"} | {("hats",)}))
 
 
 class AverageColour(tf.Module):
-    """Encoded pictures -> [batch, 3]: mean colour, times a tracked variable."""
+    """Image files -> [batch, 3]: mean colour, times a tracked variable."""
 
     spec = "average_colour"
     present = Encoder.present
@@ -28,15 +28,15 @@ class AverageColour(tf.Module):
         self.scale = tf.Variable([1 / 255, 1 / 127, 1 / 51])
 
     def __call__(self, inputs):
-        def colour(picture):
-            pixels = tf.io.decode_image(picture, channels=3, expand_animations=False)
+        def colour(image):
+            pixels = tf.io.decode_image(image, channels=3, expand_animations=False)
             return self.scale * tf.reduce_mean(tf.cast(pixels, tf.float32), axis=[0, 1])
 
         return tf.map_fn(colour, inputs, fn_output_signature=tf.TensorSpec([3], tf.float32))
 
 
 class BagOfWords(tf.Module):
-    """Texts -> [batch, 5]: how often each word of a tracked table occurs, and how many others."""
+    """Texts -> [batch, 5]: counts of each word of a tracked table, and of all other words."""
 
     spec = "bag_of_words"
     present = Encoder.present
@@ -54,7 +54,7 @@ class BagOfWords(tf.Module):
 
 
 class FirstWords(BagOfWords):
-    """Texts -> [batch, 2] int32: ids of the first two words, 0 for none or an unknown one."""
+    """Texts -> [batch, 2] int32: ids of the first two words, 0 for no word or an unknown one."""
 
     def __call__(self, inputs):
         words = tf.strings.split(inputs).to_tensor("", shape=[None, 2])
@@ -93,7 +93,7 @@ def softmax(logits):
 
 
 def best(probabilities, paths=PATHS):
-    """The oracle of classes and scores: sort all classes of each row, keep ten."""
+    """The expected classes and scores: all classes of each row sorted, then cut to ten."""
     names = ["<".join(path) for path in paths]
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :10]
     return {
@@ -103,7 +103,7 @@ def best(probabilities, paths=PATHS):
 
 
 def expected_answers(outputs, paths=PATHS):
-    """What each signature should answer, from the outputs of the model in memory."""
+    """The expected answer of each signature, from the outputs of the model in memory."""
     image, text = softmax(outputs[keys.IMAGE_LOGITS]), softmax(outputs[keys.TEXT_LOGITS])
     embeddings = {key: outputs[key] for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)}
     fused = best(WEIGHT * image + (1 - WEIGHT) * text, paths)
