@@ -25,7 +25,7 @@ LOG_LINE = r"\d\d:\d\d:\d\d  \S.*"
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """(folder, settings, finished process) of one `python -m huse_tf.train`; not to be changed."""
+    """(folder, settings, finished process) of one `python -m huse_tf.train`. Tests must not change it."""
     folder = tmp_path_factory.mktemp("trained")
     config = settings(folder)
     return folder, config, small_runs.run("train", flagfile(config, folder), folder=folder)
@@ -33,7 +33,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def copied(trained, tmp_path):
-    """(folder of a run, settings) that a test may change."""
+    """(folder, settings) of a copy of the run, which a test may change."""
     folder, config, _ = trained
     shutil.copytree(folder / "run", tmp_path / "run")
     return tmp_path / "run", change(
@@ -43,7 +43,7 @@ def copied(trained, tmp_path):
 
 @pytest.fixture(autouse=True)
 def keep_determinism_out(monkeypatch):
-    """It cannot be switched off again, and makes unseeded ops of other tests fail."""
+    """It cannot be turned off again and would break unseeded ops in other tests."""
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
 
 
@@ -52,13 +52,13 @@ def metrics_of(folder):
 
 
 def of_the_model(figures):
-    """Without those of the frozen features, which are taken once, in the end."""
+    """The metrics without those of the frozen features, which are only measured at the end."""
     return {
         path: value for path, value in figures.items() if not path.startswith("frozen_features/")
     }
 
 
-def test_training_ends_well_and_says_so(trained):
+def test_training_succeeds_and_prints_its_result(trained):
     folder, _, done = trained
     assert done.returncode == 0, done.stderr
     for line in ("accuracy", "macroF1", "fused", "image to text", "text to image", "Served  not"):
@@ -76,7 +76,7 @@ def test_stderr_holds_log_lines_only(trained):
     assert any("48 items of 24 products in 3 classes" in line for line in lines)
 
 
-def test_a_run_folder_holds_what_the_architecture_says(trained):
+def test_a_run_folder_holds_the_files_that_the_architecture_names(trained):
     run = trained[0] / "run"
     expected = {
         *("config.json", "flags.txt", "versions.json", "data.json", "items.csv", "rejected.csv"),
@@ -103,7 +103,7 @@ def test_figures_of_both_held_out_sides_are_kept(trained):
     history = read_history(trained[0] / "run")
     best = max(history, key=lambda row: monitored(row, trained[1].training.monitor))
     for name, value in figures["validation"].items():
-        if "/fus" not in name:  # the weight is chosen with more care in the end
+        if "/fus" not in name:  # the final weight is tuned by bagging
             assert best[name] == pytest.approx(value, abs=1e-6), name
     assert 0 <= figures["validation"][weight] <= 1
     assert set(figures["undefined"]) >= {
@@ -113,7 +113,7 @@ def test_figures_of_both_held_out_sides_are_kept(trained):
 
 
 def test_test_figures_are_those_of_the_saved_model_on_the_test_items(trained):
-    """Accuracy by hand: the features of the test items through `model.keras`."""
+    """Accuracy by hand, from `model.keras` and the features of the test items."""
     folder, config, _ = trained
     dataset = run_data.load_data(config, folder / "run")
     model = keras.models.load_model(folder / "run/model.keras")
@@ -199,7 +199,7 @@ def test_settings_that_do_not_change_the_model_may_differ(copied, changes):
     assert open_run(change(config, **changes)).path == run
 
 
-def test_settings_that_failed_before_the_first_checkpoint_may_be_mended(tmp_path):
+def test_settings_that_failed_before_the_first_checkpoint_may_be_corrected(tmp_path):
     config = change(settings(tmp_path), optimizer="adam", momentum=0.5)
     with pytest.raises(UserError, match="--momentum belongs to"):
         train.train_model(config)
@@ -230,7 +230,7 @@ def test_the_validation_side_can_be_measured_into_another_folder(copied, tmp_pat
 
 
 def test_measuring_into_the_run_keeps_the_other_side(copied):
-    """Also where --output says the run's own folder in other words."""
+    """Also if --output names the run's own folder by another path."""
     run, config = copied
     before = metrics_of(run)
     output = run / ".." / run.name
@@ -244,7 +244,7 @@ def test_measuring_into_the_run_keeps_the_other_side(copied):
 
 
 def test_the_fusion_weight_is_that_of_the_validation_side(copied, tmp_path):
-    """It is not tuned on the items that are measured: another one in the file is taken as it is."""
+    """It is not tuned on the measured items: a changed weight in the file is used unchanged."""
     run, config = copied
     figures = metrics_of(run)
     figures["validation"]["classification/fusion_weight"] = 0.15
@@ -306,14 +306,14 @@ def test_untrained_runs_are_refused(copied, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["evaluate", "export"])
-def test_a_folder_that_is_no_run_ends_with_a_sentence(command, tmp_path):
+def test_a_folder_without_a_run_is_refused(command, tmp_path):
     done = small_runs.run(command, f"--run_dir={tmp_path}", folder=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
     assert re.fullmatch(r"UserError: No run lies in '.*': .*\n", done.stderr)
 
 
-def test_an_export_is_named_after_the_run_wherever_one_stands(copied, monkeypatch):
+def test_an_export_is_named_after_the_run_in_any_working_directory(copied, monkeypatch):
     run, config = copied
     monkeypatch.chdir(run)
     exported = export.export_run(".", config.export)

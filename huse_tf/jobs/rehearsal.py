@@ -1,7 +1,7 @@
-"""A run rehearsed on made-up items before anything is read: whatever would refuse the settings does so now.
+"""Rehearses a run on synthetic items before anything is read, so that wrong settings are refused at once.
 
-Encoders, model and objective are built as the run will build them, and the figures of a validation are
-taken. So what a method can do, and which metrics there are to monitor, is said nowhere but where it is true.
+The encoders, the model and the objective are built as in the run, and the model is validated once. So no
+list of a method's abilities or of the metrics is needed to check the settings.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ from huse_tf.features.registry import class_encoder
 from huse_tf.jobs.checks import uses_class_names
 from huse_tf.jobs.runs import trained_model
 from huse_tf.run_folder import RunFolder
+from huse_tf.sections import EvaluationConfig
 from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.training.monitor import monitored
 
-_CLASSES, _PRODUCTS, _PICTURES = 3, 2, 2  # classes that have items, products of each, items of each
-_LARGEST_CUT_OFF = 1000  # of hierarchical precision, for which there are classes enough
-# Encoders that learn words are taken to learn as many as they ever do: none is refused for too few.
+_CLASSES, _PRODUCTS, _IMAGES = 3, 2, 2  # classes with items, products a class, images a product
+_LARGEST_CUT_OFF = 1000  # of hierarchical precision; larger ones get no more classes
+# Text encoders that learn words get so many that none is refused for a small vocabulary.
 _WORDS = 20_000
 
 
 class Measurable(Protocol):
-    """What figures are taken of: a `Dataset`, or what stands in for one."""
+    """Items that can be measured: a `Dataset`, or `SyntheticData`."""
 
     @property
     def spec(self) -> DataSpec: ...
@@ -50,8 +51,8 @@ class Measurable(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class StandIn:
-    """Made-up items, on every side; attributes as of `dataset.Dataset`."""
+class SyntheticData:
+    """Synthetic items. Every split holds all of them. The attributes are those of `run_data.Dataset`."""
 
     items: pd.DataFrame
     features: dict[str, Any]
@@ -67,20 +68,21 @@ def rehearse(
     encoders: ItemEncoders,
     measure: Callable[[keras.Model, Measurable], Mapping[str, float]],
 ) -> None:
-    """Builds and measures what these settings ask for.
+    """Builds the model of a run and measures it on synthetic items.
 
     Args:
         config: all settings.
-        encoders: of the run; made here, and perhaps fitted to made-up texts.
-        measure: the metrics of a validation, by name.
+        encoders: the run's encoders. A text encoder that learns is fitted to synthetic texts.
+        measure: takes the model and the items; returns the metrics of a validation by name.
 
     Raises:
         UserError: the settings cannot be honoured.
     """
     if config.training.start_from:
         trained_model(RunFolder(config.training.start_from))
-    data = stand_in(config, encoders)
-    check_token_dropout(config, data.spec.text)
+    data = _synthetic_data(config, encoders)
+    if config.training.token_dropout:
+        _check_word_ids(config.features.text_encoder, data.spec.text)
     adjust = config.training.class_balance == "logits"
     config.method.build_objective(data.spec, adjust_logits=adjust)
     model = config.method.build_model(data.spec)
@@ -88,20 +90,20 @@ def rehearse(
     monitored(measure(model, data), config.training.monitor)
 
 
-def check_token_dropout(config: Config, text: FeatureSpec) -> None:
-    """Raises UserError where there are no words to leave out of the features of texts."""
-    if config.training.token_dropout and (text.vocabulary_size is None or text.pieces is not None):
+def _check_word_ids(encoder: str, text: FeatureSpec) -> None:
+    """Raises UserError if text features are not ids of words, which --token_dropout needs."""
+    if text.vocabulary_size is None or text.pieces is not None:
         raise UserError(
-            "--token_dropout leaves out words of texts that are trained on as words. Expected "
-            f"--text_encoder=word_cnn. Received: {config.features.text_encoder!r}."
+            "--token_dropout leaves out words, so it needs text features that are ids of words. Expected "
+            f"--text_encoder=word_cnn. Received: {encoder!r}. Choose that encoder, or --token_dropout=0."
         )
 
 
-def stand_in(config: Config, encoders: ItemEncoders) -> StandIn:
-    """Items of all kinds: complete ones, one without text and one without image."""
-    image = encoders.image.feature_spec  # made first, as for the run
-    taxonomy = _taxonomy(config)
-    count = _CLASSES * _PRODUCTS * _PICTURES
+def _synthetic_data(config: Config, encoders: ItemEncoders) -> SyntheticData:
+    """Items of `_CLASSES` classes. Item 0 has no image, item 1 no text, all others have both."""
+    image = encoders.image.feature_spec  # the run also makes its image encoder first
+    taxonomy = _taxonomy(config.evaluation)
+    count = _CLASSES * _PRODUCTS * _IMAGES
     labels = np.arange(count) % _CLASSES
     products = np.arange(count) % (_CLASSES * _PRODUCTS)
     columns = len(config.data.text_columns)
@@ -135,26 +137,31 @@ def stand_in(config: Config, encoders: ItemEncoders) -> StandIn:
             "labels": [(label,) for label in labels],
         }
     )
-    return StandIn(items, features, spec, taxonomy)
+    return SyntheticData(items, features, spec, taxonomy)
 
 
 def _random(generator: np.random.Generator, count: int, spec: FeatureSpec) -> np.ndarray:
+    """[count, *spec.shape] float32 in [0, 1)."""
     return generator.random((count, *spec.shape), np.float32)
 
 
-def _taxonomy(config: Config) -> Taxonomy:
-    """Two groups, each of classes enough for every cut-off of hierarchical precision to tell something."""
-    most = min(max(config.evaluation.precision_at, default=1), _LARGEST_CUT_OFF)
+def _taxonomy(config: EvaluationConfig) -> Taxonomy:
+    """Two groups of classes, each with more classes than the cut-offs of hierarchical precision."""
+    most = min(max(config.precision_at, default=1), _LARGEST_CUT_OFF)
     count = max(2 * most + 2, _CLASSES)
     paths = [(f"group{number % 2}", f"kind{number}") for number in range(count)]
     return Taxonomy.from_paths(paths)
 
 
 def _spec(config: Config, taxonomy: Taxonomy, image: FeatureSpec, text: FeatureSpec) -> DataSpec:
+    """The data as the method sees them."""
     classes = taxonomy.classes
     embeddings = None
     if uses_class_names(config):
-        embeddings = class_embeddings(classes, lambda names: _class_vectors(config, classes, names))
+        encoder = config.features.class_encoder
+        embeddings = class_embeddings(
+            classes, lambda names: _class_vectors(encoder, classes, names)
+        )
     return DataSpec(
         image=image,
         text=text,
@@ -166,9 +173,8 @@ def _spec(config: Config, taxonomy: Taxonomy, image: FeatureSpec, text: FeatureS
     )
 
 
-def _class_vectors(config: Config, classes: Any, names: list[str]) -> np.ndarray:
-    """[n, dim] of names by --class_encoder, which learns from the names alone."""
-    spec = config.features.class_encoder
+def _class_vectors(spec: str, classes: Any, names: list[str]) -> np.ndarray:
+    """[n, dim] vectors of n class names by the encoder `spec`, which learns from these names alone."""
     learn = class_encoder(spec)
     if learn is not None:
         return learn(spec, names, classes)(names)

@@ -1,4 +1,4 @@
-"""Opening a run: whether its folder holds these settings, its trained model, and what it was made with."""
+"""Opens runs: checks the settings in a run's folder, loads its trained model, lists package versions."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ from huse_tf.run_folder import RunFolder
 from huse_tf.sections import SECTIONS
 from huse_tf.training.checkpoints import saved_steps
 
-# Settings that may differ when a run goes on: none of them changes the model.
+# Settings that may differ when a run continues, because they do not change the model.
 _FREE = {"run_dir", "cache_dir", "encoder_batch_size", "checkpoint_every_steps"}
 _UNBOUND = ("evaluation", "export")
 
 
 def open_run(config: Config) -> RunFolder:
-    """The folder of a run with these settings, which need not exist.
+    """The folder of the run with these settings. It need not exist.
 
-    A run is bound to its settings from its first checkpoint on, and without checkpoints once it is
-    trained: before, nothing would be lost. No other process works in the folder meanwhile: the
-    caller has locked it (`locks.locked`).
+    From its first checkpoint on a run keeps its settings; settings of the sections evaluation and export
+    may change. The caller must have locked the folder (`locks.locked`).
 
     Raises:
         UserError: the folder holds a run with other settings.
@@ -44,13 +43,13 @@ def open_run(config: Config) -> RunFolder:
                 + ", ".join(
                     f"{before.get(n, 'none')} there, {now.get(n, 'none')} here" for n in changed
                 )
-                + ". Give another --run_dir, or the settings of that run."
+                + ". Expected the settings of that run. Use them, or give another --run_dir."
             )
     return run
 
 
 def _kept_flags(run: RunFolder) -> str:
-    """The run's settings as a flag file, from whichever of its two files is whole."""
+    """The run's settings as flag lines, from config.json, or from flags.txt if that is damaged."""
     try:
         return configs.load(run).to_flagfile()
     except UserError:
@@ -59,7 +58,7 @@ def _kept_flags(run: RunFolder) -> str:
 
 
 def _binding(flagfile: str) -> dict[str, str]:
-    """Flag -> line of the flag file, of all settings that a run's result depends on."""
+    """Flag -> line of the flag file, for all settings that the trained model depends on."""
     unbound = {f.name for part in _UNBOUND for f in dataclasses.fields(SECTIONS[part])}
     lines = {line.partition("=")[0]: line for line in flagfile.splitlines()}
     return {
@@ -68,7 +67,10 @@ def _binding(flagfile: str) -> dict[str, str]:
 
 
 def trained_model(folder: str | os.PathLike[str]) -> keras.Model:
-    """The model of the best epoch of the run in `folder`.
+    """Loads the model of the best epoch of the run in `folder`.
+
+    Returns:
+        The Keras model, not compiled. It maps features of both modalities to the outputs in keys.py.
 
     Raises:
         UserError: the run is not trained to its end, or the file is damaged.
@@ -76,15 +78,15 @@ def trained_model(folder: str | os.PathLike[str]) -> keras.Model:
     run = RunFolder(folder)
     if not run.is_trained:
         raise UserError(
-            f"The run in {str(run)!r} is not trained to its end: it has no {run.metrics.name}. Train it "
-            f"first: python -m huse_tf.train --flagfile={run.flags}"
+            f"The run in {str(run)!r} is not trained to its end: it has no {run.metrics.name}. Expected a "
+            f"trained run. Train it first: python -m huse_tf.train --flagfile={run.flags}"
         )
     with run.reading(run.model):
         return keras.models.load_model(run.model, compile=False)
 
 
 def versions() -> dict[str, str]:
-    """Package -> version, of what results depend on."""
+    """Package -> version, for all packages that results depend on."""
     packages = ("tensorflow", "tensorflow-text", "keras", "keras-hub", "numpy", "pandas", "pillow")
     return {
         "huse_tf": huse_tf.__version__,

@@ -1,4 +1,4 @@
-"""Training: from settings to a trained, measured and exported run."""
+"""Trains a run, and measures and exports the trained model."""
 
 from __future__ import annotations
 
@@ -40,17 +40,33 @@ from huse_tf.training.warm_start import copy_weights
 
 
 def train_run(config: Config, source: Source | None = None) -> Result:
-    """Prepares the data, trains, evaluates on the test side, reports and exports.
+    """Reads the catalogue, trains, measures the test split, writes the report and exports the model.
 
-    A run that lies unfinished in `config.training.run_dir` goes on where it stood.
+    A run that was stopped continues where it stopped if the same `config.training.run_dir` is given.
 
     Args:
         config: all settings.
-        source: the rows of the catalogue, if they come from Python (`data.readers.dataframe`,
-            `data.readers.dataset`).
+        source: the rows of the catalogue, if they come from Python (`huse_tf.from_dataframe`,
+            `huse_tf.from_dataset`). Default: the file, folder or URL `config.data.catalogue`.
+
+    Returns:
+        The metrics of the test split, with the paths of the report and of the export.
 
     Raises:
-        UserError: for whatever the user can mend; `training.loop.Stopped` after an orderly stop.
+        UserError: a setting or the catalogue cannot be used, or the run's folder is in use or damaged.
+        Stopped: SIGINT or SIGTERM stopped the run. The same call continues it.
+
+    Example:
+        The bundled catalogue, with the settings that `--flagfile=experiments/home_goods.flags` has:
+
+        >>> import dataclasses
+        >>> import huse_tf
+        >>> config = huse_tf.Config.from_preset(huse_tf.METHODS["huse"])
+        >>> data = dataclasses.replace(
+        ...     config.data, catalogue="experiments/home_goods/catalogue.csv"
+        ... )
+        >>> config = dataclasses.replace(config, data=data)
+        >>> print(huse_tf.train_run(config).summary())  # doctest: +SKIP
     """
     began = time.monotonic()
     config = with_monitor(config)
@@ -64,12 +80,12 @@ def train_run(config: Config, source: Source | None = None) -> Result:
 
 @dataclasses.dataclass(frozen=True)
 class TrainedRun:
-    """A run that is trained to its end.
+    """A run whose training has ended.
 
     Attributes:
         run: its folder.
-        dataset: all of its items, with features.
-        model: of the best epoch.
+        dataset: all items of the run, with their features.
+        model: the model of the best epoch.
     """
 
     run: RunFolder
@@ -80,72 +96,36 @@ class TrainedRun:
 def train_model(
     config: Config, source: Source | None = None, reading: Reading | None = None
 ) -> TrainedRun:
-    """Prepares the data and trains.
+    """Reads the catalogue and trains.
 
-    The caller holds the run's folder (`locks.locked`), so that no other process trains in it.
+    The caller must have locked the run's folder (`locks.locked`).
 
     Args:
-        config, source: as for `train_run`.
-        reading: the catalogue, if it was read already (`run_data.read`), and the run rehearsed
-            (`rehearse_run`).
+        config: all settings.
+        source: the rows of the catalogue, if they come from Python.
+        reading: the catalogue, if it is read already (`run_data.read`). The caller must have rehearsed
+            the run (`rehearse_run`).
+
+    Raises:
+        UserError, Stopped: as in `train_run`.
     """
-    # Equal seeds give equal weights only with ops that add up in a fixed order.
+    # Equal seeds give equal weights only if ops add numbers in a fixed order.
     tf.config.experimental.enable_op_determinism()
     config = with_monitor(config)
     check_training(config, given=source is not None or reading is not None)
     run = open_run(config)
-    encoders = ItemEncoders(config.features)
-    if reading is None:
-        rehearse_run(config, encoders)
-    dataset = load_data(config, run, source, reading, encoders)
-    for side in (keys.VALIDATION, keys.TEST):
-        if side not in dataset.split_sizes:
-            raise UserError(
-                f"There are no {side} items. Expected some in --split_column={config.data.split_column}."
-            )
-    configs.save(config, run)
-    files.write_json(run.versions, versions())
-    _log_data(dataset)
-
-    def build() -> Trainer:
-        method = config.method
-        adjust = config.training.class_balance == "logits"
-        objective = method.build_objective(dataset.spec, adjust_logits=adjust)
-        return Trainer(method.build_model(dataset.spec), objective, config.training.clip_norm)
-
-    def validate(model: keras.Model) -> dict[str, float]:
-        return measure_split(model, dataset, config, keys.VALIDATION, quick=True)[0]
-
-    method = config.method
-    trained = dataset.features_of(keys.TRAIN)
-    _check_pairs(config, trained)
-    changes = [*_text_changes(config, dataset, run), *method.changes(dataset.spec, trained)]
-    for change in changes:
-        if isinstance(change, (Mismatch, MismatchQueries)):
-            logging.info(change.givers.told())
-
-    def adapt(model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
-        method.adapt(model, features)
-        if config.training.start_from:
-            _start_from(RunFolder(config.training.start_from), model, run)
-
+    dataset = _load(config, run, source, reading)
     if run.is_trained:
         logging.info("This run is trained to its end.")
         model = trained_model(run)
     else:
-        task = Task(build, trained, validate, changes, adapt, method.refit)
-        model = fit(task, config.training, run)
-    weight = None
-    if not scores_pairs(model):
-        items, features = dataset.split(keys.VALIDATION)
-        weight = final_fusion_weight(predict(model, features, dataset.spec.multi_label), items)
-    figures, _ = measure_split(model, dataset, config, keys.VALIDATION, weight, quick=True)
-    seals.write_json(run.metrics, {keys.VALIDATION: figures})
+        model = fit(_task(config, dataset, run), config.training, run)
+    _write_validation_metrics(model, dataset, config, run)
     return TrainedRun(run, dataset, model)
 
 
 def rehearse_run(config: Config, encoders: ItemEncoders) -> None:
-    """Raises UserError where a run would be refused for its settings (`rehearsal`)."""
+    """Raises UserError if the settings of a run cannot be honoured (`rehearsal`)."""
 
     def measured(model: keras.Model, data: Measurable) -> Mapping[str, float]:
         return measure_split(model, data, config, keys.VALIDATION, quick=True)[0]
@@ -153,33 +133,96 @@ def rehearse_run(config: Config, encoders: ItemEncoders) -> None:
     rehearse(config, encoders, measured)
 
 
-def _check_pairs(config: Config, trained: Mapping[str, Any]) -> None:
-    if not config.method.needs_pairs:
-        return
-    complete = np.asarray(trained[keys.IMAGE_MASK]) * np.asarray(trained[keys.TEXT_MASK])
+def _load(
+    config: Config, run: RunFolder, source: Source | None, reading: Reading | None
+) -> Dataset:
+    """Loads the run's data, and writes its settings and package versions into its folder."""
+    encoders = ItemEncoders(config.features)
+    if reading is None:
+        rehearse_run(config, encoders)
+    dataset = load_data(config, run, source, reading, encoders)
+    for split in (keys.VALIDATION, keys.TEST):
+        if split not in dataset.split_sizes:
+            raise UserError(
+                f"There are no {split} items. Expected at least one row with {split} in "
+                f"--split_column={config.data.split_column}. Add such rows."
+            )
+    configs.save(config, run)
+    files.write_json(run.versions, versions())
+    _log_data(dataset)
+    return dataset
+
+
+def _task(config: Config, dataset: Dataset, run: RunFolder) -> Task:
+    """The model, the training items and the validation of a run, for `fit`."""
+    method, training = config.method, config.training
+    features = dataset.features_of(keys.TRAIN)
+    if method.needs_pairs:
+        _check_pairs(method.name, features)
+
+    def build() -> Trainer:
+        adjust = training.class_balance == "logits"
+        objective = method.build_objective(dataset.spec, adjust_logits=adjust)
+        return Trainer(method.build_model(dataset.spec), objective, training.clip_norm)
+
+    def validate(model: keras.Model) -> dict[str, float]:
+        return measure_split(model, dataset, config, keys.VALIDATION, quick=True)[0]
+
+    def adapt(model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
+        method.adapt(model, features)
+        if training.start_from:
+            _start_from(RunFolder(training.start_from), model, run)
+
+    changes = [*_text_changes(config, dataset, run), *method.changes(dataset.spec, features)]
+    for change in changes:
+        if isinstance(change, (Mismatch, MismatchQueries)):
+            logging.info(change.givers.told())
+    return Task(build, features, validate, changes, adapt, method.refit)
+
+
+def _write_validation_metrics(
+    model: keras.Model, dataset: Dataset, config: Config, run: RunFolder
+) -> None:
+    """Tunes the fusion weight and writes the metrics of the validation split."""
+    weight = None
+    if not scores_pairs(model):
+        items, features = dataset.split(keys.VALIDATION)
+        weight = final_fusion_weight(predict(model, features, dataset.spec.multi_label), items)
+    figures, _ = measure_split(model, dataset, config, keys.VALIDATION, weight, quick=True)
+    seals.write_json(run.metrics, {keys.VALIDATION: figures})
+
+
+def _check_pairs(method: str, features: Mapping[str, Any]) -> None:
+    """Raises UserError if no training item has both image and text."""
+    complete = np.asarray(features[keys.IMAGE_MASK]) * np.asarray(features[keys.TEXT_MASK])
     if not complete.any():
         raise UserError(
-            f"--method={config.method.name} learns from items with both image and text, and no training "
-            "item has both. Expected some, or a method with a loss of each modality, such as huse."
+            f"--method={method} learns from items with both image and text, and no training item has both. "
+            "Expected at least one. Add such items, or use a method with a loss for each modality, such "
+            "as --method=huse."
         )
 
 
 def _start_from(other: RunFolder, model: keras.Model, run: RunFolder) -> None:
-    """Copies weights of the run in `other`; refused if that knows other items, or parted them otherwise."""
+    """Copies the weights of another run into the model.
+
+    Raises:
+        UserError: the other run has other items or another split.
+    """
     source = trained_model(other)
     there, here = (each.read_json(each.fingerprint) for each in (other, run))
     if there != here:
         raise UserError(
-            f"--start_from: the run in {str(other)!r} had other items or another split, so it may have "
-            "been trained on what this one holds out. Expected the same catalogue, classes and "
+            f"--start_from: the run in {str(other)!r} has other items or another split. It may have been "
+            "trained on items that this run holds out. Expected the same catalogue, classes and "
             f"--split_seed. Received: {there['items']} items in {there['classes']} classes there, "
-            f"{here['items']} in {here['classes']} here."
+            f"{here['items']} in {here['classes']} here. Use the settings of that run's data."
         )
     copy_weights(source, model)
 
 
 def _text_changes(config: Config, dataset: Dataset, run: RunFolder) -> list[Change]:
-    """What the settings do to the texts of training batches."""
+    """The changes that --field_dropout and --token_dropout make to the texts of a batch."""
     changes: list[Change] = []
     training = config.training
     if training.field_dropout:
@@ -193,18 +236,20 @@ def _text_changes(config: Config, dataset: Dataset, run: RunFolder) -> list[Chan
 
 
 def _log_data(dataset: Dataset) -> None:
-    sides = dataset.split_sizes
+    """Logs the sizes of the splits, and the classes that have no held-out items."""
+    sizes = dataset.split_sizes
     logging.info(
         "%d items of %d products in %d classes; %s.",
         len(dataset.table),
         dataset.products,
         len(dataset.taxonomy.classes),
         ", ".join(
-            f"{side} {sides.get(side, 0)}" for side in (keys.TRAIN, keys.VALIDATION, keys.TEST)
+            f"{split} {sizes.get(split, 0)}" for split in (keys.TRAIN, keys.VALIDATION, keys.TEST)
         ),
     )
     if dataset.train_only:
         names = ", ".join(dataset.taxonomy.names[label] for label in dataset.train_only)
         logging.warning(
-            "Too few separate products to hold any out, so no figure speaks of: %s.", names
+            "These classes have too few separate products to hold any out, so no metric covers them: %s.",
+            names,
         )
