@@ -1,7 +1,6 @@
-"""huse_tf: one embedding space for product images and product texts, class hierarchy built in.
+"""huse_tf: one embedding space for product images and texts that follows the class hierarchy.
 
-The public names are loaded on first use, so that `import huse_tf` (and every `--help`) stays
-free of TensorFlow's seconds of import time.
+The public names are loaded on first use, so `import huse_tf` and `--help` do not import TensorFlow.
 """
 
 import importlib
@@ -19,6 +18,7 @@ _PUBLIC = {
     "from_dataframe": "huse_tf.data.readers.dataframe",
     "from_dataset": "huse_tf.data.readers.dataset",
     "read_catalogue": "huse_tf.data.catalogue",
+    "train_fused": "huse_tf.jobs.train_fused",
     "train_run": "huse_tf.jobs.train",
 }
 

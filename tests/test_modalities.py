@@ -1,17 +1,17 @@
-"""Contributions of planted modalities come out in the order in which they were planted."""
+"""The Python interface for any number of modalities, on planted modalities of known informativeness."""
+
+import doctest
 
 import keras
 import numpy as np
 import pytest
 
+import huse_tf
 from huse_tf.jobs import train_fused as modalities
 from huse_tf.jobs.train_fused import train_fused
 
-PLANTED = {
-    "clear": 0.9,
-    "noisy": 0.6,
-    "empty": 0.0,
-}  # share of the items that it tells the class of
+# Modality -> share of the items whose class it shows.
+PLANTED = {"clear": 0.9, "noisy": 0.6, "empty": 0.0}
 
 
 def problem(count=600):
@@ -20,8 +20,8 @@ def problem(count=600):
     features = {}
     for name, share in PLANTED.items():
         values = rng.normal(size=(count, 6)).astype(np.float32)
-        told = rng.random(count) < share
-        values[told, 0] += 3 * (2 * labels[told] - 1)
+        shown = rng.random(count) < share
+        values[shown, 0] += 3 * (2 * labels[shown] - 1)
         features[name] = values
     return features, labels
 
@@ -38,7 +38,7 @@ def train(fusion, p=1.0, epochs=12):
 
 
 @pytest.mark.parametrize("fusion", ["mnl", "softmax"])
-def test_contributions_follow_what_was_planted(fusion):
+def test_contributions_are_in_the_order_of_informativeness(fusion):
     model, by_epoch = train(fusion)
     assert by_epoch.shape == (12, 3)
     np.testing.assert_allclose(by_epoch.sum(axis=1), 1, atol=1e-5)
@@ -59,3 +59,10 @@ def test_a_saved_model_loads_as_stock_keras(tmp_path):
         np.testing.assert_array_equal(again(features)[key], value)
     kinds = {type(layer).__module__.split(".")[0] for layer in again.layers}
     assert kinds == {"keras"}
+
+
+def test_the_example_in_the_docstring_runs():
+    assert huse_tf.train_fused is train_fused
+    (example,) = doctest.DocTestFinder(recurse=False).find(train_fused, "train_fused")
+    assert example.examples
+    assert doctest.DocTestRunner().run(example).failed == 0

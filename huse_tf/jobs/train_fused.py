@@ -1,7 +1,7 @@
-"""Any number of modalities from Python: arrays and sub-networks in, a fused model out.
+"""Trains a classifier on any number of modalities, from arrays and one sub-network per modality.
 
-The commands know images and text columns (`--method=modality_weights`); this is for all others.
-`benchmarks/modality_weights.py` and `benchmarks/planted_modalities.py` show it at work.
+The commands support images and text columns (`--method=modality_weights`). This is the Python interface for
+all other modalities. `benchmarks/modality_weights.py` and `benchmarks/planted_modalities.py` use it.
 """
 
 from __future__ import annotations
@@ -33,22 +33,58 @@ def train_fused(
     batch_size: int = 128,
     seed: int = 0,
 ) -> tuple[keras.Model, np.ndarray]:
-    """Trains sub-networks and a fusion head together, by Adam.
+    """Trains M sub-networks and a fusion head together with Adam.
 
     Args:
-        sub_networks: modality -> model of one input and one output, features [batch, dim_m].
-        features: modality -> [n, ...] inputs of n items, each of which has all modalities.
-        labels: [n] class ids.
-        num_classes: K.
-        fusion, p: as for `heads.sub_networks.fused_model`.
-        penalty: Lambda, weight of R_p, for "mnl": on the scale of --fusion_penalty, for 2 classes; more
-            classes have larger blocks, and bear less.
-        learning_rate, epochs, batch_size: of training; what is over at an epoch's end is left out.
-        seed: of the order. The head's first weights come from Keras's own generator
-            (`keras.utils.set_random_seed`).
+        sub_networks: modality -> Keras model with one input [batch, ...] and one output [batch, dim_m].
+        features: modality -> [n, ...] inputs of n items. Every item has all modalities.
+        labels: [n] class ids in [0, num_classes).
+        num_classes: K, at least 2.
+        fusion: name of the fusion head: "mnl", "softmax" or "gate" (`heads.fusion.fuse`).
+        p: order of the norm of the contributions (theta), for "mnl".
+        penalty: Lambda >= 0, weight of the regulariser R_p, for "mnl". The default suits 2 classes. With
+            more classes the blocks are larger, so a smaller penalty has the same effect.
+        learning_rate: step size of Adam, > 0.
+        epochs: passes over the items, at least 1.
+        batch_size: items a step. An epoch leaves out the items that do not fill its last batch.
+        seed: seed of the items' order. Call `keras.utils.set_random_seed` before the sub-networks are
+            made to fix the initial weights too.
 
     Returns:
-        (model, contributions [epochs, M] after each epoch; see `contributions`).
+        (model, contributions). The model maps {modality: inputs} to the head's outputs, among them
+        `keys.FUSED_LOGITS` [batch, K]. The contributions are [epochs, M]: those of each modality after
+        each epoch (see `contributions`).
+
+    Raises:
+        UserError: the name of the head is unknown.
+
+    Example:
+        One modality shows the class, the other is noise:
+
+        >>> import keras
+        >>> import numpy as np
+        >>> import huse_tf
+        >>> keras.utils.set_random_seed(0)
+        >>> rng = np.random.default_rng(0)
+        >>> labels = rng.integers(0, 2, 200)
+        >>> features = {
+        ...     "sound": (labels[:, None] + rng.normal(0, 0.1, (200, 4))).astype("float32"),
+        ...     "noise": rng.normal(size=(200, 4)).astype("float32"),
+        ... }
+        >>> def network():
+        ...     inputs = keras.Input((4,))
+        ...     return keras.Model(inputs, keras.layers.Dense(8, activation="relu")(inputs))
+        >>> model, contributions = huse_tf.train_fused(
+        ...     {name: network() for name in features}, features, labels, num_classes=2,
+        ...     learning_rate=0.02, epochs=5, batch_size=50,
+        ... )
+        >>> contributions.shape
+        (5, 2)
+        >>> sound, noise = contributions[-1]
+        >>> bool(sound > noise)
+        True
+        >>> model(features)["fused_logits"].shape
+        TensorShape([200, 2])
     """
     model = fused_model(sub_networks, num_classes, fusion, p)
     trainer = Trainer(model, fused_objective(fusion, p, penalty))
@@ -68,15 +104,21 @@ def train_fused(
 
 
 def contributions(model: keras.Model, features: Mapping[str, np.ndarray]) -> np.ndarray:
-    """[M] how much each modality contributes, as mean over these items.
+    """[M] float32: each modality's contribution to the fused logits, averaged over n items.
 
     Args:
-        model: of `train_fused`.
-        features: modality -> [n, ...].
+        model: a model from `train_fused`.
+        features: modality -> [n, ...] inputs of the items.
     """
     return run_model(model, features)[keys.MODALITY_WEIGHTS].mean(axis=0)
 
 
 def accuracy(model: keras.Model, features: Mapping[str, np.ndarray], labels: np.ndarray) -> float:
-    """Share of items whose most probable class by all modalities is theirs; arguments as above."""
+    """The share of n items, in [0, 1], whose highest fused logit is that of their class.
+
+    Args:
+        model: a model from `train_fused`.
+        features: modality -> [n, ...] inputs of the items.
+        labels: [n] class ids.
+    """
     return float(np.mean(run_model(model, features)[keys.FUSED_LOGITS].argmax(axis=1) == labels))
