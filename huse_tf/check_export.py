@@ -1,6 +1,8 @@
-"""Asks an exported model through TensorFlow's C++ loader, as TF Serving does, and through Python's.
+"""Checks that an exported model answers in TensorFlow's C++ loader, which TF Serving uses, as in Python.
 
 python -m huse_tf.check_export --model=saved_models/home_goods/1
+
+The import inside `main` keeps --help quick: the check needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -12,10 +14,11 @@ from absl import flags
 from huse_tf.cli import command_line
 from huse_tf.cli.quiet import import_tensorflow
 
-flags.DEFINE_string("model", None, "The exported model: NAME/VERSION, a folder.", required=True)
+flags.DEFINE_string("model", None, "Folder of the exported model: NAME/VERSION.", required=True)
 
 
 def main(values: flags.FlagValues) -> None:
+    """Runs the command with parsed flags."""
     import_tensorflow()
     from huse_tf.serving.check import check, record, sentence
 

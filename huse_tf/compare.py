@@ -1,6 +1,9 @@
-"""Trains several methods over several seeds on one catalogue, and writes one table of all.
+"""Trains several methods with several seeds on one catalogue, and writes one table of all metrics.
 
 python -m huse_tf.compare --methods=huse,separate,clip --flagfile=experiments/home_goods.flags --output=comparisons/home_goods
+
+Imports inside `main` keep --help and the errors for wrong flags quick: the checks need NumPy, the work
+needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -19,31 +22,33 @@ from huse_tf.locks import locked
 flags.DEFINE_list(
     "methods",
     [],
-    "Methods, or variants with other settings, of the method, of features or of training: "
-    "huse,huse:graph_weight=0:class_graph=path,clip:epochs=9. Values of lists are joined by +.",
+    "Methods, each with optional settings of the method, of features or of training: "
+    "huse,huse:graph_weight=0:class_graph=path,clip:epochs=9. Join the values of a list with +.",
 )
-flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds; at least three for a claim.")
+flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds. Use at least three to support a claim.")
 flags.DEFINE_enum(
     "split",
     "test",
     ["validation", "test"],
-    "Which side of each run's split is measured: settings are to be chosen on validation.",
+    "The split to measure. Choose settings on validation, and report test once.",
 )
-flags.DEFINE_string("output", None, "Folder of the tables and of all runs.", required=True)
+flags.DEFINE_string("output", None, "Folder for the tables and all runs.", required=True)
 
 
 def main(values: flags.FlagValues) -> None:
+    """Runs the command with parsed flags."""
     numbers = {int(seed) for seed in values.seeds if seed.isascii() and seed.isdecimal()}
     if not numbers or len(numbers) < len(values.seeds):
         raise UserError(
-            f"--seeds are whole numbers from 0, each once. Received: {','.join(values.seeds)!r}."
+            "--seeds are not usable. Expected different whole numbers from 0, such as 0,1,2. Received: "
+            f"{','.join(values.seeds)!r}. Change --seeds."
         )
     methods = config_flags.variants_from_flags(values.methods, values)
     from huse_tf.jobs.checks import check_training
 
     for settings in methods.values():
         check_training(settings)
-    import_tensorflow()  # only now: neither --help nor a wrong flag waits for it
+    import_tensorflow()
     from huse_tf.jobs import compare
 
     folder = pathlib.Path(values.output)

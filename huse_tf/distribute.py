@@ -1,8 +1,9 @@
-"""The only file that knows replicas: strategies by name, gathering, loss scaling, running steps.
+"""Training on several replicas: strategies by name, gathering, loss scaling and steps.
 
-Pair terms must see the global batch, so the trainer gathers outputs before the objective, and every
-replica computes the same global loss. The gradients of the replicas are summed by the optimizer,
-and the gradient of a gather sums over the replicas that used it: hence the division in `share`.
+No other file knows replicas. Losses over pairs need the global batch. So the trainer gathers the outputs of
+all replicas, and every replica computes the same global loss. The optimizer sums the gradients of the R
+replicas, and the gradient of a gather also sums over the replicas, so each replica's loss is divided by R
+(`share`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     """The strategy of that name.
 
     Args:
-        name: "one" (one device), "mirrored" (all GPUs, or all logical CPUs where there is none), or
-            "auto" (mirrored if there are several GPUs).
+        name: "one" (one device), "mirrored" (all GPUs, or all logical CPUs if there is no GPU), or
+            "auto" ("mirrored" if there are several GPUs, else "one").
+
+    Raises:
+        UserError: the name is unknown.
     """
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
@@ -33,7 +37,7 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
 
 
 def gather(tensors: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """The tensors of all replicas, concatenated along the batch: [batch, ...] -> [global batch, ...]."""
+    """Concatenates the tensors of all replicas along the batch: [batch, ...] -> [global batch, ...]."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return dict(tensors)
@@ -41,18 +45,18 @@ def gather(tensors: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def share(loss: tf.Tensor) -> tf.Tensor:
-    """This replica's share of a loss that every replica has computed over the global batch."""
+    """The loss of the global batch (a scalar), divided by the number of replicas."""
     return loss / tf.cast(tf.distribute.get_strategy().num_replicas_in_sync, loss.dtype)
 
 
 def squared_norm(gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
-    """Squared length of a gradient whose addends the replicas hold.
+    """The squared norm of the sum of all replicas' gradients.
 
     Args:
-        gradients: of this replica's share of the loss, one for each variable; None counts as zero.
+        gradients: the gradients of this replica's loss `share`, one per variable. None counts as zero.
 
     Returns:
-        A scalar, the same on every replica.
+        A scalar, equal on all replicas.
     """
     parts = [tf.convert_to_tensor(gradient) for gradient in gradients if gradient is not None]
     context = tf.distribute.get_replica_context()
@@ -64,14 +68,22 @@ def squared_norm(gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
 def distribute_batches(
     strategy: tf.distribute.Strategy, batches: tf.data.Dataset
 ) -> tf.distribute.DistributedDataset:
-    """The dataset of global batches, each split over the replicas."""
+    """Splits each global batch of the dataset over the replicas."""
     return strategy.experimental_distribute_dataset(batches)
 
 
 def step_function(
     strategy: tf.distribute.Strategy, step: Callable[[Mapping], dict[str, tf.Tensor]]
 ) -> Callable[[Mapping], dict[str, tf.Tensor]]:
-    """`step` on every replica, compiled to a graph; its scalars, equal on all, are returned once."""
+    """Compiles a function that runs `step` on every replica.
+
+    Args:
+        strategy: the replicas.
+        step: maps a batch to scalars by name, which must be equal on all replicas.
+
+    Returns:
+        A function from a distributed batch to the scalars of one replica.
+    """
 
     # AutoGraph off: steps have no control flow on tensors, and converting their code is a third of tracing.
     @tf.function(reduce_retracing=True, autograph=False)

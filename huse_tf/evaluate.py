@@ -1,7 +1,10 @@
-"""Measures a trained run on its held-out products, or on another catalogue, and writes the report.
+"""Measures a trained run on held-out items or on another catalogue, and writes the report.
 
 python -m huse_tf.evaluate --run_dir=runs/home_goods
 python -m huse_tf.evaluate --run_dir=runs/home_goods --catalogue=new_products.csv --output=measured/new_products
+
+Imports inside `main` keep --help and the errors for wrong flags quick: the checks need NumPy, the work
+needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -14,21 +17,25 @@ from huse_tf import config
 from huse_tf.cli import command_line, config_flags
 from huse_tf.cli.quiet import import_tensorflow
 
-flags.DEFINE_string(
-    "run_dir", None, "The run: the folder that training named at its end.", required=True
-)
+flags.DEFINE_string("run_dir", None, "Folder of the trained run.", required=True)
 flags.DEFINE_enum(
-    "split", "test", ["validation", "test", "unseen"], "Which side of the run's own split."
+    "split",
+    "test",
+    ["validation", "test", "unseen"],
+    "The split of the run's own catalogue to measure.",
 )
 flags.DEFINE_bool(
     "include_known",
     False,
-    "With --catalogue: measure items too that the run was trained or tuned on.",
+    "With --catalogue: also measure the items that the run was trained or tuned on.",
 )
-flags.DEFINE_string("output", "", "Folder of the figures and the report. Default: the run's own.")
+flags.DEFINE_string(
+    "output", "", "Folder for the metrics and the report. Default: the run's folder."
+)
 
 
 def main(values: flags.FlagValues) -> None:
+    """Runs the command with parsed flags."""
     folder = pathlib.Path(values.run_dir)
     run = config.load(folder)
     settings = config_flags.from_flags(base=run, values=values)

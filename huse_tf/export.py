@@ -1,6 +1,9 @@
 """Exports a trained run as a SavedModel for TF Serving, with its towers as .keras files.
 
 python -m huse_tf.export --run_dir=runs/home_goods
+
+Imports inside `main` keep --help and the errors for wrong flags quick: the checks need NumPy, the work
+needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -13,12 +16,11 @@ from huse_tf import config
 from huse_tf.cli import command_line, config_flags
 from huse_tf.cli.quiet import import_tensorflow
 
-flags.DEFINE_string(
-    "run_dir", None, "The run: the folder that training named at its end.", required=True
-)
+flags.DEFINE_string("run_dir", None, "Folder of the trained run.", required=True)
 
 
 def main(values: flags.FlagValues) -> None:
+    """Runs the command with parsed flags."""
     folder = pathlib.Path(values.run_dir)
     run = config.load(folder)
     settings = config_flags.from_flags(base=run, values=values)

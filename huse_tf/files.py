@@ -1,4 +1,4 @@
-"""Files that are whole or not there at all: written under a temporary name, then renamed."""
+"""Atomic writing: a file or folder gets a temporary name, and its own name when it is complete."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from typing import Any
 
 from huse_tf.errors import UserError
 
-# Begins the names of what is not whole yet.
+# Prefix of the names of files and folders that are not complete yet.
 _WRITING = ".writing-"
-# What libraries say in words of their own, with the system's among them.
+# Message of the system -> its error number. Libraries put these messages into their own errors.
 _SAID_OF_DISKS = {
     os.strerror(number): number
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
@@ -26,7 +26,7 @@ _SAID_OF_DISKS = {
 
 
 def _read_umask() -> int:
-    """It can only be read by setting it, for all threads; so this is done once, on import."""
+    """The umask. Reading it means setting it for all threads, so this happens once, on import."""
     umask = os.umask(0)
     os.umask(umask)
     return umask
@@ -37,7 +37,11 @@ _UMASK = _read_umask()
 
 @contextlib.contextmanager
 def disk_faults(path: pathlib.Path) -> Iterator[None]:
-    """What any library says of a full or broken disk becomes the OSError of it, with the path."""
+    """Turns any library's error about a full or broken disk into the OSError with the path.
+
+    Raises:
+        OSError: the block raised an error whose message names a fault of the disk.
+    """
     try:
         yield
     except UserError:
@@ -51,7 +55,11 @@ def disk_faults(path: pathlib.Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A temporary path beside `path`, renamed to it when the block ends well, removed otherwise."""
+    """A temporary file beside `path`. It is renamed to `path` if the block succeeds, else removed.
+
+    Raises:
+        OSError: the disk is full or broken, or the folder cannot be written to.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with disk_faults(path):
         handle, name = tempfile.mkstemp(
@@ -61,7 +69,7 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
         temporary = pathlib.Path(name)
         try:
             yield temporary
-            # mkstemp makes files private; a run folder is as readable as the user's other files.
+            # mkstemp makes the file private. Give it the permissions of the user's other files.
             temporary.chmod(0o666 & ~_UMASK)
             temporary.replace(path)
         finally:
@@ -70,9 +78,10 @@ def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 @contextlib.contextmanager
 def replacing_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A temporary folder beside `path`, renamed to it when the block ends well, removed otherwise.
+    """A temporary folder beside `path`. It replaces `path` if the block succeeds, else it is removed.
 
-    What was at `path` goes.
+    Raises:
+        OSError: as in `replacing`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with disk_faults(path):
@@ -89,9 +98,10 @@ def replacing_folder(path: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def sweep(folder: pathlib.Path) -> None:
-    """Removes what killed processes left half written in a folder and in those it holds.
+    """Removes incomplete files that killed processes left in a folder and in its direct subfolders.
 
-    Nobody else may be writing there. Links are not followed: they may lead to where somebody is.
+    The caller must have locked the folder. Links are not followed, because they may lead to a folder in
+    which another process writes.
     """
     inner = [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
     for each in (folder, *inner):
@@ -100,7 +110,7 @@ def sweep(folder: pathlib.Path) -> None:
 
 
 def remove(path: pathlib.Path) -> None:
-    """Removes a folder or file, or the link that stands for one, if it is there."""
+    """Removes a file, a folder, or a link (not its target). Does nothing if `path` does not exist."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -108,33 +118,41 @@ def remove(path: pathlib.Path) -> None:
 
 
 def is_special(path: pathlib.Path | str) -> bool:
-    """Whether a pipe, a device or a socket lies there, of which reading may never end."""
+    """Whether `path` is a pipe, a device or a socket. Reading one of these may never end."""
     try:
         mode = os.stat(path).st_mode
-    except (OSError, ValueError):  # nothing, or nothing that a path can name
+    except (OSError, ValueError):  # no such file, or not a valid path
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a UTF-8 text file atomically; raises as `replacing` does."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: pathlib.Path, tree: Any) -> None:
+    """Writes a JSON file atomically; raises as `json_text` and `replacing` do."""
     write_text(path, json_text(tree))
 
 
 def json_text(tree: Any) -> str:
+    """Indented JSON that ends with a newline.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not have.
+    """
     return json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: pathlib.Path) -> Any:
+    """Reads a JSON file; raises OSError or ValueError."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def sha256(*parts: bytes | str) -> str:
-    """Hex digest of the parts; each is hashed with its length, so ("ab", "c") differs from ("a", "bc")."""
+    """The hex digest of several parts. Lengths are hashed too: ("ab", "c") differs from ("a", "bc")."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -144,5 +162,6 @@ def sha256(*parts: bytes | str) -> str:
 
 
 def sha256_file(path: pathlib.Path) -> str:
+    """The hex digest of a file's bytes, as `sha256sum` prints it."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
 """The keys of every feature dict, batch and output dict, with their shapes.
 
-`batch` is the number of items (an image with its text, or either alone), D the size of the embedding and
-K the number of classes. Keys that both modalities have can be made from the modality's name:
+`batch` is the number of items (an image with its text, or one of the two), D the size of the embedding and
+K the number of classes. The functions at the end make the keys of a modality from its name:
 `features(IMAGE) == IMAGE_FEATURES`.
 """
 
@@ -9,69 +9,66 @@ K the number of classes. Keys that both modalities have can be made from the mod
 IMAGE = "image"
 TEXT = "text"  # also the key of the served model's texts: [batch] string, UTF-8
 
-# Features: the inputs of a method's model, as the feature cache holds them.
+# Features: the inputs of a method's model, as stored in the feature cache.
 IMAGE_FEATURES = "image_features"  # [batch, image_dim] float32, from a frozen image encoder
 TEXT_FEATURES = "text_features"  # [batch, text_dim] float32, or [batch, tokens] int32 word ids
-IMAGE_MASK = (
-    "image_mask"  # [batch] float32, 1 where the item has an image; its features are else zeros
-)
-TEXT_MASK = "text_mask"  # [batch] float32, 1 where the item has a text; its features are else zeros
+# [batch] float32, 1 if the item has an image (a text), else 0; its features are then zeros.
+IMAGE_MASK = "image_mask"
+TEXT_MASK = "text_mask"
 WEIGHT = "weight"  # [batch] float32 > 0; an item of weight 2 counts as two items
 LABEL = "label"  # [batch] int32, class ids in [0, K)
-LABELS = (
-    "labels"  # [batch, K] float32 multi-hot, in place of LABEL where items have several classes
-)
-PRODUCT = "product"  # [batch] int32, equal for items of one product
+LABELS = "labels"  # [batch, K] float32 multi-hot; replaces LABEL if items have several classes
+PRODUCT = "product"  # [batch] int32, the number of the item's product
 
-# Drawn for each batch by methods that ask for it.
-NEGATIVE_ORDER = "negative_order"  # [batch, K] float32 in [0, 1), random; lower comes first
+# Drawn for each batch if the method needs it.
+NEGATIVE_ORDER = "negative_order"  # [batch, K] float32 in [0, 1), random; the lowest comes first
 
-# Drawn for each batch by pair scorers: mismatched pairs, and hidden words and patches.
-MATCH = (
-    "match"  # [batch] float32, 1 for a true pair, 0 where the image or query is another product's
-)
-# [batch, m] int32, the ids to be guessed in their order, padded with 0. Where they stand, TEXT_FEATURES
-# is negative: minus the id that the model sees there, mostly that of [MASK].
+# Drawn for each batch for pair scorers: mismatched pairs, hidden words and hidden patches.
+MATCH = "match"  # [batch] float32, 1 for a true pair, 0 for a mismatched pair
+# [batch, m] int32, the ids to predict, in the order of the text, padded with 0. At their places TEXT_FEATURES
+# is negative: minus the id that the model sees, mostly the id of [MASK].
 HIDDEN_WORDS = "hidden_words"
-HIDDEN_PATCHES = "hidden_patches"  # [batch, h] int32, places of the patches that were set to zero
-PATCH_TARGETS = "patch_targets"  # [batch, h, dim] float32, those patches before they were hidden
+HIDDEN_PATCHES = "hidden_patches"  # [batch, h] int32, numbers of the patches that are set to zero
+PATCH_TARGETS = "patch_targets"  # [batch, h, dim] float32, features of the hidden patches
 
-# Outputs of every model that embeds.
+# Outputs of every model with embeddings.
 IMAGE_EMBEDDING = "image_embedding"  # [batch, D] float32, unit norm
 TEXT_EMBEDDING = "text_embedding"  # [batch, D] float32, unit norm
 IMAGE_LOGITS = "image_logits"  # [batch, K] float32, class scores of the image
 TEXT_LOGITS = "text_logits"  # [batch, K] float32, class scores of the text
 
-# Outputs of some of them, for losses: embeddings before unit norm, and outputs of deep CCA's towers.
+# Outputs of some models with embeddings, for losses: embeddings before normalisation, outputs of towers.
 IMAGE_PROJECTION = "image_projection"  # [batch, D] float32
 TEXT_PROJECTION = "text_projection"  # [batch, D] float32
-IMAGE_REPRESENTATION = "image_representation"  # [batch, D] float32; linear CCA follows
-TEXT_REPRESENTATION = "text_representation"  # [batch, D] float32
+# [batch, D] float32, the inputs of linear CCA in deep CCA.
+IMAGE_REPRESENTATION = "image_representation"
+TEXT_REPRESENTATION = "text_representation"
 
 # Outputs of models that fuse M modalities themselves.
-FUSED_LOGITS = "fused_logits"  # [batch, K] float32, from all modalities at once
-MODALITY_WEIGHTS = "modality_weights"  # [batch, M] float32 >= 0, contributions: image, then texts
-# [batch, M] float32 > 0, norms of a head's blocks for features of length 1; all rows are equal.
+FUSED_LOGITS = "fused_logits"  # [batch, K] float32, class scores of all modalities together
+# [batch, M] float32 >= 0, contributions of the modalities: the image, then the texts.
+MODALITY_WEIGHTS = "modality_weights"
+# [batch, M] float32 > 0, norms of a head's blocks for features of unit norm; all rows are equal.
 BLOCK_NORMS = "block_norms"
 
 # Outputs of a pair scorer.
-MATCH_LOGITS = "match_logits"  # [batch] float32, whether image, text and query are of one item
-WORD_LOGITS = "word_logits"  # [batch, m, vocabulary] float32, guesses of the first m hidden words
-PATCH_LOGITS = "patch_logits"  # [batch, patches, dim] float32, guesses of each patch's features
+MATCH_LOGITS = "match_logits"  # [batch] float32, score that image, text and query are of one item
+WORD_LOGITS = "word_logits"  # [batch, m, vocabulary] float32, for the first m hidden words
+PATCH_LOGITS = "patch_logits"  # [batch, patches, dim] float32, predicted features of each patch
 
-# Outputs of models that learn the scale of similarities as logits of pairs; all rows are equal.
-LOGIT_SCALE = "logit_scale"  # [batch, 1] float32 > 0, one over the temperature
+# Outputs of models that learn to scale similarities to logits of pairs; all rows are equal.
+LOGIT_SCALE = "logit_scale"  # [batch, 1] float32 > 0, 1 / temperature
 LOGIT_BIAS = "logit_bias"  # [batch, 1] float32
 
-# Input of the served model, beside TEXT.
+# The other input of the served model beside TEXT.
 IMAGE_BYTES = "image_bytes"  # [batch] string, encoded image files (JPEG, PNG, GIF, BMP)
 
 # Names of the splits.
 TRAIN = "train"
 VALIDATION = "validation"
 TEST = "test"
-UNSEEN = "unseen"  # items of classes that are held out from training wholly
-KNOWN = "known"  # items of another catalogue that the run was trained or tuned on; never measured
+UNSEEN = "unseen"  # items of classes that have no training items
+KNOWN = "known"  # items of another catalogue that the run was trained or tuned on; they are not measured
 
 
 def features(modality: str) -> str:

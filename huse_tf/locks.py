@@ -1,4 +1,4 @@
-"""One process at a time in a folder, for as long as that process lives."""
+"""Locks a folder for one process."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ LOCK = ".lock"
 
 @contextlib.contextmanager
 def locked(folder: pathlib.Path, flag: str) -> Iterator[None]:
-    """Holds a folder for this process until the block ends.
+    """Locks a folder until the block ends, and removes incomplete files of killed processes.
 
-    The kernel holds the lock, so it ends with its owner, however that ends. The file `.lock` stays:
-    it says nothing by being there. What killed owners left half written goes.
+    The kernel holds the lock, so it ends when this process ends, even if it is killed. The file `.lock`
+    stays; it does not mean that the folder is locked.
 
     Args:
-        folder: made if it is not there.
-        flag: the one that names the folder, such as "--run_dir"; for the message.
+        folder: the folder. It is made if it does not exist.
+        flag: name of the flag that sets the folder, such as "--run_dir", for the error message.
 
     Raises:
-        UserError: another process (or another block of this one) holds it, or no file can be
-            made in it.
+        UserError: another process or another block holds the lock, or the folder cannot be written to.
     """
     lock = filelock.FileLock(folder / LOCK, blocking=False)
     try:
@@ -36,13 +35,13 @@ def locked(folder: pathlib.Path, flag: str) -> Iterator[None]:
         files.sweep(folder)
     except filelock.Timeout as error:
         raise UserError(
-            f"Another process works in {str(folder)!r}, and two at once would mix their files. "
-            f"Wait until it ends, or stop it; or give another {flag}."
+            f"Another process works in {str(folder)!r}. Expected a folder that no process uses, because two "
+            f"processes would mix their files. Wait until it ends, stop it, or give another {flag}."
         ) from error
     except OSError as error:
         raise UserError(
             f"Nothing can be written into {str(folder)!r}: {error.strerror or error}. Expected a folder "
-            f"with room, of which you may change the files. Give another {flag}."
+            f"with free space that you may write to. Give another {flag}."
         ) from error
     try:
         yield

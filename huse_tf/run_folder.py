@@ -1,4 +1,4 @@
-"""The folder of a run: what its files are called, and what to do about a damaged one."""
+"""The folder of a run: the names of its files, and the advice for a damaged file."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from huse_tf import seals
 
 
 class RunFolder(os.PathLike[str]):
-    """The only place that names the files of a run.
+    """The paths of all files of a run. No other class names them.
 
-    An evaluation that writes elsewhere writes files of the same names, into a folder of this kind.
+    The output folder of an evaluation is a folder of this kind too.
 
     Attributes:
-        path: the folder, which need not exist.
-        config: all settings, as JSON.
-        flags: all settings, good as a `--flagfile`.
-        versions: of the packages that results depend on.
-        fingerprint: of the data, with counts.
-        items, rejected: tables of the usable rows with their splits, and of the others with the reasons.
-        known: of another catalogue, the items that the run was trained or tuned on.
+        path: the folder. It need not exist.
+        config: all settings as JSON.
+        flags: all settings as a `--flagfile`.
+        versions: versions of the packages that results depend on.
+        fingerprint: hash of the data, with the numbers of items and classes.
+        items: table of the usable rows, with their splits.
+        rejected: table of the rejected rows, with the reasons.
+        known: table of another catalogue's items that the run was trained or tuned on.
         taxonomy: the classes in the order of their ids.
-        class_distances: [K, K] float32.
-        text_encoder: what the text encoder learned.
-        checkpoints: a folder `step-N` for each checkpoint.
-        history: a line an epoch.
+        class_distances: [K, K] float32 distances between classes.
+        text_encoder: the learned state of the text encoder.
+        checkpoints: folder with one subfolder `step-N` per checkpoint.
+        history: one line of metrics per epoch.
         timing: seconds of training.
-        tensorboard: its event files.
+        tensorboard: folder of the event files.
         model: the model of the best epoch.
-        metrics: by split and path.
-        report: the HTML page.
+        metrics: metrics by split and name.
+        report: the HTML report.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -65,29 +66,29 @@ class RunFolder(os.PathLike[str]):
 
     @property
     def is_trained(self) -> bool:
-        """Whether the run is trained to its end; its checkpoints are then needed no more."""
+        """Whether the run is trained to its end. Then its checkpoints are no longer needed."""
         return self.metrics.exists()
 
     @contextlib.contextmanager
     def reading(self, path: pathlib.Path) -> Iterator[None]:
-        """Wraps the reading of one of the files.
+        """Wraps a block that reads one of the files.
 
         Raises:
-            UserError: the file is missing or damaged; says what to do.
+            UserError: the file is missing or damaged. The message says what to do.
         """
         with seals.reading(path, self._repair(path)):
             yield
 
     def read_json(self, path: pathlib.Path) -> Any:
-        """The content of one of the JSON files; raises as `reading` does."""
+        """Reads one of the JSON files; raises as `reading` does."""
         return seals.read_json(path, self._repair(path))
 
     def _repair(self, path: pathlib.Path) -> str:
-        # These come of training alone. All others are made anew from the catalogue, the settings and these.
+        # Only training writes these files. All others are made again from these, the catalogue and the settings.
         if path in (self.history, self.timing, self.model):
-            return f"Put back a copy of it, or delete the folder {str(self)!r} to train anew."
+            return f"Restore a copy of it, or delete the folder {str(self)!r} to train again."
         command = ["python", "-m", "huse_tf.train", f"--flagfile={self.flags}"]
         return (
-            "Delete it if it is there; this makes it anew: "
+            "Delete it if it exists; this command makes it again: "
             f"{shlex.join([*command, f'--run_dir={self}'])}"
         )

@@ -1,7 +1,7 @@
-"""Files whose damage shows: the digests of a folder's files lie beside them, in `digests.json`.
+"""Detects damaged files: `digests.json` holds the sha256 digests of the files in its folder.
 
-A digest is noted before its file appears, and that of the file which is there still counts as well, so
-a process may be killed at any moment. A file that `digests.json` does not name is taken as it is.
+The digest of a new file is written before the file is, and the old file's digest stays valid until then. So
+a process may be killed at any moment. A file that `digests.json` does not name is not checked.
 """
 
 from __future__ import annotations
@@ -19,43 +19,49 @@ DIGESTS = "digests.json"
 
 
 class Damaged(UserError):
-    """A file is missing, or is not what was written, or cannot be understood."""
+    """A file is missing, was changed since it was written, or cannot be parsed."""
 
 
 @contextlib.contextmanager
 def replacing(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """As `files.replacing`; the digest of what the block wrote is noted.
+    """Like `files.replacing`, and records the digest of the new file.
 
-    Only one process at a time may do so in a folder (`locks.locked`).
+    The caller must have locked the folder (`locks.locked`).
+
+    Raises:
+        OSError: as in `files.replacing`.
+        Damaged: `digests.json` is damaged.
     """
     with files.replacing(path) as temporary:
         yield temporary
         known = _digests(path.parent)
-        there = [files.sha256_file(path)] if path.is_file() else []
-        still = [digest for digest in there if digest in known.get(path.name, there)]
+        present = [files.sha256_file(path)] if path.is_file() else []
+        still = [digest for digest in present if digest in known.get(path.name, present)]
         known[path.name] = list(dict.fromkeys([files.sha256_file(temporary), *still]))
         _write(path.parent, known)
 
 
 def write_text(path: pathlib.Path, text: str) -> None:
+    """Writes a UTF-8 text file and records its digest; raises as `replacing` does."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: pathlib.Path, tree: Any) -> None:
+    """Writes a JSON file and records its digest; raises as `replacing` and `files.json_text` do."""
     write_text(path, files.json_text(tree))
 
 
 @contextlib.contextmanager
 def reading(path: pathlib.Path, mend: str) -> Iterator[None]:
-    """Checks a file before the block reads it; whatever goes wrong in the block is the file's fault.
+    """Checks a file before the block reads it, and blames the file for errors in the block.
 
     Args:
         path: the file.
-        mend: what the user can do, a sentence.
+        mend: a sentence that tells the user what to do.
 
     Raises:
-        Damaged: the file is missing, is not what was written, or cannot be understood.
+        Damaged: the file is missing, was changed since it was written, or cannot be parsed.
     """
     _check(path, mend)
     try:
@@ -64,56 +70,58 @@ def reading(path: pathlib.Path, mend: str) -> Iterator[None]:
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.errno:
-            raise  # of the disk
+            raise  # a fault of the disk, not of the file
         why = f"{type(error).__name__}: {error}".partition("\n")[0]
-        raise Damaged(f"{str(path)!r} cannot be understood ({why}). {mend}") from error
+        raise Damaged(f"{str(path)!r} cannot be read ({why}). {mend}") from error
 
 
 def read_json(path: pathlib.Path, mend: str) -> Any:
-    """What `write_json` wrote; raises as `reading` does."""
+    """Reads a file of `write_json`; raises as `reading` does."""
     with reading(path, mend):
         return files.read_json(path)
 
 
 def seal(folder: pathlib.Path) -> None:
-    """Notes the digests of all files that lie in `folder`."""
+    """Writes `digests.json` for all files in `folder`."""
     _write(folder, {path.name: [files.sha256_file(path)] for path in _others(folder)})
 
 
 def check_sealed(folder: pathlib.Path) -> None:
-    """Whether a folder holds just what it held when it was sealed.
+    """Checks that a folder holds exactly the files that `seal` found in it.
 
     Raises:
-        Damaged: it does not.
+        Damaged: a file is missing, was added, or was changed.
     """
     if not (folder / DIGESTS).is_file():
         raise Damaged(f"{str(folder / DIGESTS)!r} is missing.")
-    known, there = _digests(folder), _others(folder)
-    strange = known.keys() ^ {path.name for path in there}
+    known, present = _digests(folder), _others(folder)
+    strange = known.keys() ^ {path.name for path in present}
     if strange:
-        raise Damaged(f"{str(folder / min(strange))!r} is missing, or should not be there.")
-    for path in there:
+        raise Damaged(f"{str(folder / min(strange))!r} is missing, or was added.")
+    for path in present:
         _check(path, "")
 
 
 def _others(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The files beside `digests.json`, sorted by name."""
     return sorted(path for path in folder.iterdir() if path.name != DIGESTS)
 
 
 def _check(path: pathlib.Path, mend: str) -> None:
+    """Raises Damaged if a file is missing or does not have one of its digests."""
     if not path.is_file():
         raise Damaged(f"{str(path)!r} is missing. {mend}".rstrip())
-    for _ in range(2):  # twice, for another process may have replaced it between the two looks
+    for _ in range(2):  # another process may replace the file between the reads of digests and file
         known = _digests(path.parent).get(path.name)
         if known is None or files.sha256_file(path) in known:
             return
     raise Damaged(
-        f"{str(path)!r} is damaged: it is not what was written, by its digest in {DIGESTS}. {mend}".rstrip()
+        f"{str(path)!r} is damaged: it does not have its digest in {DIGESTS}. {mend}".rstrip()
     )
 
 
 def _digests(folder: pathlib.Path) -> dict[str, list[str]]:
-    """Name -> digests that the file of that name may have."""
+    """File name -> the digests that the file may have."""
     path = folder / DIGESTS
     if not path.is_file():
         return {}
@@ -125,7 +133,7 @@ def _digests(folder: pathlib.Path) -> dict[str, list[str]]:
         whole = False
     if not whole:
         raise Damaged(
-            f"{str(path)!r} is damaged. Delete it; the files beside it are then taken as they are."
+            f"{str(path)!r} is damaged. Delete it; the files beside it are then not checked."
         )
     return known
 

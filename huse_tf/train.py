@@ -1,6 +1,9 @@
-"""Trains on a catalogue: prepare, train, evaluate, export, report.
+"""Trains a model on a catalogue, measures it, writes a report and exports it.
 
 python -m huse_tf.train --flagfile=experiments/home_goods.flags
+
+Imports inside `main` keep --help and the errors for wrong flags quick: the checks need NumPy, the work
+needs TensorFlow.
 """
 
 from __future__ import annotations
@@ -12,11 +15,12 @@ from huse_tf.cli.quiet import import_tensorflow
 
 
 def main(values: flags.FlagValues) -> None:
+    """Runs the command with parsed flags."""
     settings = config_flags.from_flags(values=values)
     from huse_tf.jobs.checks import check_training
 
     check_training(settings)
-    import_tensorflow()  # only now: neither --help nor a wrong flag waits for it
+    import_tensorflow()
     from huse_tf.jobs.train import train_run
 
     print(train_run(settings).summary())

@@ -14,7 +14,7 @@ from huse_tf.errors import Stopped, UserError
 
 @pytest.fixture
 def outcome(monkeypatch, capsys):
-    """What running a command ends with: exit status and what it wrote to stderr."""
+    """Runs a command that raises an error; returns its exit status and its stderr."""
 
     def run(error):
         def command(values):
@@ -30,7 +30,7 @@ def outcome(monkeypatch, capsys):
     return run
 
 
-def test_what_the_user_can_mend_is_a_sentence(outcome):
+def test_a_user_error_is_printed_without_a_traceback(outcome):
     status, text = outcome(UserError("Wrong. Received: 3."))
     assert status == 2
     assert text == "UserError: Wrong. Received: 3.\n"
@@ -39,17 +39,17 @@ def test_what_the_user_can_mend_is_a_sentence(outcome):
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (errno.EACCES, "Permission denied (runs/x). Mend that, and the same command goes on.\n"),
-        (errno.ENOTDIR, "Not a directory (runs/x). Mend that, and the same command goes on.\n"),
+        (errno.EACCES, "Permission denied (runs/x). Repair this, and the same command goes on.\n"),
+        (errno.ENOTDIR, "Not a directory (runs/x). Repair this, and the same command goes on.\n"),
     ],
 )
-def test_a_disk_that_refuses_is_a_sentence(outcome, error, expected):
+def test_a_disk_error_is_printed_without_a_traceback(outcome, error, expected):
     assert outcome(OSError(error, os.strerror(error), "runs/x")) == (74, expected)
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    assert outcome(full)[1].startswith("No space left on device. Mend")
+    assert outcome(full)[1].startswith("No space left on device. Repair")
 
 
-def test_other_faults_of_files_are_ours(outcome):
+def test_other_errors_of_files_keep_their_traceback(outcome):
     with pytest.raises(FileNotFoundError):
         outcome(FileNotFoundError(errno.ENOENT, "missing", "x"))
 
@@ -57,7 +57,7 @@ def test_other_faults_of_files_are_ours(outcome):
 @pytest.mark.parametrize(
     "stop", [KeyboardInterrupt(), Stopped("Stopped after step 3. The same command goes on.")]
 )
-def test_a_stop_is_neither_an_error_nor_done(outcome, stop):
+def test_a_stop_has_its_own_exit_status(outcome, stop):
     status, text = outcome(stop)
     assert status == 75
     assert re.fullmatch(r"Stopped.* The same command goes on.*\n", text)
@@ -65,8 +65,8 @@ def test_a_stop_is_neither_an_error_nor_done(outcome, stop):
 
 WAITS = """
 import signal, sys, time
-from huse_tf import command_line
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what runs in a shell's background
+from huse_tf.cli import command_line
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore SIGINT
 
 def command(values):
     try:
@@ -96,7 +96,7 @@ def test_sigterm_is_the_same_as_an_interrupt(number):
     ("flag", "status"),
     [("--nosuch=1", 2), ("--epochs=x", 2), ("--flagfile=/nope", 2), ("--help", 0)],
 )
-def test_what_flags_end_with(flag, status):
+def test_exit_statuses_of_flags(flag, status):
     done = subprocess.run(
         [sys.executable, "-m", "huse_tf.train", flag], capture_output=True, text=True, check=False
     )

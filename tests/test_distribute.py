@@ -1,4 +1,4 @@
-"""Strategies by name, and sums over replicas by hand."""
+"""Strategies by name, and sums over replicas, by hand."""
 
 import types
 
@@ -23,7 +23,7 @@ ONE, MIRRORED = "one", "mirrored"
         ("mirrored", 1, (MIRRORED, ["GPU:0"])),
     ],
 )
-def test_which_devices_a_strategy_takes(name, gpus, expected, monkeypatch):
+def test_the_devices_of_each_strategy(name, gpus, expected, monkeypatch):
     counts = {"GPU": gpus, "CPU": 2}
     monkeypatch.setattr(
         tf.config,
@@ -40,7 +40,7 @@ def test_an_unknown_strategy_is_refused():
         distribute.make_strategy("miror")
 
 
-def test_alone_all_is_one_s_own():
+def test_one_replica_gathers_and_shares_nothing():
     values = {"a": tf.constant([1.0, 2.0])}
     assert distribute.gather(values) == values
     assert float(distribute.share(tf.constant(6.0))) == 6
@@ -49,7 +49,7 @@ def test_alone_all_is_one_s_own():
 
 
 def test_two_replicas_by_hand(mirrored):
-    """Rows 1 and 2 become [1, 2] on both; half of 6 is 3; parts (1, 2) and (2, 2) add up to (3, 4)."""
+    """Rows 1 and 2 are gathered as [1, 2]; the share of 6 is 3; gradients (1, 2) and (2, 2) sum to (3, 4)."""
 
     def step(batch):
         first = batch["row"][0] == 1.0
@@ -66,5 +66,5 @@ def test_two_replicas_by_hand(mirrored):
     dataset = tf.data.Dataset.from_tensors({"row": tf.constant([1.0, 2.0])})
     run = distribute.step_function(mirrored, step)
     (found,) = [run(batch) for batch in distribute.distribute_batches(mirrored, dataset)]
-    told = {name: float(value) for name, value in found.items()}
-    assert told == {"first": 1, "second": 2, "share": 3, "norm": 25, "mean": 1.5}
+    results = {name: float(value) for name, value in found.items()}
+    assert results == {"first": 1, "second": 2, "share": 3, "norm": 25, "mean": 1.5}

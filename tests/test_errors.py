@@ -15,13 +15,13 @@ def test_an_unknown_name_lists_the_known_ones_sorted_and_suggests_the_nearest():
     )
 
 
-def test_no_suggestion_where_nothing_is_near():
+def test_no_suggestion_without_a_near_name():
     error = unknown_name("optimizer", "zzz", {"sgd": 1, "adam": 2})
     assert str(error) == "Unknown optimizer. Expected one of: adam, sgd. Received: 'zzz'."
 
 
 @pytest.mark.parametrize("received", ["", "'quoted'", "größe"])
-def test_what_was_received_is_shown_as_it_was(received):
+def test_the_received_name_is_shown_unchanged(received):
     assert f"Received: {received!r}." in str(unknown_name("class", received, ["a"]))
 
 

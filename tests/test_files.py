@@ -3,7 +3,7 @@ import pytest
 from huse_tf import files
 
 
-def test_a_file_is_whole_or_not_there(tmp_path):
+def test_a_file_is_complete_or_absent(tmp_path):
     path = tmp_path / "folder" / "a.txt"
     files.write_text(path, "old")
     with pytest.raises(RuntimeError), files.replacing(path) as temporary:
@@ -13,21 +13,21 @@ def test_a_file_is_whole_or_not_there(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
 
 
-def test_what_a_killed_process_left_goes(tmp_path):
+def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     (tmp_path / "checkpoints").mkdir()
     kept = [tmp_path / "a.txt", tmp_path / ".lock", tmp_path / "checkpoints" / "step-1"]
     for path in kept:
         path.write_text("kept")
     killed = [files.replacing(path.parent / "half") for path in kept[1:]]
     for writing in killed:
-        writing.__enter__()  # and never left
+        writing.__enter__()  # and never exits
     assert len(list(tmp_path.rglob(".writing-*"))) == 2
     files.sweep(tmp_path)
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
 
 
-def test_nothing_behind_a_link_goes(tmp_path):
-    """Somebody else may be writing there just now."""
+def test_nothing_behind_a_link_is_removed(tmp_path):
+    """Another process may be writing there."""
     (tmp_path / "run").mkdir()
     (tmp_path / "elsewhere").mkdir()
     theirs = tmp_path / "elsewhere" / ".writing-a-12345678"
@@ -46,7 +46,7 @@ def test_json_round_trip_keeps_umlauts_and_refuses_nan(tmp_path):
     assert not (tmp_path / "b.json").exists()
 
 
-def test_digest_knows_where_parts_end():
+def test_the_digest_depends_on_the_boundaries_of_the_parts():
     assert files.sha256("ab", "c") != files.sha256("a", "bc")
 
 

@@ -1,4 +1,4 @@
-"""A disk that is full: a sentence, nothing broken, and the same call goes on when there is room."""
+"""A full disk: one error line, no damage, and with free space the same call goes on."""
 
 import contextlib
 import errno
@@ -22,7 +22,7 @@ from huse_tf.training.checkpoints import Checkpoints, Progress, saved_steps
 
 @contextlib.contextmanager
 def no_room():
-    """Files of this process may not become larger than 2 kB, in the block alone: pytest writes too."""
+    """In the block, files of this process cannot be larger than 2 kB. Pytest writes files too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (2048, hard))
     try:
@@ -59,7 +59,7 @@ def by_a_saved_model(path):
     ],
     ids=["python", "keras", "checkpoint", "saved_model"],
 )
-def test_every_way_of_writing_says_the_same(tmp_path, writing, name, write):
+def test_every_way_of_writing_raises_the_same_error(tmp_path, writing, name, write):
     with (
         pytest.raises(OSError, match="File too large") as fault,
         no_room(),
@@ -70,7 +70,7 @@ def test_every_way_of_writing_says_the_same(tmp_path, writing, name, write):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_checkpoint_that_has_no_room_leaves_the_one_before(tmp_path):
+def test_a_checkpoint_without_space_keeps_the_previous_one(tmp_path):
     trainer = keras.Model()
     trainer.model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(64)])
     trainer.compile(optimizer=keras.optimizers.SGD())
@@ -89,9 +89,9 @@ def test_a_checkpoint_that_has_no_room_leaves_the_one_before(tmp_path):
     assert saved_steps(tmp_path / "checkpoints") == [2, 1]
 
 
-def test_large_features_without_room_are_refused_at_once(tmp_path, monkeypatch):
-    """A page that cannot be written later would kill the process."""
-    monkeypatch.setattr("huse_tf.features.on_disk.MAX_BYTES_IN_MEMORY", 10)
+def test_large_features_without_space_are_refused_at_once(tmp_path, monkeypatch):
+    """Later, a page that cannot be written would kill the process."""
+    monkeypatch.setattr("huse_tf.features.rows.MAX_BYTES_IN_MEMORY", 10)
     assert zeros((9, 5), "float32", tmp_path).sum() == 0
     with pytest.raises(OSError, match="File too large"), no_room():
         zeros((900, 5), "float32", tmp_path)
@@ -99,7 +99,7 @@ def test_large_features_without_room_are_refused_at_once(tmp_path, monkeypatch):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A folder with room for this many bytes."""
+    """A function that makes a folder with space for so many bytes."""
     folder = tmp_path / "small"
     folder.mkdir()
 
@@ -115,8 +115,8 @@ def small_disk(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", [16, 60, 130, 260, 420])
-def test_training_on_a_full_disk_is_a_sentence_and_goes_on(tmp_path, small_disk, kilobytes):
-    """Full at the first files, at a checkpoint, at the model, at the report, at the export."""
+def test_training_on_a_full_disk_ends_with_one_line_and_goes_on(tmp_path, small_disk, kilobytes):
+    """The disk is full at the first files, a checkpoint, the model, the report, or the export."""
     config = settings(tmp_path)
     disk = small_disk(f"{kilobytes}k")
     config = change(config, run_dir=str(disk / "run"), export_dir=str(disk / "exported"))

@@ -1,4 +1,4 @@
-"""`huse_tf.locks`: one process at a time, and a dead one holds nothing."""
+"""`huse_tf.locks`: one process at a time, and a killed process holds no lock."""
 
 import signal
 import subprocess
@@ -20,7 +20,7 @@ with locked(pathlib.Path(sys.argv[1]), "--output"):
 
 @pytest.fixture
 def owner(tmp_path):
-    """A process that holds `tmp_path` until its input ends."""
+    """A process that locks `tmp_path` until its input ends."""
     process = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(tmp_path)],
         stdin=subprocess.PIPE,
@@ -42,14 +42,14 @@ def test_a_second_process_is_refused(owner, tmp_path):
     assert str(tmp_path) in str(error.value)
 
 
-def test_a_killed_owner_holds_nothing(owner, tmp_path):
+def test_a_killed_process_holds_no_lock(owner, tmp_path):
     owner.send_signal(signal.SIGKILL)
     owner.wait()
     with locked(tmp_path, "--output"):
         pass
 
 
-def test_it_is_free_after_the_block_however_that_ends(tmp_path):
+def test_the_lock_ends_with_the_block_also_after_an_error(tmp_path):
     with pytest.raises(ZeroDivisionError), locked(tmp_path / "new", "--output"):
         raise ZeroDivisionError
     with locked(tmp_path / "new", "--output"):

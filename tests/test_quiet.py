@@ -1,4 +1,4 @@
-"""In processes of their own: logging and file descriptor 2 belong to the whole process."""
+"""Quiet logs, tested in new processes: logging and file descriptor 2 belong to the whole process."""
 
 import os
 import pathlib
@@ -11,7 +11,7 @@ import pytest
 from huse_tf.cli import quiet
 
 ROOT = pathlib.Path(quiet.__file__).parent.parent
-# TensorFlow's C++ side writes to the file descriptor, not through Python.
+# TensorFlow's C++ code writes to the file descriptor, not through Python.
 FAKE_TENSORFLOW = """
 import os, sys, types
 for line in {lines!r}:
@@ -31,8 +31,8 @@ def run(script, folder=None):
     return done.returncode, done.stderr
 
 
-def test_lines_have_the_time_and_come_from_this_package_unless_they_matter():
-    """`compile` gives lines of code the name of another file."""
+def test_log_lines_have_the_time_and_other_packages_only_warn():
+    """`compile` lets a line of code come from any file."""
     script = f"""
 import logging
 from absl import flags, logging as absl_logging
@@ -70,7 +70,7 @@ def fake_tensorflow(folder, lines, end=""):
 IMPORT = "from huse_tf.cli.quiet import import_tensorflow\nimport_tensorflow()\n"
 
 
-def test_only_the_lines_about_the_machine_are_dropped(tmp_path):
+def test_only_known_lines_about_the_machine_are_dropped(tmp_path):
     noise = [
         "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
         "I0000 00:00:1 1 cudart_stub.cc:31] Could not find cuda drivers",
@@ -82,7 +82,7 @@ def test_only_the_lines_about_the_machine_are_dropped(tmp_path):
     assert run(script, tmp_path) == (0, "first\na real fault: größe\nafter\n")
 
 
-def test_what_went_wrong_in_the_import_is_shown(tmp_path):
+def test_an_error_in_the_import_is_shown(tmp_path):
     fake_tensorflow(tmp_path, ["libcuda is broken"], end="raise ImportError('no good')")
     code, stderr = run(IMPORT, tmp_path)
     assert code == 1
@@ -90,6 +90,6 @@ def test_what_went_wrong_in_the_import_is_shown(tmp_path):
     assert "ImportError: no good" in stderr
 
 
-def test_nothing_is_said_where_nothing_is_wrong(tmp_path):
+def test_a_clean_import_prints_nothing(tmp_path):
     fake_tensorflow(tmp_path, [])
     assert run(IMPORT, tmp_path) == (0, "")

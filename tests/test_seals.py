@@ -14,14 +14,14 @@ def path(tmp_path):
     return tmp_path / "a.json"
 
 
-def test_what_was_written_is_read(path):
+def test_a_written_file_is_read(path):
     assert read_json(path, MEND) == {"weight": 0.25, "words": ["chair", "sofa"]}
     seals.write_json(path, [1])
     assert read_json(path, MEND) == [1]
 
 
-def test_every_bit_counts(path):
-    """A flipped digit is good JSON."""
+def test_every_flipped_bit_is_detected(path):
+    """A changed digit would still be valid JSON."""
     whole = path.read_bytes()
     for place in range(len(whole)):
         for bit in range(8):
@@ -32,7 +32,7 @@ def test_every_bit_counts(path):
 
 @pytest.mark.parametrize("content", [b"", b'{"weight": 0.2', b"\xff\x00", None])
 @pytest.mark.parametrize("known", [True, False])
-def test_damage_is_a_sentence_also_where_no_digest_is_known(path, content, known):
+def test_damage_is_a_one_line_error_also_without_digests(path, content, known):
     path.write_bytes(content) if content is not None else path.unlink()
     if not known:
         (path.parent / DIGESTS).unlink()
@@ -44,26 +44,26 @@ def test_damage_is_a_sentence_also_where_no_digest_is_known(path, content, known
     assert "\n" not in message
 
 
-def test_what_the_reader_cannot_use_is_the_files_fault(path):
+def test_an_error_of_the_reader_is_blamed_on_the_file(path):
     with (
-        pytest.raises(Damaged, match=r"a\.json' cannot be understood \(KeyError"),
+        pytest.raises(Damaged, match=r"a\.json' cannot be read \(KeyError"),
         reading(path, MEND),
     ):
         read_json(path, MEND)["none"]
 
 
-def test_the_disk_is_not_the_files_fault(path):
+def test_an_error_of_the_disk_is_not_blamed_on_the_file(path):
     with pytest.raises(PermissionError), reading(path, MEND):
         raise PermissionError(13, "Permission denied")
 
 
-def test_a_file_without_a_digest_is_taken_as_it_is(path):
+def test_a_file_without_a_digest_is_not_checked(path):
     files.write_json(path.with_name("b.json"), 3)
     assert read_json(path.with_name("b.json"), MEND) == 3
 
 
-def test_a_kill_at_any_moment_leaves_a_file_that_counts(path, monkeypatch):
-    """Killed after the digest was noted and before the file was replaced, again and again."""
+def test_a_kill_at_any_moment_leaves_a_valid_file(path, monkeypatch):
+    """Killed three times between the writing of the digest and that of the file."""
     before = read_json(path, MEND)
     for number in range(3):
         with pytest.raises(KeyboardInterrupt), monkeypatch.context() as patch:
@@ -81,7 +81,7 @@ def test_a_kill_at_any_moment_leaves_a_file_that_counts(path, monkeypatch):
     assert {each.name for each in path.parent.iterdir()} == {"a.json", DIGESTS}
 
 
-def test_a_damaged_file_does_not_become_a_good_one_by_the_next_write(path, monkeypatch):
+def test_a_damaged_file_stays_damaged_after_the_next_write(path, monkeypatch):
     path.write_text("7")
     with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
         temporary.write_text("8")
@@ -91,8 +91,8 @@ def test_a_damaged_file_does_not_become_a_good_one_by_the_next_write(path, monke
         read_json(path, MEND)
 
 
-def test_a_file_that_is_replaced_while_it_is_read_counts(path, monkeypatch):
-    """The reader has looked into `digests.json` when another process writes both."""
+def test_a_file_may_be_replaced_while_it_is_read(path, monkeypatch):
+    """Another process writes both files after the reader has read `digests.json`."""
     look = seals._digests
 
     def late(folder):
@@ -106,7 +106,7 @@ def test_a_file_that_is_replaced_while_it_is_read_counts(path, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", ["cut", "garbage", "flipped", "other", "empty"])
-def test_damaged_digests_are_a_sentence(path, damage):
+def test_damaged_digests_are_a_one_line_error(path, damage):
     digests = path.parent / DIGESTS
     text = digests.read_text()
     tree = json.loads(text)
@@ -126,7 +126,7 @@ def test_damaged_digests_are_a_sentence(path, damage):
     assert read_json(path, MEND)["weight"] == 0.25
 
 
-def test_a_sealed_folder_is_whole_or_refused(tmp_path):
+def test_a_changed_sealed_folder_is_refused(tmp_path):
     def fresh(name):
         folder = tmp_path / name
         folder.mkdir()

@@ -11,7 +11,7 @@ from huse_tf.sections import SECTIONS
 from huse_tf.settings import Settings, setting
 
 PACKAGE = pathlib.Path(huse_tf.__file__).parent
-# They turn flags into settings, and read every field without naming it.
+# These files turn flags into settings. They read every field without naming it.
 CONFIG_FILES = {"config.py", "sections.py", "config_flags.py", "settings.py"}
 
 
@@ -23,19 +23,19 @@ class Sample(Settings):
     name: str = setting("a", "A name.")
 
 
-def test_ends_of_the_range_are_in_it():
+def test_the_ends_of_a_range_are_valid():
     for share in (0, 1, 0.5):
         assert Sample(share=share).share == share
 
 
 @pytest.mark.parametrize("share", [-0.001, -math.inf, math.nan])
-def test_too_small_is_refused(share):
+def test_a_number_below_the_range_is_refused(share):
     with pytest.raises(UserError, match=rf"--share must be at least 0. Received: {share}"):
         Sample(share=share)
 
 
 @pytest.mark.parametrize("share", [1.001, math.inf])
-def test_too_large_is_refused(share):
+def test_a_number_above_the_range_is_refused(share):
     with pytest.raises(UserError, match=rf"--share must be at most 1. Received: {share}"):
         Sample(share=share)
 
@@ -51,7 +51,7 @@ def test_changed_copies_are_checked_too():
         dataclasses.replace(Sample(), share=2)
 
 
-def test_settings_without_range_are_free():
+def test_settings_without_a_range_are_not_checked():
     assert Sample(free=-1e30, name="").free == -1e30
 
 
@@ -61,7 +61,7 @@ def test_settings_cannot_be_changed():
 
 
 def attributes_read(path):
-    """Names that a file reads as `something.NAME`."""
+    """The names of all attributes that a file reads."""
     return {
         node.attr
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -71,7 +71,7 @@ def attributes_read(path):
 
 @pytest.mark.parametrize("section", sorted(SECTIONS))
 def test_no_flag_is_parsed_and_ignored(section):
-    """Every field is read somewhere; what methods do with theirs, tests/conformance checks."""
+    """Some file reads every field. tests/conformance checks the fields of methods."""
     read = set().union(
         *(attributes_read(p) for p in PACKAGE.rglob("*.py") if p.name not in CONFIG_FILES)
     )

@@ -1,11 +1,11 @@
-"""What `python -m huse_tf.train` and all other commands share: flags, quiet logs, plain errors.
+"""The frame of all commands: flags, quiet logs, errors without a traceback, and exit statuses.
 
 Exit statuses:
     0   done
-    1   a fault of ours, with a traceback
-    2   what was given cannot be used: a setting, a catalogue, a damaged file
-    74  the disk is full or refuses; when that is mended, the same command goes on
-    75  stopped in order by Ctrl-C or SIGTERM; the same command goes on, nothing is lost
+    1   an error in huse_tf, with a traceback
+    2   an input cannot be used: a setting, a catalogue, a damaged file
+    74  a disk or folder cannot be written to; after a repair the same command goes on
+    75  stopped by Ctrl-C or SIGTERM; nothing is lost, and the same command goes on
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from huse_tf.cli.flag_help import method_to_show
 from huse_tf.cli.quiet import quiet_logs
 from huse_tf.errors import Stopped, UserError
 
-# What is wrong with a disk or a folder, and not with us; nothing that was written before is lost.
+# Errors of a disk or a folder. Everything that was written before is kept.
 _OF_THE_DISK = {
     errno.EACCES,
     errno.EPERM,
@@ -37,21 +37,21 @@ _OF_THE_DISK = {
     errno.ENOTDIR,
 }
 
-_MEND = "Mend that, and the same command goes on."
+_MEND = "Repair this, and the same command goes on."
 USER_ERROR, DISK_ERROR, STOPPED = 2, os.EX_IOERR, os.EX_TEMPFAIL
 
-flags.disclaim_key_flags()  # flags belong to the command that asks for them, for its --help
+flags.disclaim_key_flags()  # for --help: the flags belong to the command, not to this module
 
 
 def run(command: Callable[[flags.FlagValues], None], *sections: str, method: bool = False) -> None:
-    """Parses the flags of these sections of the settings and calls `command`.
+    """Parses the flags of some sections of the settings, calls `command` and exits.
 
-    What the user can mend is printed without a traceback. SIGTERM is the same as Ctrl-C.
+    Errors of the user and of the disk are printed without a traceback. SIGTERM acts like Ctrl-C.
 
     Args:
-        command: the work; gets the parsed flags.
-        sections: names of settings sections (sections.SECTIONS) whose fields are flags.
-        method: whether the methods' fields are flags too.
+        command: does the work; takes the parsed flags.
+        sections: names of the sections (`sections.SECTIONS`) whose fields become flags.
+        method: whether the fields of the methods become flags too.
     """
     shown = method_to_show(sys.argv[1:]) if method else None
     config_flags.define_flags(*sections, method=method, shown=shown)
@@ -63,13 +63,14 @@ def run(command: Callable[[flags.FlagValues], None], *sections: str, method: boo
             _check_backend()
             if len(arguments) > 1:
                 raise UserError(
-                    f"Settings are given as --NAME=VALUE. Received: {' '.join(arguments[1:])!r}."
+                    "Settings are given as --NAME=VALUE. Received: "
+                    f"{' '.join(arguments[1:])!r}. Write it as a flag, or leave it out."
                 )
             command(flags.FLAGS)
         except Stopped as stop:
             _end(STOPPED, str(stop))
         except KeyboardInterrupt:
-            _end(STOPPED, "Stopped. The same command goes on; what was encoded or saved is kept.")
+            _end(STOPPED, "Stopped. The same command goes on; all saved work is kept.")
         except UserError as error:
             _end(USER_ERROR, f"{type(error).__name__}: {error}")
         except OSError as error:
@@ -82,23 +83,25 @@ def run(command: Callable[[flags.FlagValues], None], *sections: str, method: boo
 
 
 def _parsed(arguments: list[str]) -> list[str]:
-    """What is left of the arguments when the flags are parsed; absl would exit with 1 in all cases."""
+    """Parses the flags and returns the other arguments. Exits with 2 on an error; absl would exit with 1."""
     try:
         return flags.FLAGS(arguments)
     except flags.Error as error:
-        _end(USER_ERROR, f"UserError: {error} Expected a flag that --help tells of.")
+        _end(USER_ERROR, f"UserError: {error} Expected a flag that --help lists.")
     except SystemExit:
         sys.exit(0)  # --help has been printed
 
 
 def _end(status: int, sentence: str) -> NoReturn:
+    """Prints a sentence to stderr and exits."""
     print(sentence, file=sys.stderr)
     sys.exit(status)
 
 
 def _check_backend() -> None:
+    """Raises UserError if Keras would not use TensorFlow."""
     if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
         raise UserError(
-            "huse_tf trains with tf.distribute and needs Keras on TensorFlow. Received: "
-            f"KERAS_BACKEND={os.environ['KERAS_BACKEND']!r}. Unset it or set it to tensorflow."
+            "Keras uses the wrong backend, because huse_tf trains with tf.distribute. Expected "
+            f"KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND={os.environ['KERAS_BACKEND']!r}. Unset it."
         )

@@ -1,4 +1,4 @@
-"""TensorFlow without its noise: our own log lines, and of others only warnings and errors."""
+"""Quiet logs: the lines of this package, and only warnings and errors of other packages."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import tempfile
 from absl import logging
 
 _PACKAGE = str(pathlib.Path(__file__).parent.parent)
-# What TensorFlow's C++ side writes, before any switch of its own can stop it, on machines without a
-# GPU and on processors that it has oneDNN for. Everything else that importing it writes is passed on.
+# Lines that TensorFlow's C++ code writes on import about the machine (no GPU; oneDNN is in use). No setting
+# of TensorFlow stops them. All other lines are passed on.
 _NOISE = (
     "cudart_stub.cc",
     "cuda_platform.cc",
@@ -22,7 +22,7 @@ _NOISE = (
 
 
 def quiet_logs() -> None:
-    """Lines with the time; from outside this package only warnings and worse."""
+    """Sets up logging: lines with the time; of other packages only warnings and errors."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()
@@ -36,14 +36,18 @@ def quiet_logs() -> None:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and looks for devices, without the lines that tell what machine this is."""
+    """Imports TensorFlow and lists its devices, without the lines of `_NOISE`.
+
+    The lines go to file descriptor 2, not through Python, so the descriptor is redirected meanwhile.
+    """
     sys.stderr.flush()
     before = os.dup(2)
     with tempfile.TemporaryFile() as caught:
         os.dup2(caught.fileno(), 2)
         try:
+            # Here, so that --help does not wait. tensorflow_text repeats the lines.
             import tensorflow
-            import tensorflow_text  # noqa: F401 (brings the same lines again)
+            import tensorflow_text  # noqa: F401
 
             tensorflow.config.list_logical_devices()
         finally:
