@@ -1,8 +1,8 @@
-"""Feature extraction from files, cache and all, against the bare encoder on pixels that are decoded already.
+"""Compares the speed of feature extraction from files, cache included, with that of the bare network.
 
 python benchmarks/extraction.py --images=FOLDER [--encoder=efficientnet_lite0] [--count=256]
 
-Target: at least .9 of the bare network's speed.
+The bare network reads decoded pixels from memory. Target: at least .9 of its speed.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from huse_tf.cli import command_line
 from huse_tf.cli.quiet import import_tensorflow
 from huse_tf.errors import UserError
 
-flags.DEFINE_string("images", None, "Folder of pictures.", required=True)
+flags.DEFINE_string("images", None, "Folder of images.", required=True)
 flags.DEFINE_string("encoder", "efficientnet_lite0", "Image encoder that has a network.")
-flags.DEFINE_integer("count", 256, "Pictures to encode.", lower_bound=64)
-flags.DEFINE_integer("batch_size", 32, "Pictures a forward pass.", lower_bound=1)
-flags.DEFINE_integer("repeats", 3, "Times each is measured, in turns.", lower_bound=1)
+flags.DEFINE_integer("count", 256, "Number of images to encode.", lower_bound=64)
+flags.DEFINE_integer("batch_size", 32, "Images per forward pass.", lower_bound=1)
+flags.DEFINE_integer("repeats", 3, "Number of measurements of each, in turns.", lower_bound=1)
 
 
 def main(values: flags.FlagValues) -> None:
-    import_tensorflow()
+    import_tensorflow()  # before the imports below, so that --help is quick
     import tensorflow as tf
 
     from huse_tf.features import image_files
@@ -36,7 +36,9 @@ def main(values: flags.FlagValues) -> None:
     found = sorted(p for p in pathlib.Path(values.images).rglob("*") if p.is_file())
     paths = found[: values.count]
     if len(paths) < values.count:
-        raise UserError(f"Expected {values.count} pictures or more. Received: {len(paths)}.")
+        raise UserError(
+            f"--images has too few files. Expected at least {values.count}. Received: {len(paths)}. Lower --count."
+        )
     encoder = make_image_encoder(values.encoder)
     size = encoder.model.input.shape[1:3]
     pixels = np.concatenate(
@@ -57,14 +59,14 @@ def main(values: flags.FlagValues) -> None:
             extract(encoder, paths, cache_dir=folder, batch_size=values.batch_size)
 
     seconds: dict[str, list[float]] = {"bare network": [], "extraction": []}
-    for _ in range(values.repeats + 1):  # the first time compiles, and is left out
+    for _ in range(values.repeats + 1):  # the first repetition compiles and is not counted
         for name, run in (("bare network", bare), ("extraction", extraction)):
             began = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - began)
     best = {name: min(times[1:]) for name, times in seconds.items()}
     for name, time_taken in best.items():
-        print(f"{name:14s} {values.count / time_taken:8.1f} pictures/s")
+        print(f"{name:14s} {values.count / time_taken:8.1f} images/s")
     print(
         f"extraction / bare network: {best['bare network'] / best['extraction']:.2f} of its speed"
     )

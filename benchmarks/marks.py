@@ -1,4 +1,4 @@
-"""Tables that stand between two marks of a Markdown file."""
+"""Writes tables between two marks of a Markdown file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from huse_tf.errors import UserError
 
 
 def write_between_marks(path: pathlib.Path, mark: str, text: str) -> None:
-    """Puts the text between the lines <!-- MARK --> and <!-- end of MARK -->.
+    """Replaces the text between <!-- MARK --> and <!-- end of MARK -->.
 
     Raises:
         UserError: the file has no such marks.
@@ -18,5 +18,7 @@ def write_between_marks(path: pathlib.Path, mark: str, text: str) -> None:
     head, found, rest = path.read_text(encoding="utf-8").partition(begin)
     _, found_too, tail = rest.partition(end)
     if not (found and found_too):
-        raise UserError(f"{path} must hold the marks {begin} and {end}, each on its own line.")
+        raise UserError(
+            f"{path} lacks a mark. Expected {begin} and {end}, each on its own line. Add them."
+        )
     files.write_text(path, f"{head}{begin}\n{text}{end}{tail}")

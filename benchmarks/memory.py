@@ -1,13 +1,13 @@
-"""Peak memory of `huse_tf.prepare` or `huse_tf.train` at a number of rows and at ten times as many, in one run.
+"""Measures the peak memory of `huse_tf.prepare` or `huse_tf.train` on a catalogue and on one of ten times its rows.
 
 python benchmarks/memory.py --command=prepare --rows=20000
 python benchmarks/memory.py --command=train --rows=20000
 
-The catalogue has a product a row and no pictures, so that nothing but the table of items counts, and in training
-features of texts. Always 2,000 rows are held out: what is measured on is in memory by design. Memory is what the
-process holds for itself (Linux's RssAnon, looked at every 50 ms); pages of files, which the system takes back when it
-needs to, are none of it. Features are on disk in both runs: those of the smaller would otherwise be in memory, and hide what rows take. Bytes
-a row are the difference of the two peaks; a part of it are caches of a fixed size that the smaller run does not fill.
+The catalogue has one product per row and no images, so only the table of items and, in training, the text features
+take memory. Both catalogues hold out 2,000 rows, because held-out items are in memory by design. Memory is Linux's
+RssAnon, read every 50 ms; it leaves out pages of files, which the system can drop. Both runs keep features on disk,
+else those of the small catalogue would be in memory. The bytes per row are the difference of the peaks divided by the
+difference of the rows. They include caches of a fixed size that the small run does not fill.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import time
 
 from absl import app, flags
 
-_COMMAND = flags.DEFINE_enum("command", "train", ["prepare", "train"], "What is measured.")
-_ROWS = flags.DEFINE_integer("rows", 20_000, "Rows; measured at ten times as many too.", 5000)
+_COMMAND = flags.DEFINE_enum("command", "train", ["prepare", "train"], "The command to measure.")
+_ROWS = flags.DEFINE_integer("rows", 20_000, "Rows of the small catalogue.", 5000)
 
-_HELD_OUT = 1000  # on each of two sides
+_HELD_OUT = 1000  # rows of each of the two held-out splits
 _WITH_FEATURES_ON_DISK = (
     "import runpy; from huse_tf.features import on_disk; on_disk.MAX_BYTES_IN_MEMORY = 2**20; "
     "runpy.run_module('{}', run_name='__main__', alter_sys=True)"
@@ -33,6 +33,7 @@ _WITH_FEATURES_ON_DISK = (
 
 
 def write_catalogue(path: pathlib.Path, rows: int) -> None:
+    """Writes a JSONL catalogue of `rows` products without images."""
     with open(path, "w", encoding="utf-8") as file:
         for row in range(rows):
             cells = {
@@ -40,14 +41,15 @@ def write_catalogue(path: pathlib.Path, rows: int) -> None:
                 "name": f"thing number {row} of many",
                 "description": f"a description of some sixty characters for the thing {row}",
                 "classes": f"a<b{row % 7}<c{row % 50}",
-                "side": ("test", "validation", "train")[min(row // _HELD_OUT, 2)],
+                "split": ("test", "validation", "train")[min(row // _HELD_OUT, 2)],
             }
             file.write(json.dumps(cells) + "\n")
 
 
 def command(folder: pathlib.Path, catalogue: pathlib.Path) -> list[str]:
+    """Module and arguments of the measured command; all its output goes into `folder`."""
     shared = [f"--catalogue={catalogue}", "--image_columns=", "--text_encoder=tfidf:512"]
-    shared += ["--split_by=column", "--split_column=side", "--near_duplicate_bits=-1"]
+    shared += ["--split_by=column", "--split_column=split", "--near_duplicate_bits=-1"]
     if _COMMAND.value == "prepare":
         return ["huse_tf.prepare", *shared, f"--output={folder / 'prepared'}"]
     shared += ["--epochs=1", "--batch_size=512", "--class_graph=tree"]
@@ -57,7 +59,7 @@ def command(folder: pathlib.Path, catalogue: pathlib.Path) -> list[str]:
 
 
 def peak_and_seconds(folder: pathlib.Path, rows: int) -> tuple[float, float]:
-    """(peak memory in MiB, seconds) of a process of its own on so many rows."""
+    """(peak memory in MiB, seconds) of the command on `rows` rows, in a new process."""
     folder.mkdir()
     write_catalogue(folder / "catalogue.jsonl", rows)
     module, *arguments = command(folder, folder / "catalogue.jsonl")
@@ -74,7 +76,7 @@ def peak_and_seconds(folder: pathlib.Path, rows: int) -> tuple[float, float]:
 
 
 def _anonymous(pid: int) -> float:
-    """MiB of a process that are no file's; 0 as it ends."""
+    """Memory of a process in MiB without pages of files; 0 if the process has ended."""
     try:
         found = re.search(r"RssAnon:\s*(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())
     except OSError:
@@ -91,7 +93,7 @@ def main(_: list[str]) -> None:
             print(f"{rows:9} rows: peak {peaks[rows]:6.0f} MiB, {seconds:5.0f} s", flush=True)
     print(
         f"ratio {peaks[many] / peaks[few]:.3f}, "
-        f"{(peaks[many] - peaks[few]) * 2**20 / (many - few):.0f} bytes a row"
+        f"{(peaks[many] - peaks[few]) * 2**20 / (many - few):.0f} bytes per row"
     )
 
 

@@ -1,4 +1,4 @@
-"""Contributions of a picture and of each text column, beside what dropping each of them costs.
+"""Measures the contributions of images and text columns, and the accuracy lost without each of them.
 
 python benchmarks/modality_weights.py --flagfile=experiments/home_goods_three_modalities.flags \\
   --output=docs/results/modality_weights.md
@@ -23,7 +23,7 @@ from huse_tf.cli.quiet import import_tensorflow
 from huse_tf.errors import UserError
 
 flags.DEFINE_list(
-    "seeds", ["0", "1", "2"], "Seeds of weights and order, at least three for a claim."
+    "seeds", ["0", "1", "2"], "Seeds of weights and order. Use at least three to support a claim."
 )
 flags.DEFINE_float("fused_penalty", 1e-4, "Lambda of mnl, in units of normalised features.")
 flags.DEFINE_integer("fused_epochs", 30, "Passes over the training items.", lower_bound=1)
@@ -39,24 +39,24 @@ def main(values: flags.FlagValues) -> None:
     config = config_flags.from_flags(values=values)
     if not config.features.encodes_fields:
         raise UserError(
-            "Each text column is a modality here. Expected --text_encoder=fields:2:minilm, or the like. "
-            f"Received: {config.features.text_encoder!r}."
+            "Each text column must be a modality. Expected --text_encoder=fields:COLUMNS:ENCODER, such as "
+            f"fields:2:minilm. Received: {config.features.text_encoder!r}. Change --text_encoder."
         )
-    import_tensorflow()
+    import_tensorflow()  # before the imports below, so that --help is quick
     from huse_tf.jobs import run_data
     from huse_tf.jobs.runs import open_run
 
     dataset = run_data.load_data(config, open_run(config))
     names = config.fused_modalities
-    sides = []
-    for side in (keys.TRAIN, keys.TEST):
-        features = dataset.features_of(side)
+    splits = []
+    for split in (keys.TRAIN, keys.TEST):
+        features = dataset.features_of(split)
         blocks = np.split(np.asarray(features[keys.TEXT_FEATURES]), len(names) - 1, axis=1)
-        pictures = np.asarray(features[keys.IMAGE_FEATURES])
-        sides.append((dict(zip(names, (pictures, *blocks), strict=True)), features[keys.LABEL]))
+        images = np.asarray(features[keys.IMAGE_FEATURES])
+        splits.append((dict(zip(names, (images, *blocks), strict=True)), features[keys.LABEL]))
     seeds = [int(seed) for seed in values.seeds]
     table = []
-    for line in rows(sides, len(dataset.taxonomy.classes), seeds, values):
+    for line in rows(splits, len(dataset.taxonomy.classes), seeds, values):
         print(line, flush=True)
         table.append(line)
     if values.output:
@@ -66,19 +66,19 @@ def main(values: flags.FlagValues) -> None:
 
 
 def rows(
-    sides: list, num_classes: int, seeds: Sequence[int], values: flags.FlagValues
+    splits: list, num_classes: int, seeds: Sequence[int], values: flags.FlagValues
 ) -> Iterable[str]:
-    """A row a head: contributions, accuracy of all, and accuracy without each modality."""
+    """One row per head: contributions, accuracy with all modalities, accuracy without each of them."""
     settings = values.fused_penalty, values.fused_epochs
-    names = [*sides[0][0]]
+    names = [*splits[0][0]]
     yield f"| | {' | '.join([*names, 'accuracy', *(f'without {name}' for name in names)])} |"
     yield "|---" * (2 * len(names) + 2) + "|"
     for head in HEADS:
         found = []
         for seed in seeds:
-            shares, right = trial(sides, num_classes, head, names, seed, *settings)
+            shares, right = trial(splits, num_classes, head, names, seed, *settings)
             dropped = [
-                trial(sides, num_classes, head, set(names) - {name}, seed, *settings)[1]
+                trial(splits, num_classes, head, set(names) - {name}, seed, *settings)[1]
                 for name in names
             ]
             found.append([*shares, right, *dropped])
@@ -88,7 +88,7 @@ def rows(
 
 
 def trial(
-    sides: list,
+    splits: list,
     num_classes: int,
     head: str,
     names: Iterable[str],
@@ -96,15 +96,15 @@ def trial(
     penalty: float,
     epochs: int,
 ) -> tuple[np.ndarray, float]:
-    """([M] contributions, accuracy) on the test items of a model trained on these modalities."""
-    import keras
+    """([M] contributions, accuracy) on the test items, of a model trained on the modalities `names`."""
+    import keras  # `main` has imported TensorFlow
 
     from huse_tf.jobs.train_fused import accuracy, contributions, train_fused
 
     keras.utils.set_random_seed(seed)
-    (features, labels), test = sides
+    (features, labels), test = splits
     networks = {}
-    for name in features:  # in one order, whatever is left out
+    for name in features:  # in the same order for every subset of names
         if name in names:
             inputs = keras.Input(features[name].shape[1:])
             x = keras.layers.Dropout(0.3)(inputs)

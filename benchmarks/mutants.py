@@ -1,4 +1,4 @@
-"""Small wrong changes of a source text, one at a time: what tests should find."""
+"""Makes mutants of a source text: small wrong changes, one at a time, that tests should detect."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _OTHER: dict[type, Any] = {
     **{one: other for pair in _PAIRS for one, other in (pair, pair[::-1])},
     **{operator: ast.Mult for operator in (ast.FloorDiv, ast.Mod, ast.Pow)},
 }
-# f(x) that a careless hand might leave away.
+# Functions f for which x in place of f(x) is a likely mistake.
 _LEFT_AWAY = {"stop_gradient", "relu", "sqrt", "square", "sign", "abs"}
-_LONGEST = 80  # letters of either side of a change's name
+_LONGEST = 80  # letters of the code before or after a change, in its name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Mutant:
     """One change.
 
     Attributes:
-        line: of the source, from 1.
-        name: "function: before -> after", the same as long as that code is.
-        source: the whole text with the change, without its comments.
+        line: line of the source, from 1.
+        name: "function: before -> after". It stays the same as long as that code does.
+        source: the whole text with the change, without comments.
     """
 
     line: int
@@ -43,9 +43,10 @@ class Mutant:
 
 
 def mutants_of(source: str) -> list[Mutant]:
-    """All changes of a module: operators, numbers, conditions, arguments by name, statements left out.
+    """All mutants of a module.
 
-    It leaves texts, annotations, decorators, imports and raised errors alone.
+    Changed are operators, numbers and conditions; keyword arguments and calls are removed. Strings,
+    annotations, decorators, imports and raised errors stay.
     """
     tree = ast.parse(source)
     plain = ast.unparse(tree)
@@ -70,7 +71,7 @@ def mutants_of(source: str) -> list[Mutant]:
 def _places(
     node: ast.AST, function: str, owners: tuple[ast.AST, ...]
 ) -> Iterator[tuple[str, tuple[ast.AST, ...], str, int | None]]:
-    """Where a node stands that may change: its function, its owners from the module on, its field."""
+    """(function, owners from the module on, field, index) of every node that may change."""
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         function = node.name if function == "module" else f"{function}.{node.name}"
     owners = (*owners, node)
@@ -120,14 +121,14 @@ def _changes(node: ast.AST, owner: ast.AST) -> Iterator[ast.AST]:
                 yield node.args[0]
     is_test = isinstance(owner, (ast.If, ast.IfExp, ast.While)) and node is owner.test
     is_filter = isinstance(owner, ast.comprehension) and node in owner.ifs
-    if (is_test or is_filter) and not _is_turned_round_already(node):
+    if (is_test or is_filter) and not _is_negated_elsewhere(node):
         yield ast.UnaryOp(ast.Not(), node)
 
 
-def _is_turned_round_already(node: ast.AST) -> bool:
-    sides = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, ast.NotIn)
+def _is_negated_elsewhere(node: ast.AST) -> bool:
+    operators = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, ast.NotIn)
     return isinstance(node, ast.UnaryOp) or (
-        isinstance(node, ast.Compare) and isinstance(node.ops[0], sides)
+        isinstance(node, ast.Compare) and isinstance(node.ops[0], operators)
     )
 
 

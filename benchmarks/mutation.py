@@ -1,12 +1,12 @@
-"""Which wrong changes of the source no test finds. Counts by folder, and each survivor with its line.
+"""Finds wrong changes of the source that no test detects; prints counts by folder and each survivor.
 
 python benchmarks/mutation.py huse_tf/losses huse_tf/heads huse_tf/distribute.py --share=0.2
 
-Runs in a copy of what git knows. TensorFlow is imported once; each change has a process of its own, forked from
-there, that runs the tests which name the changed module (else those that name a module which imports it),
-those of its own test file first and alone, and stops at the first that fails. Changes are drawn by the seed; those in
-mutation_equivalents.txt change nothing that a test could see, and are counted apart. With --only, those whose
-names contain this text. Exits with 1 where a change survives. Tests marked slow are not run.
+It works in a copy of the files that git tracks. TensorFlow is imported once, and a forked process tests each change. It
+runs the tests that import the changed module, or else the tests that import an importer of it. The module's own test
+file runs first. The process stops at the first failure. The seed decides which changes are drawn. Changes in
+mutation_equivalents.txt have no effect that a test could detect, so they are counted separately. --only keeps the changes
+whose names contain a text. The exit status is 1 if a change survives. Slow tests are not run.
 """
 
 from __future__ import annotations
@@ -34,21 +34,23 @@ from mutants import Mutant, mutants_of
 ROOT = pathlib.Path(__file__).parent.parent
 EQUIVALENTS = pathlib.Path(__file__).with_name("mutation_equivalents.txt")
 COLUMNS = ("killed", "survived", "timed out", "equivalent", "untested")
-_MOST_TESTS = 12  # files that run for one module
+_MOST_TESTS = 12  # test files for one module
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("paths", nargs="+", help="folders and files of the package")
-    parser.add_argument("--share", type=float, default=1.0, help="of the changes of each file")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw")
-    parser.add_argument("--only", default="", help="text that names of changes contain")
+    parser.add_argument(
+        "--share", type=float, default=1.0, help="share of each file's changes to try"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draw")
+    parser.add_argument("--only", default="", help="try only changes whose names contain this text")
     parser.add_argument("--skip", nargs="*", default=[], help="names of files to leave out")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
         _copy(root)
-        _import_what_is_slow(root)
+        _import_slow_packages(root)
         counts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
         for path in _files(options.paths, set(options.skip)):
             for outcome in _outcomes(root, path, options):
@@ -67,8 +69,8 @@ def _copy(root: pathlib.Path) -> None:
             shutil.copyfile(ROOT / name, root / name)
 
 
-def _import_what_is_slow(root: pathlib.Path) -> None:
-    """Imports start no threads that a fork would lose; the first operation would."""
+def _import_slow_packages(root: pathlib.Path) -> None:
+    """Imports packages before the fork. Imports start no threads; the first operation of TensorFlow does."""
     os.chdir(root)
     sys.path.insert(0, str(root))
     os.environ |= {"PYTHONPATH": str(root), "KERAS_BACKEND": "tensorflow", "OMP_NUM_THREADS": "1"}
@@ -81,11 +83,11 @@ def _import_what_is_slow(root: pathlib.Path) -> None:
     import tensorflow  # noqa: F401
 
     pytest.main(["--version"])
-    gc.freeze()  # else each process looks through, and so copies, all that is there
+    gc.freeze()  # else each process touches, and so copies, all objects
 
 
 def _files(paths: Iterable[str], skipped: set[str]) -> list[pathlib.Path]:
-    """Relative to the repository."""
+    """The Python files of the paths, relative to the repository."""
     found = []
     for path in map(pathlib.Path, paths):
         found += sorted(path.rglob("*.py")) if path.is_dir() else [path]
@@ -101,7 +103,7 @@ def _outcomes(root: pathlib.Path, path: pathlib.Path, options: argparse.Namespac
         return []
     tests = tests_of(root, path)
     if not tests:
-        print(f"{path}: no test names it", flush=True)
+        print(f"{path}: no test imports it", flush=True)
         return ["untested"] * count
     stages = [_Stage(path, each) for each in split(path, tests)]
     print(f"{path}: {count} changes, {' '.join(stages[0].tests)}", flush=True)
@@ -118,24 +120,24 @@ def _outcomes(root: pathlib.Path, path: pathlib.Path, options: argparse.Namespac
 
 
 def split(path: pathlib.Path, tests: list[str]) -> list[list[str]]:
-    """Those of the module's own test files, and the others, which run where these find nothing."""
+    """The module's own test files, and the others, which run if the own ones pass."""
     own = [test for test in tests if pathlib.Path(test).stem.startswith(f"test_{path.stem}")]
     return [each for each in (own, [test for test in tests if test not in own]) if each]
 
 
 class _Stage:
-    """Test files that are run together; without a change they must pass."""
+    """Test files that run together. They must pass without a change."""
 
     def __init__(self, path: pathlib.Path, tests: list[str]) -> None:
         self.path, self.tests = path, tests
 
     @functools.cached_property
     def seconds(self) -> float:
-        """What they take without a change."""
+        """Seconds that they take without a change."""
         code, seconds = _run(self.tests, timeout=1200, writes_bytecode=True)
         if code:
             sys.exit(f"{' '.join(self.tests)} fail without any change, with code {code}.")
-        # With the source's own bytecode a change of the same second might not be seen.
+        # Python would use old bytecode for a change that is made in the same second.
         pathlib.Path(py_compile.compile(str(self.path))).unlink()
         return seconds
 
@@ -154,14 +156,14 @@ def _outcome(path: pathlib.Path, mutant: Mutant, source: str, stages: list[_Stag
 
 
 def _equivalents(path: pathlib.Path) -> set[str]:
-    """Lines "FILE | change | why"."""
+    """The changes of a file in lines "FILE | change | why"."""
     lines = EQUIVALENTS.read_text(encoding="utf-8").splitlines()
     rows = [line.split(" | ") for line in lines if not line.startswith("#")]
     return {row[1] for row in rows if row[0] == str(path)}
 
 
 def tests_of(root: pathlib.Path, path: pathlib.Path) -> list[str]:
-    """Test files that import a module, and test files of its room that import what imports it."""
+    """Test files that import a module, and test files of its room that import an importer of it."""
     module = ".".join(path.with_suffix("").parts)
     tests = {t: imported(root / t) for t in sorted((root / "tests").rglob("test_*.py"))}
     sources = {s: imported(s) for s in sorted((root / "huse_tf").rglob("*.py"))}
@@ -173,7 +175,7 @@ def tests_of(root: pathlib.Path, path: pathlib.Path) -> list[str]:
         found += [test for test in through if test.parent.name == room and test not in found]
         if found:
             break
-    # Whole runs, which lie beside the rooms, take minutes.
+    # Tests of whole runs, which are not in a folder of a room, take minutes.
     found = [test for test in found if test.parent.name != "tests"] or found
     found.sort(key=lambda test: test.parent.name != room)
     return [str(test) for test in found[:_MOST_TESTS]]
@@ -181,7 +183,7 @@ def tests_of(root: pathlib.Path, path: pathlib.Path) -> list[str]:
 
 @functools.cache
 def imported(path: pathlib.Path) -> frozenset[str]:
-    """Modules of the package that a file imports, anywhere."""
+    """Modules of the package that a file imports, also inside functions."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -198,7 +200,7 @@ def _module(root: pathlib.Path, path: pathlib.Path) -> str:
 def _run(
     tests: list[str], timeout: float, writes_bytecode: bool = False
 ) -> tuple[int | None, float]:
-    """(pytest's exit code, or None after too long; seconds)."""
+    """(pytest's exit code, or None after the timeout; seconds)."""
     start = time.monotonic()
 
     def job() -> int:
@@ -212,7 +214,7 @@ def _run(
 
 
 class _Hurry:
-    """Ends the process at the first failure, and does not tidy up behind the last test."""
+    """Ends the process at the first failure, and without cleaning up after the last test."""
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.failed:
@@ -223,7 +225,7 @@ class _Hurry:
 
 
 def forked(job: Callable[[], int], timeout: float) -> int | None:
-    """Runs a job in a silent process of its own. Returns its result, or None if it took too long."""
+    """Runs a job in a forked process without output. Returns its result, or None after the timeout."""
     process = os.fork()
     if not process:
         try:

@@ -1,11 +1,11 @@
-"""Do learned contributions tell which modality informs? Motifs planted in random strings of letters.
+"""Checks learned contributions on synthetic data: motifs planted in random strings of letters.
 
 python benchmarks/planted_modalities.py --output=docs/results/modality_weights.md
 
-After the synthetic data of InTense (Varshneya et al. 2024): strings over A, C, G, T; each modality holds
-its class's motif of seven letters with a probability of its own. The contributions should stand in the
-order of these probabilities, and be about 0 where it is 0. The second problem is in the manner of
-transcription starts: three segments of one sequence, and a TATA box in one of them for one class only.
+The first problem follows the synthetic data of InTense (Varshneya et al. 2024): strings over A, C, G, T. Each
+modality holds the motif of its class, seven letters, with a known probability. The contributions should have the
+order of these probabilities, and be about 0 for probability 0. The second problem imitates transcription starts: three
+segments of a sequence are modalities, and only one class has motifs.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ import numpy as np
 from absl import app, flags
 from marks import write_between_marks
 
-SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds, at least three for a claim.")
-ITEMS = flags.DEFINE_integer("items", 3000, "Items trained on.", lower_bound=100)
-EPOCHS = flags.DEFINE_integer("epochs", 30, "Passes over them.", lower_bound=1)
+SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds. Use at least three to support a claim.")
+ITEMS = flags.DEFINE_integer("items", 3000, "Number of training items.", lower_bound=100)
+EPOCHS = flags.DEFINE_integer("epochs", 30, "Passes over the training items.", lower_bound=1)
 PENALTY = flags.DEFINE_float("penalty", 0.003, "Lambda of mnl.", lower_bound=0)
 OUTPUT = flags.DEFINE_string(
     "output", "", "Markdown file for the tables, between <!-- planted --> and its end mark."
 )
 
 LETTERS = "ACGT"
-LENGTH = 40  # of a string
+LENGTH = 40  # letters of a string
 HEADS = {
     "softmax": ("softmax", 1.0),
     "mnl, p = 1": ("mnl", 1.0),
@@ -40,7 +40,7 @@ HEADS = {
 
 @dataclasses.dataclass(frozen=True)
 class Planted:
-    """What one modality tells: a motif for each class ("" for none), and how often it is there."""
+    """A modality: the motif of each class ("" for none), and the probability that an item holds it."""
 
     motifs: tuple[str, str]
     probability: float
@@ -62,7 +62,7 @@ PROBLEMS: dict[str, dict[str, Planted]] = {
 
 
 def strings(rng: np.random.Generator, planted: Planted, labels: np.ndarray) -> np.ndarray:
-    """[n, LENGTH, 4] one-hot letters; the motif of an item's class stands at a random place."""
+    """[n, LENGTH, 4] one-hot letters, with the motif of the item's class at a random place."""
     codes = rng.integers(0, len(LETTERS), (len(labels), LENGTH))
     for row in np.flatnonzero(rng.random(len(labels)) < planted.probability):
         motif = [LETTERS.index(letter) for letter in planted.motifs[labels[row]]]
@@ -72,8 +72,8 @@ def strings(rng: np.random.Generator, planted: Planted, labels: np.ndarray) -> n
 
 
 def sub_networks(modalities: Mapping[str, Planted]) -> dict:
-    """A small convolution for each: the strongest answer of 16 filters of the motif's length."""
-    import keras
+    """Modality -> network: the maxima of 16 convolution filters of the motif's length."""
+    import keras  # here, so that --help is quick
 
     networks = {}
     for name in modalities:
@@ -84,22 +84,22 @@ def sub_networks(modalities: Mapping[str, Planted]) -> dict:
 
 
 def trial(modalities: Mapping[str, Planted], head: str, seed: int) -> tuple[np.ndarray, float]:
-    """([M] contributions, accuracy on as many new items) after training."""
-    import keras
+    """([M] contributions, accuracy on new items) after training."""
+    import keras  # here, so that --help is quick
 
     from huse_tf.jobs.train_fused import accuracy, train_fused
 
     rng = np.random.default_rng(seed)
     keras.utils.set_random_seed(seed)
-    sides = []
+    splits = []
     for _ in range(2):
         labels = rng.integers(0, 2, ITEMS.value)
         features = {name: strings(rng, each, labels) for name, each in modalities.items()}
-        sides.append((features, labels))
+        splits.append((features, labels))
     fusion, p = HEADS[head]
     model, contributions = train_fused(
         sub_networks(modalities),
-        *sides[0],
+        *splits[0],
         2,
         fusion=fusion,
         p=p,
@@ -108,7 +108,7 @@ def trial(modalities: Mapping[str, Planted], head: str, seed: int) -> tuple[np.n
         epochs=EPOCHS.value,
         seed=seed,
     )
-    return contributions[-1], accuracy(model, *sides[1])
+    return contributions[-1], accuracy(model, *splits[1])
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -127,7 +127,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def rows(title: str, modalities: Mapping[str, Planted], seeds: Sequence[int]) -> Iterable[str]:
-    """The table of one problem, a row a head."""
+    """The lines of one problem's table, one row per head."""
     yield f"\n{title[0].upper()}{title[1:]}: mean ± standard deviation of {len(seeds)} seeds\n"
     yield f"| contributions | {' | '.join([*modalities, 'accuracy', 'in order'])} |"
     yield "|---" * (len(modalities) + 3) + "|"

@@ -1,4 +1,4 @@
-"""Our retrieval metrics against a plain full-matrix argsort, in one run: time ratio, peak memory.
+"""Compares time and peak memory of the retrieval metrics with those of a full-matrix argsort.
 
 python benchmarks/retrieval_metrics.py --items=8000 --dim=256
 """
@@ -14,15 +14,17 @@ from absl import app, flags
 
 from huse_tf.evaluation.retrieval import Gallery, retrieval_metrics
 
-_ITEMS = flags.DEFINE_integer("items", 8000, "Queries, which are the candidates too.")
+_ITEMS = flags.DEFINE_integer("items", 8000, "Number of items. Each is a query and a candidate.")
 _DIM = flags.DEFINE_integer("dim", 256, "Size of an embedding.")
-_CLASSES = flags.DEFINE_integer("classes", 100, "Classes.")
-_CHUNK = flags.DEFINE_integer("chunk", 512, "Queries scored at once.")
-_NAIVE = flags.DEFINE_bool("naive", True, "Run the plain implementation too; it needs 17 n² bytes.")
+_CLASSES = flags.DEFINE_integer("classes", 100, "Number of classes.")
+_CHUNK = flags.DEFINE_integer("chunk", 512, "Number of queries scored at once.")
+_NAIVE = flags.DEFINE_bool(
+    "naive", True, "Also run the full-matrix implementation; it needs 17 n² bytes."
+)
 
 
 def naive_metrics(gallery: Gallery) -> dict[str, float]:
-    """Class relevance within a modality, from the full score matrix, without the tie rule."""
+    """Metrics of retrieval by class within a modality, from the full score matrix, without the tie rule."""
     scores = gallery.embeddings @ gallery.embeddings.T
     np.fill_diagonal(scores, -np.inf)
     order = np.argsort(-scores, axis=1)
@@ -40,7 +42,7 @@ def naive_metrics(gallery: Gallery) -> dict[str, float]:
 
 
 def measured(function: Callable[[], dict[str, float]]) -> tuple[dict[str, float], float, float]:
-    """What `function` returns, its seconds, and the peak of its NumPy memory in MiB."""
+    """(result of `function`, seconds, peak of its NumPy memory in MiB)."""
     start = time.perf_counter()
     metrics = function()
     seconds = time.perf_counter() - start
@@ -54,7 +56,7 @@ def measured(function: Callable[[], dict[str, float]]) -> tuple[dict[str, float]
 def main(_: list[str]) -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, _CLASSES.value, _ITEMS.value)
-    # Classes overlap, as those of a trained model do.
+    # Classes overlap, as in a trained model.
     points = rng.normal(size=(_CLASSES.value, _DIM.value))[labels]
     points += 2.0 * rng.normal(size=points.shape)
     points = (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)

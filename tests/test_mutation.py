@@ -1,4 +1,4 @@
-"""The mutation run: which changes it makes, and that it knows a survivor from a killed one."""
+"""The mutation run: the changes it makes, and the tests it runs for them."""
 
 import pathlib
 import time
@@ -54,7 +54,7 @@ def test_changes_by_hand(benchmarks):
     assert all(compile(mutant.source, "changed", "exec") for mutant in found.values())
 
 
-def test_equal_changes_of_one_function_have_names_of_their_own(benchmarks):
+def test_equal_changes_of_one_function_have_different_names(benchmarks):
     from mutants import mutants_of
 
     assert [m.name for m in mutants_of("a = 1\na = 1\n")] == [
@@ -64,7 +64,10 @@ def test_equal_changes_of_one_function_have_names_of_their_own(benchmarks):
 
 
 def test_tests_are_those_that_name_the_module_or_its_importers(benchmarks, tmp_path):
-    """Its own are apart; whole runs where there is no other. Nobody's test names `tiny`; `loss` and `heads` import it, of one room each."""
+    """The module's own tests come first; tests of whole runs only run if there are no others.
+
+    No test imports `tiny`. `loss` of the same room and `head` of another room import it.
+    """
     from mutation import split, tests_of
 
     for name, text in {
@@ -93,9 +96,9 @@ def test_tests_are_those_that_name_the_module_or_its_importers(benchmarks, tmp_p
     assert found("told") == ["tests/test_whole_run.py"]
 
 
-def test_a_job_has_its_own_process_and_so_much_time(benchmarks):
+def test_a_job_has_its_own_process_and_a_timeout(benchmarks):
     from mutation import forked
 
     assert [forked(lambda code=code: code, timeout=60) for code in (0, 1)] == [0, 1]
-    assert forked(lambda: [] + 1, timeout=60) == 99, "it broke"
+    assert forked(lambda: [] + 1, timeout=60) == 99, "the job failed"
     assert forked(lambda: time.sleep(600), timeout=0.5) is None
