@@ -1,4 +1,4 @@
-"""What all tests share: a quiet TensorFlow on the CPU, split into two logical devices.
+"""Shared by all tests: a quiet TensorFlow on the CPU, split into two logical devices.
 
 Logical devices must be set before anything touches TensorFlow, and a second MirroredStrategy in one
 process breaks CPU collectives: hence one of each for the whole session.
@@ -18,8 +18,8 @@ import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # Not in the process that only hands tests out to others: it would write TensorFlow's lines
-    # about missing GPUs behind pytest's last line.
+    # Not in the process that distributes the tests: it would print TensorFlow's lines about missing
+    # GPUs after pytest's last line.
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
         import tensorflow as tf
 

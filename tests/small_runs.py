@@ -19,7 +19,7 @@ from huse_tf.sections import DataConfig, FeatureConfig, TrainingConfig
 
 CLASSES = ("home<seats<chairs", "home<seats<sofas", "lamps")
 NOUNS = ("chair", "sofa", "lamp")
-PRODUCTS = 8  # of each class
+PRODUCTS = 8  # per class
 
 
 def rows(products: int = PRODUCTS, images: int = 2) -> list[dict[str, str]]:
@@ -38,7 +38,7 @@ def rows(products: int = PRODUCTS, images: int = 2) -> list[dict[str, str]]:
 
 
 def vector(index: int, row: dict[str, str]) -> np.ndarray:
-    """[5] its class as one-hot, a bit of noise, and the place of its row in the catalogue."""
+    """[5] one-hot class, noise, and the number of the row in the catalogue."""
     one_hot = np.eye(4)[CLASSES.index(row["classes"]) if row["classes"] in CLASSES else 3]
     noise = np.random.default_rng(index).normal(0, 0.1, 4)
     return np.append(one_hot + noise, index / 100).astype(np.float32)
@@ -68,7 +68,7 @@ def write_catalogue(folder: pathlib.Path, table: Sequence[dict[str, str]]) -> Da
 
 
 def settings(folder: pathlib.Path, table: Sequence[dict[str, str]] | None = None) -> Config:
-    """A run of a second or so on these rows; all it writes lies in `folder`."""
+    """The settings of a run of about a second on these rows, with all its files in `folder`."""
     data = write_catalogue(folder / "shop", table or rows())
     features = FeatureConfig(
         image_encoder=f"precomputed:{folder / 'shop' / 'features.npz'}",
@@ -89,7 +89,7 @@ def settings(folder: pathlib.Path, table: Sequence[dict[str, str]] | None = None
 
 
 def change(config: Config, **changes) -> Config:
-    """The settings with some fields changed, whichever section they are of."""
+    """The settings with some fields changed, of any section."""
     for name in ("data", "features", "method", "training", "evaluation", "export"):
         section = getattr(config, name)
         fields = {field.name for field in dataclasses.fields(section)}
@@ -101,7 +101,7 @@ def change(config: Config, **changes) -> Config:
 
 
 def start(command: str, *arguments: str, folder: pathlib.Path) -> subprocess.Popen:
-    """Starts `python -m huse_tf.COMMAND` in `folder`, as if from a shell."""
+    """Starts `python -m huse_tf.COMMAND` in `folder`, as from a shell."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "KERAS_"))}
     environment["PYTHONPATH"] = str(pathlib.Path(__file__).parent.parent)
     return subprocess.Popen(
@@ -122,6 +122,6 @@ def run(command: str, *arguments: str, folder: pathlib.Path) -> subprocess.Compl
 
 
 def flagfile(config: Config, folder: pathlib.Path) -> str:
-    """`--flagfile=...` of a file with these settings."""
+    """Writes the settings to a file; returns `--flagfile=FILE`."""
     (folder / "settings.flags").write_text(config.to_flagfile(), encoding="utf-8")
     return f"--flagfile={folder / 'settings.flags'}"

@@ -1,4 +1,4 @@
-"""The arrows of ARCHITECTURE.md, kept by reading the imports."""
+"""Checks every import of the package against the rules of ARCHITECTURE.md."""
 
 import ast
 import graphlib
@@ -11,7 +11,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
 PACKAGE = ROOT / "huse_tf"
-# Free to all rooms. They import each other, and nothing else of the package.
+# All rooms may import these modules. They import only each other.
 GROUND = {
     "distribute",
     "errors",
@@ -24,7 +24,7 @@ GROUND = {
     "settings",
     "spec",
 }
-# What each room may import beside itself and the ground floor.
+# Room -> the rooms that it may import beside itself and the ground floor.
 MAY_IMPORT = {
     "pages": set(),
     "data.table": set(),
@@ -87,7 +87,7 @@ MODULES = {module_name(path): path for path in PACKAGE.rglob("*.py")} | {
 
 
 def room_of(module):
-    """The room that a module lies in: the longest one that its name begins with."""
+    """The room of a module: the longest room name that its own name begins with."""
     if module in GROUND:
         return "ground"
     names = [room for room in MAY_IMPORT if module == room or module.startswith(room + ".")]
@@ -95,7 +95,7 @@ def room_of(module):
 
 
 def imports(path):
-    """Modules of the package that a file imports, also inside functions and for type checkers."""
+    """Modules of the package that a file imports, also inside functions and under TYPE_CHECKING."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "huse_tf":
@@ -122,7 +122,7 @@ def test_a_module_imports_what_its_room_may(module):
 
 
 def test_rooms_form_no_circle():
-    """The rules themselves: with `test_a_module_imports_what_its_room_may` no import runs upward."""
+    """Together with `test_a_module_imports_what_its_room_may`, no import runs upward."""
     graphlib.TopologicalSorter(MAY_IMPORT).prepare()
 
 
@@ -131,7 +131,7 @@ def test_modules_form_no_circle():
 
 
 def test_every_rule_is_used():
-    """A permission that nobody needs any more goes."""
+    """Rules that no import needs must be removed."""
     used = {(room_of(module), room_of(name)) for module, names in IMPORTS.items() for name in names}
     spare = [
         (room, to) for room, rooms in MAY_IMPORT.items() for to in rooms if (room, to) not in used
@@ -139,8 +139,8 @@ def test_every_rule_is_used():
     assert not spare
 
 
-def test_architecture_tells_the_rules():
-    """The table of ARCHITECTURE.md has a row for each room, with what it may import."""
+def test_architecture_lists_the_rules():
+    """The table of ARCHITECTURE.md has a row for each room with the rooms that it may import."""
     text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([\w.]+)` \|[^|]*\|([^|]*)\|$", text, re.MULTILINE)
     told = {room: set(re.findall(r"`([\w.]+)`", rooms)) for room, rooms in rows}
@@ -149,7 +149,7 @@ def test_architecture_tells_the_rules():
     assert set(re.findall(r"`(\w+)`", ground[1])) == GROUND
 
 
-def test_replicas_are_known_to_one_file():
+def test_only_one_file_knows_replicas():
     for path in PACKAGE.rglob("*.py"):
         if path.name != "distribute.py":
             text = path.read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ EXPERIMENTS = pathlib.Path(__file__).parents[1] / "experiments"
 
 @pytest.fixture
 def parse(monkeypatch):
-    """Parses arguments as the train command does, in flags of its own."""
+    """Parses arguments as the train command does, with new flags."""
 
     def run(*arguments, base=None, variants=None):
         values = flags.FlagValues()
@@ -53,7 +53,7 @@ def test_flags_win_over_the_preset_and_the_preset_over_defaults(parse):
 
 
 @pytest.mark.parametrize("path", sorted(EXPERIMENTS.glob("*.flags")), ids=lambda path: path.stem)
-def test_flag_files_of_experiments_are_understood(parse, path):
+def test_flag_files_of_experiments_are_valid(parse, path):
     settings = parse(f"--flagfile={path}")
     if path.stem == "home_goods_fashion_bert_search":
         assert settings.method.scores_queries
@@ -61,7 +61,7 @@ def test_flag_files_of_experiments_are_understood(parse, path):
 
 
 def test_the_flag_file_of_fashion_bert_has_the_sizes_of_the_paper(parse):
-    """Gao et al. 2020, sections 3 and 4; what is not the paper's, the file says."""
+    """Gao et al. 2020, sections 3 and 4. The file names the differences from the paper."""
     settings = parse(f"--flagfile={EXPERIMENTS / 'fashion_bert_paper.flags'}")
     method, training = settings.method, settings.training
     assert (method.depth, method.hidden_dim, method.heads) == (12, 768, 12)
@@ -77,7 +77,7 @@ def test_the_flag_file_of_fashion_bert_has_the_sizes_of_the_paper(parse):
 
 
 @pytest.mark.parametrize("name", sorted(METHODS))
-def test_a_flagfile_gives_the_settings_back(parse, tmp_path, name):
+def test_a_flagfile_restores_the_settings(parse, tmp_path, name):
     mine = {field.name for field in dataclasses.fields(METHODS[name])}
     changes = {"margin": 0.25, "image_layers": (7, 8), "depth": 3}
     changes = {key: value for key, value in changes.items() if key in mine}
@@ -92,7 +92,7 @@ def test_a_flagfile_gives_the_settings_back(parse, tmp_path, name):
     assert Config.from_json(settings.to_json()) == settings
 
 
-def test_a_run_gives_what_no_flag_says(parse):
+def test_settings_without_a_flag_are_those_of_the_run(parse):
     base = dataclasses.replace(Config(), method=METHODS["huse"](margin=0.1))
     settings = parse("--seed=5", base=base)
     assert settings.training.seed == 5
@@ -127,7 +127,7 @@ def test_unknown_setting_in_json_is_refused():
         ([], "No catalogue is given"),
     ],
 )
-def test_wrong_command_lines_end_with_a_sentence(arguments, message, tmp_path):
+def test_wrong_command_lines_end_with_one_line(arguments, message, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "huse_tf.train", *arguments],
         capture_output=True,
@@ -138,11 +138,11 @@ def test_wrong_command_lines_end_with_a_sentence(arguments, message, tmp_path):
     assert done.returncode != 0
     assert message in done.stderr
     assert "Traceback" not in done.stderr
-    assert not list(tmp_path.iterdir())  # nothing is left behind by a command that did nothing
+    assert not list(tmp_path.iterdir())  # a refused command writes nothing
 
 
 def test_variants_take_flags_and_settings_of_their_own(parse):
-    """A flag goes to all methods that have it; a preset holds where no flag speaks; --method is passed over."""
+    """A flag applies to all methods that have it; presets apply without a flag; --method is ignored."""
     specs = ["huse", "huse:graph_weight=0:image_layers=7+8:margin_rule=prose", "huse_paper"]
     found = parse("--method=huse_paper", "--dropout=0.3", "--batch_size=32", variants=specs)
     assert list(found) == specs
@@ -179,7 +179,7 @@ def test_wrong_variants_are_refused(parse, specs, message):
 
 
 def test_variants_of_features_and_training(parse):
-    """What a variant says wins over flag and preset, and only for itself."""
+    """The setting of a variant wins over flag and preset, for this variant only."""
     specs = [
         "dscmr",
         "dscmr:class_encoder=random:9:epochs=25:class_graph=path:monitor=a+b:beta_1=0.9:j1_weight=0",

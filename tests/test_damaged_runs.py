@@ -1,4 +1,4 @@
-"""Runs whose files were damaged: another whole one is used, or a sentence names the file and the way out."""
+"""Damaged files of a run: an intact one is used instead, or the error names the file and the remedy."""
 
 import pathlib
 import shutil
@@ -32,7 +32,7 @@ REMADE = (
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """(folder, settings) of a run; not to be changed."""
+    """(folder, settings) of a run. Tests must not change it."""
     folder = tmp_path_factory.mktemp("trained")
     config = settings(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -43,7 +43,7 @@ def trained(tmp_path_factory):
 
 @pytest.fixture
 def copied(trained, tmp_path, monkeypatch):
-    """(folder of a run, settings) that a test may change."""
+    """(folder, settings) of a copy of the run, which a test may change."""
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
     folder, config = trained
     shutil.copytree(folder / "run", tmp_path / "run")
@@ -53,7 +53,7 @@ def copied(trained, tmp_path, monkeypatch):
 
 
 def flipped(content):
-    """One bit in the middle, which in JSON may be another digit or letter."""
+    """A copy with one flipped bit in the middle; in JSON this may be another digit or letter."""
     place = len(content) // 2
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
@@ -75,7 +75,7 @@ def damage(path, kind):
 
 
 def assert_refused(call, path):
-    """By a sentence of one line that names the file and a way out."""
+    """The call raises an error of one line that names the file and a remedy."""
     with pytest.raises(UserError) as refusal:
         call()
     message = str(refusal.value)
@@ -103,7 +103,7 @@ def test_a_damaged_run_is_not_exported(copied, name):
     assert not list(run.parent.glob("exported/*/*"))
 
 
-def test_damaged_settings_are_refused_and_made_anew(copied):
+def test_damaged_settings_are_refused_and_training_writes_them_again(copied):
     run, config = copied
     for_each_damage(run / "config.json", lambda: configs.load(run))
     damage(run / "config.json", "flipped")
@@ -123,7 +123,7 @@ def test_a_damaged_run_is_not_measured(copied, name, tmp_path):
 @pytest.mark.parametrize(
     "name", ("class_distances.npy", "taxonomy.json", "text_encoder.json", "items.csv")
 )
-def test_nothing_is_measured_by_a_damaged_vocabulary(copied, name, tmp_path):
+def test_nothing_is_measured_with_a_damaged_vocabulary(copied, name, tmp_path):
     run, config = copied
 
     def measured():
@@ -132,20 +132,20 @@ def test_nothing_is_measured_by_a_damaged_vocabulary(copied, name, tmp_path):
     for_each_damage(run / name, measured)
 
 
-def test_whether_the_catalogue_changed_cannot_be_told_by_a_damaged_fingerprint(copied):
+def test_a_damaged_fingerprint_is_refused(copied):
     run, config = copied
     damage(run / "data.json", "flipped")
     assert_refused(lambda: train.train_run(config), run / "data.json")
 
 
-def test_training_again_makes_anew_what_does_not_come_of_training(copied):
+def test_training_again_writes_all_files_that_need_no_training(copied):
     run, config = copied
     before = files.read_json(run / "metrics.json")
     whole = {name: (run / name).read_bytes() for name in ("taxonomy.json", "text_encoder.json")}
     for kind, name in zip([*DAMAGES] * 2, REMADE, strict=True):
         if name not in ("flags.txt", "digests.json"):
             damage(run / name, kind)
-    shutil.rmtree(run / "checkpoints")  # needed no more
+    shutil.rmtree(run / "checkpoints")  # no longer needed
     result = train.train_run(config)
     assert result.metrics == before["test"]
     assert files.read_json(run / "metrics.json") == before
@@ -161,20 +161,20 @@ def test_a_finished_run_with_a_damaged_model_is_refused(copied):
 
 
 def unfinished(run):
-    """Makes the run one that was stopped after its second epoch, by what lies in its folder."""
+    """Changes the folder to that of a run that was stopped after its second epoch."""
     (run / "metrics.json").unlink()
     newest = max(run.glob("checkpoints/step-*"), key=lambda path: int(path.name[5:]))
     shutil.rmtree(newest)
 
 
 @pytest.mark.parametrize("name", ("model.keras", "history.jsonl"))
-def test_a_run_that_lost_what_it_needs_does_not_go_on(copied, name):
+def test_a_run_without_a_file_that_it_needs_does_not_go_on(copied, name):
     run, config = copied
     unfinished(run)
     for_each_damage(run / name, lambda: train.train_model(config))
 
 
-def test_a_run_that_lost_its_checkpoints_does_not_start_again(copied):
+def test_a_run_without_its_checkpoints_does_not_start_again(copied):
     run, config = copied
     unfinished(run)
     shutil.rmtree(run / "checkpoints")
@@ -201,7 +201,7 @@ def test_an_unfinished_run_goes_on_from_the_checkpoint_before_a_damaged_one(copi
         assert (one == other).all()
 
 
-def test_digests_that_are_damaged_are_named(copied):
+def test_damaged_digests_are_named_in_the_error(copied):
     run, config = copied
     damage(run / "digests.json", "cut")
     assert_refused(lambda: export.export_run(run, config.export), run / "digests.json")
@@ -227,8 +227,8 @@ def test_two_processes_do_not_work_in_one_run(copied, tmp_path):
         evaluate.evaluate_run(run, config, output=tmp_path / "out")
 
 
-def test_a_killed_owner_holds_nothing(copied):
-    """A whole process, killed while it trains; other settings before the first checkpoint are fine."""
+def test_a_killed_process_holds_no_lock(copied):
+    """The process is killed in training. Before the first checkpoint, other settings are accepted."""
     run, config = copied
     other = change(config, run_dir=str(run.parent / "new"), epochs=10**6, validate_every=10**6)
     flags = small_runs.flagfile(other, run.parent)

@@ -1,4 +1,4 @@
-"""Catalogues of every shape through the whole job: trained, measured, exported, each in this process."""
+"""Whole runs on catalogues of many shapes: trained, measured and exported in this process."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from huse_tf.training.loop import read_history
 
 @pytest.fixture(autouse=True)
 def keep_determinism_out(monkeypatch):
-    """It cannot be switched off again, and makes unseeded ops of other tests fail."""
+    """It cannot be turned off again and would break unseeded ops in other tests."""
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: None)
 
 
@@ -40,7 +40,7 @@ def gap_settings(tmp_path):
     return change(config, max_rejected_share=0.1)
 
 
-def test_missing_images_and_texts_train_and_are_measured_apart(tmp_path):
+def test_items_with_missing_images_or_texts_are_trained_on_and_measured(tmp_path):
     config = change(gap_settings(tmp_path), modality_dropout=0.3)
     dataset = load_data(config, tmp_path / "looked")
     image = dataset.features[keys.IMAGE_MASK]
@@ -60,7 +60,7 @@ def test_missing_images_and_texts_train_and_are_measured_apart(tmp_path):
 
 
 def test_several_labels_an_item(tmp_path):
-    """Every product is in its class and every third one in a common class too."""
+    """Every product has its class, and every third product also a common class."""
     table = [
         {**row, "classes": row["classes"] + ("|new" if index % 6 < 2 else "")}
         for index, row in enumerate(rows())
@@ -111,7 +111,7 @@ def test_a_split_column_without_a_split_is_refused(tmp_path):
         train.train_model(config)
 
 
-def test_classes_held_out_are_met_in_no_training_item(tmp_path):
+def test_unseen_classes_have_no_training_items(tmp_path):
     config = change(settings(tmp_path), unseen_classes=("lamps",))
     dataset = load_data(config, tmp_path / "looked")
     unseen, _ = dataset.split(keys.UNSEEN)
@@ -120,7 +120,7 @@ def test_classes_held_out_are_met_in_no_training_item(tmp_path):
         assert 2 not in set(dataset.split(split)[0]["label"])
     train.train_run(config)
     result = evaluate.evaluate_run(tmp_path / "run", config, split=keys.UNSEEN)
-    assert result.metrics["image_to_image/class/recall_at_1"] == 1.0  # one class, so all are right
+    assert result.metrics["image_to_image/class/recall_at_1"] == 1.0  # one class: all are relevant
     assert files.read_json(tmp_path / "run/metrics.json")[keys.UNSEEN]
 
 
@@ -160,7 +160,7 @@ def test_settings_that_cannot_be_honoured_are_refused(tmp_path, changes, message
 
 
 @pytest.mark.slow
-def test_an_image_network_is_trained_along(tmp_path):
+def test_an_image_network_is_trained(tmp_path):
     """MobileNet from random weights on images of 32 pixels: its weights move, the export answers."""
     config = change(
         settings(tmp_path),

@@ -1,4 +1,4 @@
-"""What a run is trained and measured on: each array row belongs to its item, and nothing is lost."""
+"""The data of a run: each row of an array belongs to its item, and no row is lost."""
 
 import json
 
@@ -57,7 +57,7 @@ def contents(folder):
 
 
 def test_every_array_row_belongs_to_its_item(tmp_path):
-    """The precomputed vector of an image encodes the place of its row in the catalogue."""
+    """The precomputed vector of an image holds the number of its row in the catalogue."""
     config, table = settings(tmp_path), rows()
     data = load_data(config, tmp_path / "run")
     assert len(data.items) == len(table)
@@ -98,7 +98,7 @@ def test_a_split_is_its_items_with_their_features(tmp_path):
 
 
 def test_text_encoders_learn_from_training_texts_only(tmp_path):
-    """Every product has a word of its own."""
+    """Every product has a unique word."""
     data = load_data(settings(tmp_path), tmp_path / "run")
     words = set(json.loads((tmp_path / "run/text_encoder.json").read_text())["words"])
     of_products = {word for word in words if word.startswith("word")}
@@ -122,7 +122,7 @@ def test_the_class_encoder_learns_from_training_texts_only(tmp_path, monkeypatch
     data = load_data(config, tmp_path / "run")
     train = data.split(keys.TRAIN)[0]["text"].tolist()
     assert fitted == [train]
-    # Three words that have nothing in common.
+    # The names of the classes are three unrelated words.
     np.testing.assert_allclose(data.spec.class_distances, 1 - np.eye(3), atol=1e-6)
 
 
@@ -141,7 +141,7 @@ def test_images_that_the_encoder_cannot_read_are_rejected_rows(tmp_path, red_mea
     assert "too wide" in written["reason"][1]
     assert written["row"].tolist() == [7, 12]  # lines of the file: header, 2-1 is the 6th row
     assert data.items.index.tolist() == list(range(len(data.items)))
-    # Rows after the rejected ones still belong to their items.
+    # Rows after rejected ones still belong to their items.
     for item, features in zip(
         data.items.itertuples(), data.features[keys.IMAGE_FEATURES], strict=True
     ):
@@ -158,7 +158,7 @@ def test_too_many_rejected_rows_refuse_the_run(tmp_path, red_mean):
     assert not (tmp_path / "run/data.json").exists()
 
 
-def test_prepared_again_the_data_are_the_same(tmp_path):
+def test_loading_again_gives_the_same_data(tmp_path):
     config = settings(tmp_path)
     first, second = (load_data(config, tmp_path / "run") for _ in range(2))
     pd.testing.assert_frame_equal(first.items, second.items)
@@ -184,12 +184,12 @@ def test_a_changed_catalogue_is_refused_for_an_existing_run(tmp_path, changed):
     config = change(config, max_rejected_share=0.5)
     with pytest.raises(UserError, match=r"The catalogue has changed since the run in .*--run_dir"):
         load_data(config, tmp_path / "run")
-    (tmp_path / "run/rejected.csv").unlink()  # tells of the new catalogue
+    (tmp_path / "run/rejected.csv").unlink()  # it was written for the new catalogue
     assert contents(tmp_path / "run").items() < before.items()
 
 
-def test_what_was_refused_does_not_begin_a_run(tmp_path):
-    """After a refusal, the same folder takes settings that are right."""
+def test_refused_settings_do_not_begin_a_run(tmp_path):
+    """After a refusal, the same folder accepts valid settings."""
     config = change(settings(tmp_path), class_encoder="word_cnn", class_graph="name")
     with pytest.raises(UserError, match=r"--class_encoder .*'word_cnn', which gives word ids"):
         load_data(config, tmp_path / "run")
@@ -200,7 +200,7 @@ def test_what_was_refused_does_not_begin_a_run(tmp_path):
 
 
 def test_classes_without_a_vector_are_refused(tmp_path):
-    """No training text says "lamps", so tfidf has nothing to compare this class by."""
+    """No training text contains "lamps", so tfidf gives this class no vector."""
     config = change(settings(tmp_path), class_encoder="tfidf", class_graph="name")
     with pytest.raises(UserError, match="lamps"):
         load_data(config, tmp_path / "run")
@@ -234,7 +234,7 @@ def test_items_csv_tells_what_became_of_every_row(tmp_path):
 
 
 def other_catalogue(tmp_path, table, **changes):
-    """Settings of a run on `rows()`, and of another catalogue for it."""
+    """The settings of a run on `rows()`, and those of another catalogue."""
     config = settings(tmp_path)
     load_data(config, tmp_path / "run")
     write_catalogue(tmp_path / "other", table)
@@ -248,7 +248,7 @@ def other_catalogue(tmp_path, table, **changes):
 
 
 def test_another_catalogue_gets_the_class_ids_of_the_run(tmp_path):
-    """It has the last class first, lacks the middle one, and has one that the run never saw."""
+    """Its first class is the run's last, the middle class is missing, and one class is new."""
     table = rows(products=2, images=1)
     table = [row for row in reversed(table) if row["classes"] != CLASSES[1]]
     table[1] |= {"classes": "home<beds"}
@@ -274,7 +274,7 @@ def test_another_catalogue_gets_the_class_ids_of_the_run(tmp_path):
 
 
 def test_another_catalogue_gets_the_vocabulary_of_the_run(tmp_path):
-    """New words are unknown words; the columns are those that the model was trained on."""
+    """New words become the unknown word; the columns are those of training."""
     table = [{**row, "name": "chair unheard"} for row in rows(products=1, images=1)]
     config = other_catalogue(tmp_path, table)
     data = load_other_catalogue(config, tmp_path / "run", tmp_path / "out", include_known=True)
@@ -312,7 +312,7 @@ def test_items_that_the_run_was_trained_on_are_not_measured(tmp_path):
     assert everything.split_sizes == {keys.TEST: len(table)} and everything.known == data.known
 
 
-def test_a_catalogue_that_the_run_knows_wholly_is_refused(tmp_path):
+def test_a_catalogue_of_only_known_items_is_refused(tmp_path):
     config = settings(tmp_path)
     load_data(config, tmp_path / "run")
     run = pd.read_csv(tmp_path / "run/items.csv")
@@ -323,7 +323,7 @@ def test_a_catalogue_that_the_run_knows_wholly_is_refused(tmp_path):
         load_other_catalogue(config, tmp_path / "run", tmp_path / "out")
 
 
-def test_ids_that_precomputed_features_lack_are_named(tmp_path):
+def test_ids_missing_in_precomputed_features_are_named(tmp_path):
     config = settings(tmp_path)
     np.savez(tmp_path / "few.npz", ids=np.array(["images/0-0.png"]), features=np.ones((1, 2)))
     config = change(config, image_encoder=f"precomputed:{tmp_path / 'few.npz'}")

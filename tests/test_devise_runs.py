@@ -1,4 +1,4 @@
-"""Whole runs of DeViSE: from another run's weights, without texts, and on classes it never saw."""
+"""Whole runs of DeViSE: from another run's weights, without texts, and on unseen classes."""
 
 import dataclasses
 
@@ -15,7 +15,7 @@ from huse_tf.methods.devise import Devise
 
 @pytest.fixture(autouse=True)
 def keep_determinism_out(monkeypatch):
-    """It is for the whole process, and other tests come after."""
+    """It holds for the whole process, so later tests would have it too."""
     monkeypatch.setattr("tensorflow.config.experimental.enable_op_determinism", lambda: None)
 
 
@@ -25,7 +25,7 @@ def devise(folder, table=None, **changes):
 
 
 def test_a_run_starts_from_the_weights_of_another_on_the_same_split(tmp_path):
-    """With a learning rate of 0 it ends there too; the frozen label vectors are its own."""
+    """With a learning rate of 0 its weights stay those; its frozen label vectors are its own."""
     one = devise(tmp_path, epochs=1)
     train.train_model(one)
     two = change(
@@ -44,7 +44,7 @@ def test_a_run_starts_from_the_weights_of_another_on_the_same_split(tmp_path):
 
 
 def test_images_only(tmp_path):
-    """A catalogue without texts trains and measures the image half."""
+    """A catalogue without texts trains and measures the image modality."""
     table = [{**row, "name": "", "description": ""} for row in rows()]
     monitor = ("classification/image/accuracy",)
     np.savez(tmp_path / "texts.npz", ids=np.array(["-"]), features=np.ones((1, 4), np.float32))
@@ -56,7 +56,7 @@ def test_images_only(tmp_path):
     assert not any(path.startswith("classification/text") for path in figures)
 
 
-def test_classes_that_training_never_met_are_told_under_both_protocols(tmp_path):
+def test_unseen_classes_are_measured_under_both_protocols(tmp_path):
     table = rows()
     config = devise(tmp_path, table, unseen_classes=("lamps",))
     folder = train.train_model(config).run
@@ -69,7 +69,7 @@ def test_classes_that_training_never_met_are_told_under_both_protocols(tmp_path)
     assert not any(path.startswith("zero_shot") for path in held_out.metrics)
 
 
-def test_who_cannot_name_unseen_classes_is_asked_among_all_only(tmp_path):
+def test_a_method_that_cannot_name_unseen_classes_is_measured_among_all_classes(tmp_path):
     config = change(
         settings(tmp_path), unseen_classes=("lamps",), recall_at=(1,), precision_at=(1, 2)
     )

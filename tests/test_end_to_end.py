@@ -1,4 +1,4 @@
-"""Whole runs in processes of their own: killed, interrupted, and with every kind of encoder."""
+"""Whole runs in new processes: killed, interrupted, and with every kind of encoder."""
 
 import dataclasses
 import os
@@ -29,7 +29,7 @@ def figures_of(run):
 
 
 def wait_for_epochs(run, process, epochs, seconds=200):
-    """Until the run's history has that many lines; fails when the process ends before."""
+    """Waits until the run's history has so many lines; fails if the process ends before."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if process.poll() is not None:
@@ -52,7 +52,7 @@ def assert_equal_runs(one, other):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """(settings, run) of a training that nobody disturbed, long enough to be caught in the middle."""
+    """(settings, run) of an undisturbed training that is long enough to be stopped in the middle."""
     folder = tmp_path_factory.mktemp("whole")
     config = change(
         settings(folder), epochs=60, patience=0, checkpoint_every_steps=2, export_check=True
@@ -142,7 +142,7 @@ def test_a_run_goes_on_with_its_own_flag_file(whole):
 
 
 def finished(config, folder):
-    """Trains in a process of its own; returns the run folder and the export."""
+    """Trains in a new process; returns the run folder and the export."""
     config = change(config, export_check=True)
     done = small_runs.run("train", flagfile(config, folder), folder=folder)
     assert done.returncode == 0, done.stderr
@@ -157,7 +157,7 @@ def finished(config, folder):
 
 
 def assert_serves_texts(run, served, config):
-    """The exported text signature gives the embeddings that the run's model gives."""
+    """The exported text signature gives the embeddings of the run's model."""
     dataset = run_data.load_data(config, run)
     texts = tf.constant(dataset.items["text"].tolist()[:4])
     model = keras.models.load_model(run / "model.keras")
@@ -192,7 +192,7 @@ def test_joined_text_encoders_and_class_names_end_to_end(tmp_path, graph):
     words = files.read_json(run / "text_encoder.json")["parts"][1]["words"]
     assert dataset.spec.text.shape == (4 * 384 + len(words),)
     distances = dataset.spec.class_distances
-    # Chairs and sofas have more in common than either has with lamps, by tree and by meaning.
+    # Chairs and sofas are closer to each other than to lamps, in the tree and in meaning.
     assert distances[0, 1] < min(distances[0, 2], distances[1, 2])
 
 
@@ -222,7 +222,7 @@ def test_pictures_end_to_end_with_the_original_columns(tmp_path):
 
 
 def test_the_settings_of_the_paper(tmp_path):
-    """Twenty steps are too few to learn anything at its learning rate; everything must work."""
+    """Twenty steps are too few to learn at this learning rate, but everything must work."""
     own = settings(tmp_path)
     paper = Config.from_preset(configs.METHODS["huse_paper"])
     config = dataclasses.replace(own, training=paper.training, method=paper.method)

@@ -1,4 +1,4 @@
-"""`--help` of the real commands: what it says of defaults is true of the method that it speaks of."""
+"""`--help` of the real commands shows the defaults of the chosen method."""
 
 import dataclasses
 import os
@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 
 
 def help_of(*arguments, folder=ROOT, command="train"):
-    """Flag -> what --help says of it, on one line."""
+    """Flag -> its text in --help, on one line."""
     done = subprocess.run(
         [sys.executable, "-m", f"huse_tf.{command}", *arguments],
         capture_output=True,
@@ -34,7 +34,7 @@ def help_of(*arguments, folder=ROOT, command="train"):
 
 def default_in(text):
     found = re.search(r"\(default: (.*?)\)(?: \(an? [^()]*\))*$", text)
-    return found and found[1].strip("'").replace(" ", "")  # long ones are broken at any place
+    return found and found[1].strip("'").replace(" ", "")  # absl breaks long defaults anywhere
 
 
 @pytest.mark.parametrize("name", ["huse", "fashion_bert"])
@@ -77,7 +77,7 @@ def test_help_without_a_method_shows_the_value_of_each(command):
     assert re.search(r"Presets: .*huse_paper 1\.6192e-05", told["learning_rate"])
 
 
-def test_what_is_asked_for_help_on():
+def test_the_method_that_help_is_shown_for():
     assert method_to_show(["--method=huse"]) is None
     assert method_to_show(["--help"]) is None
     assert method_to_show(["--help", "--method", "clip"]) is METHODS["clip"]

@@ -1,4 +1,4 @@
-"""Whole runs on catalogues of pictures only and of texts only, under the methods' own presets."""
+"""Whole runs on catalogues of only images and of only texts, with the methods' presets."""
 
 import dataclasses
 import pathlib
@@ -14,13 +14,13 @@ from huse_tf.training.loop import read_history
 
 @pytest.fixture(autouse=True)
 def keep_determinism_out(monkeypatch):
-    """It is for the whole process, and other tests come after."""
+    """It holds for the whole process, so later tests would have it too."""
     monkeypatch.setattr("tensorflow.config.experimental.enable_op_determinism", lambda: None)
 
 
 def of_one(folder, there):
-    """Items that have their picture only, or their text only."""
-    # One picture a product: rows without picture would be the same item otherwise.
+    """Items with only an image, or only a text."""
+    # One image per product: otherwise rows without image would be the same item.
     empty = {"name": "", "description": ""} if there == "image" else {"image": ""}
     config = settings(folder)
     catalogue = pathlib.Path(config.data.catalogue)
@@ -42,7 +42,7 @@ def test_huse_runs_from_catalogue_to_export(tmp_path, there):
     assert (result.export / "saved_model.pb").exists()
 
 
-def test_a_contrast_of_modalities_is_refused(tmp_path):
+def test_a_method_that_needs_pairs_is_refused(tmp_path):
     config = dataclasses.replace(of_one(tmp_path, "image"), method=METHODS["clip"]())
     with pytest.raises(UserError, match="clip learns from items with both image and text"):
         train.train_run(config)

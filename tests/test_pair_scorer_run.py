@@ -1,4 +1,4 @@
-"""A pair scorer's whole way: from a catalogue to figures, report and served probabilities."""
+"""A whole run of a pair scorer: from a catalogue to metrics, report and served probabilities."""
 
 import pathlib
 
@@ -51,14 +51,14 @@ def test_weights_of_the_tasks_are_in_history_and_report(run):
     assert 'id="classification"' not in page
 
 
-def test_it_is_measured_again_to_the_same_figures(run):
+def test_it_is_measured_again_to_the_same_metrics(run):
     folder, result, config = run
     again = evaluate.evaluate_run(folder / "run", config)
     assert again.metrics == result.metrics
 
 
-def test_it_is_served_as_it_is(run):
-    """The signature says what the model says of the same pairs; rows without both are refused."""
+def test_the_export_answers_as_the_model(run):
+    """The signature gives the model's probabilities; rows without image or text are refused."""
     folder, result, _ = run
     served = tf.saved_model.load(str(result.export)).signatures
     assert set(served) == {"match", "serving_default"}

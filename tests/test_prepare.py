@@ -1,4 +1,4 @@
-"""Prepared folders: what training reads from them is what it reads from the catalogue."""
+"""Prepared folders: training reads the same data from them as from the catalogue."""
 
 import json
 import pathlib
@@ -18,7 +18,7 @@ from huse_tf.locks import locked
 
 
 def reading(base: Config, folder: pathlib.Path) -> Config:
-    """The settings with those of the prepared folder's flag file."""
+    """The settings, changed by the prepared folder's flag file."""
     lines = (folder / "flags.txt").read_text(encoding="utf-8").splitlines()
     flags = dict(line.removeprefix("--").split("=", 1) for line in lines)
     data = json.loads(base.to_json())["data"]
@@ -34,7 +34,7 @@ def reading(base: Config, folder: pathlib.Path) -> Config:
 
 
 def shop(tmp_path, **changes):
-    """A catalogue with gaps, an attribute and weights; one row is broken."""
+    """A catalogue with missing cells, an attribute, weights and one invalid row."""
     table = [
         {**row, "colour": ("red", "=cmd", "grün")[index % 3], "w": 1 + index % 2}
         for index, row in enumerate(rows())
@@ -79,13 +79,13 @@ def test_training_reads_the_same_from_shards(tmp_path, changes):
     expected, received = by_item(before), by_item(again)
     for name, features in expected.items():
         for key, value in features.items():
-            # Words and products are numbered in the order in which they come.
+            # Words and products are numbered in the order of their first item.
             if key not in (keys.TEXT_FEATURES, keys.PRODUCT):
                 np.testing.assert_array_equal(received[name][key], value)
 
 
-def test_what_joins_the_columns_decides_on_the_bytes(tmp_path):
-    """Another separator is another text in the shards, but the items are the same to a run."""
+def test_the_separator_of_columns_changes_the_bytes(tmp_path):
+    """Another separator gives other texts in the shards, but a run knows the items as the same."""
     sentences = shop(tmp_path)
     parts = change(sentences, text_separator="[SEP]")
     prepare.prepare_shards(sentences, tmp_path / "prepared", num_shards=1)
@@ -115,11 +115,11 @@ def test_two_at_once_do_not_mix(tmp_path):
 
 
 class Killed(BaseException):
-    """What ends a process is no Exception."""
+    """An error that is no Exception, as at the end of a process."""
 
 
 def test_the_flags_appear_last(tmp_path, monkeypatch):
-    """Those of an earlier, whole folder of that name are gone too."""
+    """The flags of an earlier complete folder are removed first."""
     config, folder = shop(tmp_path), tmp_path / "prepared"
     folder.mkdir()
     (folder / "flags.txt").write_text("--catalogue=elsewhere")
@@ -136,7 +136,7 @@ def test_the_flags_appear_last(tmp_path, monkeypatch):
 
 
 def test_a_finished_folder_stays_as_it_is(tmp_path):
-    """Another catalogue changes nothing in it, and the same one again completes it."""
+    """Another catalogue changes nothing in it; the same catalogue completes it."""
     config, folder = shop(tmp_path), tmp_path / "prepared"
     prepare.prepare_shards(config, folder, num_shards=2)
     before = contents(folder)
@@ -157,7 +157,7 @@ def test_a_finished_folder_stays_as_it_is(tmp_path):
     assert contents(folder) == before
 
 
-def test_a_dry_run_tells_and_writes_no_shards(tmp_path):
+def test_a_dry_run_writes_the_summary_but_no_shards(tmp_path):
     done = small_runs.run(
         "prepare",
         "--dry_run",
@@ -197,7 +197,7 @@ def test_a_beam_pipeline_writes_the_same_bytes(tmp_path):
     assert names == sorted(path.name for path in (tmp_path / "beam").iterdir())
     assert len([name for name in names if name.endswith(".tfrecord")]) == 3
     for name in names:
-        if name != "flags.txt":  # names its own folder
+        if name != "flags.txt":  # flags.txt holds the path of its folder
             assert files.sha256_file(tmp_path / "beam" / name) == files.sha256_file(
                 tmp_path / "local" / name
             ), name
@@ -205,7 +205,7 @@ def test_a_beam_pipeline_writes_the_same_bytes(tmp_path):
         prepare_on_beam.prepare_shards_on_beam(config, tmp_path / "beam", 3, [])
 
 
-def test_columns_that_a_prepared_folder_has_itself_are_refused(tmp_path):
+def test_column_names_of_prepared_folders_are_refused(tmp_path):
     config = change(shop(tmp_path), text_columns=("name", "classes"))
     with pytest.raises(UserError, match="'classes' among --text_columns"):
         prepare.prepare_shards(config, tmp_path / "prepared", num_shards=2)

@@ -1,4 +1,4 @@
-"""A pair scorer for queries: it goes on from one for texts, and is measured and served by query."""
+"""A pair scorer for queries: it starts from one for texts, and is measured and served by query."""
 
 import dataclasses
 import pathlib
@@ -21,7 +21,7 @@ IMAGES, TEXTS = "patches:2:efficientnet_lite0@map", "tokens:minilm:12"
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Where they lie, and the result and the settings of the second, which goes on from the first."""
+    """(folder, result, settings) of a run that starts from the weights of a first run."""
     folder = tmp_path_factory.mktemp("search")
     config = change(
         settings(folder),

@@ -21,7 +21,7 @@ SHOWN = ("image", "name", "description")
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Where it lies, its result and its settings. Most of the items lack a description."""
+    """(folder, result, settings) of a run in which most items have no description."""
     folder = tmp_path_factory.mktemp("modalities")
     config = change(
         settings(folder), text_encoder="fields:2:tfidf", text_separator="[SEP]", field_dropout=0.2
@@ -41,13 +41,13 @@ def test_each_column_has_a_contribution_by_name(run):
     assert 'aria-label="contribution: image 0.' in page and "description 0." in page
 
 
-def test_it_is_measured_again_to_the_same_figures(run):
+def test_it_is_measured_again_to_the_same_metrics(run):
     folder, result, config = run
     assert evaluate.evaluate_run(folder / "run", config).metrics == result.metrics
 
 
 def test_it_is_served_from_joined_texts(run):
-    """By the features of pictures, for those of this run have no encoder."""
+    """With features of images, because the image features of this run have no encoder."""
     folder, result, config = run
     images = np.load(folder / "shop" / "features.npz")["features"][:3]
     texts = ["chair word0 [SEP] four legs", "lamp word2", "[SEP] four legs"]
@@ -80,7 +80,7 @@ def test_it_is_served_from_joined_texts(run):
         ({"text_columns": ("name",)}, "counts the text columns"),
     ],
 )
-def test_settings_must_suit_each_other(run, changes, message):
+def test_settings_must_fit_each_other(run, changes, message):
     folder, _, config = run
     wrong = change(config, run_dir=str(folder / "other"), **changes)
     with pytest.raises(UserError, match=message):
@@ -88,8 +88,8 @@ def test_settings_must_suit_each_other(run, changes, message):
     assert not (folder / "other").exists()
 
 
-def test_a_run_is_measured_with_texts_as_it_knows_them(run):
-    """Else its text encoder would be fitted to other texts, and the figures and exports be wrong."""
+def test_a_run_is_measured_with_its_own_text_separator(run):
+    """Otherwise the text encoder would be fitted to other texts, and metrics and exports would be wrong."""
     folder, _, config = run
     before = (folder / "run" / "text_encoder.json").read_bytes()
     wrong = change(config, text_separator="")
@@ -99,7 +99,7 @@ def test_a_run_is_measured_with_texts_as_it_knows_them(run):
 
 
 def test_no_column_may_be_missing(run, tmp_path):
-    """Else another would take its place, and be read by its tower."""
+    """Otherwise another column would take its place and go through its tower."""
     folder, _, config = run
     table = [{k: v for k, v in row.items() if k != "description"} for row in rows()]
     data = write_catalogue(tmp_path / "shop", table)

@@ -1,4 +1,4 @@
-"""What the fault tests share: a process to fork from, and a shop whose run nobody disturbed."""
+"""Shared by the fault tests: a process to fork from, and a catalogue with an undisturbed run."""
 
 import os
 import pathlib
@@ -22,7 +22,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
 
 @pytest.fixture(scope="session")
 def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
-    """Another one, to run two commands at once."""
+    """A second process, to run two commands at once."""
     process = Warm(tmp_path_factory.mktemp("second"))
     yield process
     process.close()
@@ -30,19 +30,19 @@ def second(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
 
 @pytest.fixture(scope="session")
 def most() -> int:
-    """How many faults of each kind; all of them if the environment says FAULTS=0."""
+    """Number of faults of each kind to try. FAULTS=0 in the environment means all."""
     return int(os.environ.get("FAULTS", "8")) or sys.maxsize
 
 
 @pytest.fixture(scope="session")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """A catalogue, and nothing done with it."""
+    """A catalogue without a run."""
     return Shop.make(tmp_path_factory.mktemp("fresh") / "shop")
 
 
 @pytest.fixture(scope="session")
 def trained(fresh: Shop, warm: Warm, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """The same, trained, measured and exported."""
+    """The same catalogue with a run that was trained, measured and exported."""
     shop = fresh.copy(tmp_path_factory.mktemp("trained") / "shop")
     run_whole(warm, shop)
     return shop

@@ -1,4 +1,4 @@
-"""A run that writes everything a run can write, and what is asked of it after a fault."""
+"""A catalogue whose run writes every kind of file, and the checks after a fault."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from warm import Done, Warm
 
 from huse_tf.config import Config
 
-# What a command may say of a fault: what it got cannot be used, it was stopped and goes on, the disk refuses.
+# Valid exit statuses after a fault: an unusable input, a stop, a disk error.
 EXPECTED = {2, 74, 75}
 _LEFT_OVER = re.compile(
     r"\.writing-.*|\.[1-9]\d*-.*"
@@ -23,14 +23,14 @@ _LEFT_OVER = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Shop:
-    """A folder with a catalogue; run, cache, exports and comparisons come to lie in it."""
+    """A folder that holds a catalogue and receives its run, cache, exports and comparisons."""
 
     home: pathlib.Path
     config: Config
 
     @classmethod
     def make(cls, home: pathlib.Path, **changes: object) -> Shop:
-        """A new one. Its settings name all paths from `home`, so that a copy of the folder is a shop too."""
+        """Makes a shop. Its settings hold paths relative to `home`, so that the folder can be copied."""
         config = small_runs.settings(home)
         config = small_runs.change(
             config, epochs=4, checkpoint_every_steps=2, report_queries=1, **changes
@@ -40,7 +40,7 @@ class Shop:
         return cls(home, config)
 
     def copy(self, home: pathlib.Path) -> Shop:
-        """The same shop elsewhere, with all that was written in it."""
+        """Copies the shop with all its files to another folder."""
         shutil.copytree(self.home, home, symlinks=True)
         return Shop(home, self.config)
 
@@ -53,19 +53,19 @@ class Shop:
         return self.home / "run"
 
     def figures(self) -> object:
-        """All that the run has measured; equal runs have equal ones, to the last bit."""
+        """All metrics of the run. Equal runs have bitwise equal metrics."""
         history = (self.run / "history.jsonl").read_text("utf-8")
         rows = [json.loads(line) for line in history.splitlines()]
         kept = [{k: v for k, v in row.items() if "second" not in k} for row in rows]
         return json.loads((self.run / "metrics.json").read_text("utf-8")), kept
 
     def versions(self) -> list[pathlib.Path]:
-        """Of the exported model; each must be whole."""
+        """The folders of the exported versions, each of which must be complete."""
         home = self.home / "exported" / "run"
         return sorted(p for p in home.glob("*") if p.name.isdecimal()) if home.exists() else []
 
     def left_over(self) -> list[str]:
-        """Temporary files and folders that a dead process left; in the shared cache they may stay."""
+        """Temporary files and folders of killed processes outside the cache, where they may stay."""
         return [
             str(path.relative_to(self.home))
             for path in self.home.rglob("*")
@@ -74,7 +74,7 @@ class Shop:
 
 
 def sample(count: int, most: int, seed: int) -> list[int]:
-    """Numbers from 1 to `count`: all, or `most` of them, the first and the last among them."""
+    """Numbers from 1 to `count`: all, or a sample of `most` with the first and the last."""
     if count <= most:
         return list(range(1, count + 1))
     middle = random.Random(seed).sample(range(2, count), most - 2)
@@ -82,14 +82,14 @@ def sample(count: int, most: int, seed: int) -> list[int]:
 
 
 def complaint(done: Done, *, may_succeed: bool = True) -> str:
-    """What is wrong with how a command ended after a fault; empty if nothing is."""
+    """Why the end of a command after a fault is wrong; "" if it is right."""
     if done.traceback:
         return "a traceback: " + " | ".join(done.stderr.strip().splitlines()[-3:])
     if done.returncode == 0:
         return "" if may_succeed else "it succeeded"
     if done.returncode not in EXPECTED:
         return f"exit status {done.returncode}: {done.stderr.strip()[-300:]}"
-    return "" if done.stderr.strip() else "no word of why"
+    return "" if done.stderr.strip() else "no message"
 
 
 def run_whole(warm: Warm, shop: Shop, command: str = "train", *arguments: str) -> Done:

@@ -1,4 +1,4 @@
-"""Any one file damaged: the right result, or a sentence that names it; never a traceback or a wrong result."""
+"""Any single damaged file leads to the right result or to an error that names it, never to a traceback."""
 
 import shutil
 
@@ -31,7 +31,7 @@ def remove(path):
 
 
 DAMAGES = (cut, flip, empty, garbage, remove)
-# For people, or made anew by every command: no command reads these.
+# No command reads these files: they are for people, or every command writes them again.
 WRITTEN_ONLY = {"report.html", "summary.html", "summary.txt", "rejected.csv", "timing.json"}
 
 
@@ -45,11 +45,11 @@ def files_below(folder):
 
 
 def check(shop, warm, path, commands, expected, found):
-    """Runs the commands on the damaged shop; appends what is wrong to `found`."""
+    """Runs the commands on the damaged shop; appends every fault to `found`."""
     for command, arguments in commands:
         done = warm.run(command, *arguments, home=shop.home)
         wrong = complaint(done)
-        # An export reads no figures, and leaves the damaged ones as they are.
+        # An export does not read the metrics, so damaged ones stay.
         if not wrong and done.returncode == 0 and command != "export":
             wrong = expected(shop)
         if not wrong and done.returncode and path.name not in done.stderr:
@@ -70,7 +70,7 @@ def damaged(shop, folder, tmp_path):
 
 
 def chosen(cases, most):
-    """Every file with one damage after the other, or all of all (FAULTS=0)."""
+    """Every file with one of the damages in turn; with FAULTS=0 every file with every damage."""
     for number, case in enumerate(cases):
         if most > 1000 or number % len(DAMAGES) == (number // len(DAMAGES)) % len(DAMAGES):
             yield case
@@ -78,7 +78,7 @@ def chosen(cases, most):
 
 @pytest.fixture(scope="module")
 def unfinished(fresh, warm, tmp_path_factory):
-    """A training killed after its second epoch, with two checkpoints."""
+    """A run that was killed after its second epoch and has two checkpoints."""
     shop = fresh.copy(tmp_path_factory.mktemp("unfinished") / "shop")
     for at in range(40, 400, 10):
         done = warm.run("train", shop.flags, home=shop.home, kill_at=at)
@@ -134,7 +134,7 @@ def test_a_damaged_prepared_folder(fresh, warm, most, tmp_path, record_property)
 
     for copy, path, _ in chosen(damaged(shop, prepared, tmp_path), most):
         if path.name == "flags.txt":
-            continue  # the user's own by now: what it says is what is asked for
+            continue  # the user may edit this file, so its content counts as given
         check(copy, warm, path, [command(copy)], same, found)
         count += 1
     record_property("damaged", f"prepared folder: {count} files")

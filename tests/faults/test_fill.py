@@ -1,4 +1,4 @@
-"""A disk that is full at any moment: one sentence, and with room again the same command goes on."""
+"""A disk may be full at any moment: one error line, and with free space the same command goes on."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def disk(tmp_path):
-    """A function that makes a disk of so many bytes, or gives the one that is there another size."""
+    """A function that makes a disk of a size in bytes, or changes the size of the existing disk."""
     folder = tmp_path / "disk"
     folder.mkdir()
 
@@ -33,12 +33,12 @@ def disk(tmp_path):
 
 
 def used(folder):
-    """Bytes taken on the disk of this folder, in whole pages: a disk cannot be made smaller than that."""
+    """Bytes used on the disk of this folder, in whole pages: the smallest size that the disk can have."""
     return shutil.disk_usage(folder).used
 
 
 def fill(fresh, warm, disk, most, command, same):
-    """Runs a command on ever larger disks until it succeeds; returns how many were too small."""
+    """Runs a command on larger and larger disks until it succeeds; returns the number of failures."""
     whole = fresh.copy(disk(2**30) / "whole")
     begun = used(whole.home)
     run_whole(warm, whole, *command(whole))

@@ -1,4 +1,4 @@
-"""Killed at any write: what is there is whole, and the same command goes on to the same result."""
+"""Killed at any write: all files are complete, and the same command goes on to the same result."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ def tidy(folder):
 
 def killed(warm, shop, command, *arguments, at):
     done = warm.run(command, *arguments, home=shop.home, kill_at=at)
-    assert done.returncode in (-9, 0), done.stderr  # 0: it wrote less than the last time
+    assert done.returncode in (-9, 0), done.stderr  # 0: this time it made fewer writes
     assert not done.traceback, done.stderr
 
 
@@ -39,7 +39,7 @@ def test_training_goes_on_to_the_same_result(fresh, trained, warm, most, tmp_pat
     record_property("killed", f"train: {len(points)} of {writes} writes")
 
 
-def test_preparing_is_whole_or_not_there(fresh, warm, most, tmp_path, record_property):
+def test_a_prepared_folder_is_complete_or_absent(fresh, warm, most, tmp_path, record_property):
     def command(shop):
         return shop.flags, f"--output={shop.home / 'prepared'}", "--num_shards=4"
 
@@ -61,9 +61,7 @@ def test_preparing_is_whole_or_not_there(fresh, warm, most, tmp_path, record_pro
     record_property("killed", f"prepare: {len(points)} of {writes} writes")
 
 
-def test_evaluating_keeps_the_figures_before_or_has_the_new_ones(
-    trained, warm, most, tmp_path, record_property
-):
+def test_metrics_are_the_old_or_the_new_ones(trained, warm, most, tmp_path, record_property):
     whole = trained.copy(tmp_path / "whole")
     command = ("--split=validation", f"--run_dir={whole.run}")
     writes = run_whole(warm, whole, "evaluate", *command).writes
@@ -81,7 +79,7 @@ def test_evaluating_keeps_the_figures_before_or_has_the_new_ones(
     record_property("killed", f"evaluate: {len(points)} of {writes} writes")
 
 
-def test_a_version_is_whole_or_not_there(trained, warm, most, tmp_path, record_property):
+def test_a_version_is_complete_or_absent(trained, warm, most, tmp_path, record_property):
     whole = trained.copy(tmp_path / "whole")
 
     def command(shop):
@@ -126,7 +124,7 @@ def test_a_comparison_goes_on_to_the_same_table(fresh, warm, most, tmp_path, rec
 
 
 def test_killed_at_random_moments(fresh, trained, warm, most, tmp_path, record_property):
-    """In the middle of what TensorFlow writes by itself, too."""
+    """Also in the middle of a write by TensorFlow's C++ code."""
     import random
     import time
 
@@ -136,7 +134,7 @@ def test_killed_at_random_moments(fresh, trained, warm, most, tmp_path, record_p
     seconds = time.monotonic() - began
     for number in range(min(most, 40)):
         shop = fresh.copy(tmp_path / str(number))
-        for _ in range(2):  # the second while it goes on
+        for _ in range(2):  # the second kill hits the resumed run
             warm.start("train", shop.flags, home=shop.home)
             time.sleep(generator.uniform(0.05, 0.9) * seconds)  # a random moment, not a wait
             warm.kill()

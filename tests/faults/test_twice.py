@@ -1,4 +1,4 @@
-"""Two at once in one folder: never mixed; one of them waits, is refused, or does the same."""
+"""Two commands at once in one folder never mix: one waits, is refused, or gives the same result."""
 
 import pytest
 import small_runs
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 
 def at_once(warm, second, home, one, other):
-    """Starts both, and returns how they ended."""
+    """Starts both commands and returns their ends."""
     warm.start(*one, home=home)
     second.start(*other, home=home)
     ended = warm.wait(), second.wait()

@@ -1,8 +1,7 @@
-"""Commands of the package in processes that need not import TensorFlow again, and that can be killed while they write.
+"""Runs commands of the package in forked processes that have TensorFlow imported and can be killed at a write.
 
-Run as a program it imports the packages once and forks for each command that it is told, so a command
-takes a second in place of ten. What the fork inherits is what a fresh process would have imported; no
-TensorFlow operation has run before it.
+Run as a program, it imports the packages once and forks for each command that it reads. So a command takes one
+second instead of ten. No TensorFlow operation runs before the fork, so the fork is like a new process.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class Done:
 
 
 class Warm:
-    """One command at a time; make several to run several at once."""
+    """Runs one command at a time. Make several objects to run several commands at once."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "KERAS_"))}
@@ -63,8 +62,8 @@ class Warm:
 
         Args:
             command, arguments: as in a shell.
-            home: the writes in here are counted.
-            kill_at: the number of the write, from 1, at which the process kills itself just before; 0: never.
+            home: the folder in which writes are counted.
+            kill_at: number of the write, from 1, just before which the process kills itself. 0: never.
         """
         order = {
             "command": command,
@@ -77,8 +76,10 @@ class Warm:
         self._pid = self._answer()["pid"]
 
     def kill(self) -> None:
-        """Kills the command, if it still runs."""
-        os.kill(self._pid, signal.SIGKILL)  # a zombie at worst: the server reaps it in `wait`
+        """Kills the command if it still runs."""
+        os.kill(
+            self._pid, signal.SIGKILL
+        )  # at worst it is a zombie, which the server reaps in `wait`
 
     def wait(self) -> Done:
         self._say({})
@@ -116,7 +117,7 @@ def _serve() -> None:
     import huse_tf.jobs.prepare
     import huse_tf.jobs.train  # noqa: F401
 
-    # Answers go to a copy: standard output is the child's.
+    # Answers go to a copy, because standard output belongs to the forked command.
     with os.fdopen(os.dup(1), "w") as answers:
         for line in sys.stdin:
             order = json.loads(line)
@@ -145,7 +146,7 @@ def _become(order: dict[str, Any]) -> None:
 
 
 def _count_writes(counter: int, home: str, kill_at: int) -> None:
-    """A byte into `counter` before each write below `home`; the process dies at number `kill_at`."""
+    """Writes a byte into `counter` before each write below `home`; kills the process at write `kill_at`."""
     seen = 0
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:

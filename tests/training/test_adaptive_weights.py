@@ -1,4 +1,4 @@
-"""Adaptive weights of FashionBERT: that eq. (6) solves problem (5), bounds, and what steps do with them."""
+"""Adaptive weights of FashionBERT: eq. (6) solves problem (5); bounds; use in training steps."""
 
 import itertools
 
@@ -63,7 +63,7 @@ def test_the_codes_weights_against_numpy(rng, stop_gradient):
 
 
 def test_gradients_pass_the_weights_or_stop():
-    """With a stop the gradient in a loss is its weight; without, the larger loss counts for more."""
+    """With stop_gradient a loss's gradient is its weight; without it, a larger loss gets a larger one."""
     for stop in (True, False):
         values = [tf.Variable(value) for value in LOSSES.values()]
         with tf.GradientTape() as tape:
@@ -91,7 +91,7 @@ def mean_of(power):
 
 
 def make_trainer(weights, clip_norm=0.0):
-    """y = x . w from w = (1, -1), and the mean errors to the powers 1, 2, 3."""
+    """A model y = x . w with w = (1, -1), and the mean error to the powers 1, 2, 3 as losses."""
     x = keras.Input((2,), name="x")
     layer = keras.layers.Dense(1, use_bias=False)
     model = keras.Model({"x": x}, {"y": layer(x)[:, 0]})
@@ -107,7 +107,7 @@ def make_batch(rng):
 
 
 def gradients(batch):
-    """[3, 2] of the three terms at w = (1, -1), by hand."""
+    """[3, 2] gradients of the three terms at w = (1, -1), by hand."""
     error = batch["x"] @ np.array([1.0, -1.0]) - batch["t"]
     slopes = [np.sign(error), 2 * error, 3 * error**2 * np.sign(error)]
     return np.array([(slope[:, None] * batch["x"]).mean(axis=0) for slope in slopes])
@@ -115,7 +115,7 @@ def gradients(batch):
 
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("clip_norm", [0.0, 0.5])
-def test_a_step_weighs_by_gradients_of_the_global_losses(rng, mirrored, replicas, clip_norm):
+def test_a_step_weights_by_gradients_of_the_global_losses(rng, mirrored, replicas, clip_norm):
     """One SGD step from (1, -1), by hand: squared norms of the whole batch, also over two replicas.
 
     Each replica's own part has other norms: of halves, and not of the sum.

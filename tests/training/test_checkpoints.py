@@ -1,4 +1,4 @@
-"""Checkpoints that were damaged, lost, or made by somebody who means harm."""
+"""Damaged, missing and malicious checkpoints."""
 
 import pathlib
 import shutil
@@ -16,7 +16,7 @@ STEPS = (3, 5)
 
 
 class Trainer(keras.Model):
-    """As much of one as checkpoints know."""
+    """The part of a trainer that checkpoints use."""
 
     def __init__(self):
         super().__init__()
@@ -54,7 +54,7 @@ def folder(saved, tmp_path):
 
 
 def restored(folder):
-    """Step and bias after restoring; None if there was nothing to restore."""
+    """Step and bias after restoring, or None without a checkpoint."""
     trainer, progress, checkpoints = made(folder, step=99)
     if not checkpoints.restore():
         return None
@@ -93,7 +93,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", [*DAMAGES, "removed"])
-def test_a_damaged_newest_one_is_warned_of_and_passed_over(folder, name, damage, caplog):
+def test_a_damaged_newest_checkpoint_is_skipped_with_a_warning(folder, name, damage, caplog):
     path = folder / "step-5" / name
     path.write_bytes(DAMAGES[damage](path.read_bytes())) if damage != "removed" else path.unlink()
     assert restored(folder) == (3, [3.0] * 3)
@@ -103,7 +103,7 @@ def test_a_damaged_newest_one_is_warned_of_and_passed_over(folder, name, damage,
 
 
 def test_every_byte_of_the_index_counts(folder):
-    """TensorFlow's own check sums leave some of them out."""
+    """TensorFlow's own checksums do not cover all bytes."""
     path = folder / "step-5" / "state.index"
     whole = path.read_bytes()
     for place in range(len(whole)):
@@ -126,8 +126,8 @@ def test_a_step_that_is_saved_again_replaces_a_damaged_one(folder):
     assert restored(folder) == (5, [5.0] * 3)
 
 
-def test_what_a_killed_process_left_goes_with_the_next_one(folder):
-    """Who holds the run's folder sweeps it; a half-written checkpoint is never taken for one."""
+def test_leftovers_of_a_killed_process_are_removed(folder):
+    """The next owner of the run's folder removes them. An incomplete checkpoint is never restored."""
     killed = files.replacing_folder(folder / "step-7")
     (killed.__enter__() / "file").touch()  # and never left
     for name in ("step-x", "other"):
@@ -140,7 +140,7 @@ def test_what_a_killed_process_left_goes_with_the_next_one(folder):
 
 
 def test_nothing_outside_the_folder_is_read_or_removed(folder, tmp_path):
-    """`checkpoints/checkpoint` is TensorFlow's list of paths; links are paths too."""
+    """`checkpoints/checkpoint` is TensorFlow's list of paths, which may lead out of the folder, as links do."""
     victim = tmp_path / "victim"
     shutil.copytree(folder / "step-5", victim / "step-9")
     before = sorted(victim.rglob("*"))

@@ -27,7 +27,7 @@ def test_weights_by_hand():
     np.testing.assert_allclose(weights, [1.5, 0.75, 0.75, 1.5, 0.75, 0.75])
 
 
-def test_classes_weigh_the_same_and_the_mean_stays(rng):
+def test_classes_have_equal_weight_and_the_mean_weight_is_kept(rng):
     labels = np.append(rng.integers(0, 5, 40), [7, 7]).astype(np.int32)
     own = rng.uniform(0.1, 4, 42)
     weights = balanced_weights(features_of(labels, own))
@@ -38,7 +38,7 @@ def test_classes_weigh_the_same_and_the_mean_stays(rng):
     np.testing.assert_allclose(weights[one] / own[one], (weights[one] / own[one])[0], rtol=1e-5)
 
 
-def test_weights_of_label_sets_are_refused():
+def test_class_weights_for_several_labels_per_item_are_refused():
     with pytest.raises(UserError, match=r"--class_balance=weights.*sampling or logits"):
         balanced_weights(features_of(np.eye(3)))
 
@@ -52,15 +52,15 @@ def test_members_by_hand():
 
 
 def test_shares_by_hand():
-    """Weights 2 1 1 1 1 2 of 8: class 0 has 5/8, class 2 has 3/8, classes 1 and 3 nothing."""
+    """Weights 2 1 1 1 1 2 sum to 8: class 0 has 5/8, class 2 has 3/8, classes 1 and 3 have 0."""
     shares = class_shares(features_of(LABELS, [2, 1, 1, 1, 1, 2]), 4)
     np.testing.assert_allclose(shares, [5 / 8, 0, 3 / 8, 0])
     sets = np.array([[1, 0, 1], [0, 0, 1]], np.float32)
     np.testing.assert_allclose(class_shares(features_of(sets, [1, 3]), 3), [1 / 4, 0, 1])
 
 
-def test_drawn_weights_are_how_often_items_are_drawn():
-    """By hand for one label; of label sets by drawing."""
+def test_drawn_weights_are_the_frequencies_of_draws():
+    """By hand for single labels; by simulation for several labels per item."""
     found = drawn_weights(features_of(LABELS, [2, 1, 1, 1, 1, 1]))
     np.testing.assert_allclose(found, [3.0, 0.75, 0.75, 1.5, 0.75, 0.75])
     features = features_of(np.array([[1, 0, 1, 0], [0, 0, 1, 0], [1, 0, 0, 1]], np.float32))

@@ -11,7 +11,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @pytest.fixture
 def received():
-    """Signals that reach the handlers that were there before; those are put back afterwards."""
+    """The signals that reach the previous handlers. The fixture restores these handlers afterwards."""
     numbers = []
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number in SIGNALS:
@@ -26,7 +26,7 @@ def send(number):
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_the_first_signal_asks(received, number):
+def test_the_first_signal_requests_a_stop(received, number):
     with stop_requests() as stop_requested:
         assert not stop_requested()
         send(number)
@@ -37,7 +37,7 @@ def test_the_first_signal_asks(received, number):
 
 @pytest.mark.parametrize("first", SIGNALS)
 @pytest.mark.parametrize("second", SIGNALS)
-def test_the_second_signal_does_what_it_did_before(received, first, second):
+def test_the_second_signal_reaches_the_previous_handler(received, first, second):
     with stop_requests():
         send(first)
         send(second)
@@ -57,7 +57,7 @@ def test_a_second_interrupt_stops_at_once():
 
 
 @pytest.mark.parametrize("ending", ["well", "by an error", "after a signal"])
-def test_the_handlers_are_put_back(received, ending):
+def test_the_handlers_are_restored(received, ending):
     before = [signal.getsignal(number) for number in SIGNALS]
     try:
         with stop_requests():
@@ -73,15 +73,15 @@ def test_the_handlers_are_put_back(received, ending):
     assert received == [signal.SIGTERM]
 
 
-def test_each_block_asks_anew(received):
+def test_each_block_has_its_own_request(received):
     with stop_requests():
         send(signal.SIGTERM)
     with stop_requests() as stop_requested:
         assert not stop_requested()
 
 
-def test_other_threads_may_train_but_take_no_signals(received):
-    """Python lets the main thread alone set handlers; elsewhere the signals stay as they were."""
+def test_other_threads_may_train_but_set_no_handlers(received):
+    """In Python only the main thread may set handlers."""
     answers = []
 
     def work():

@@ -1,4 +1,4 @@
-"""The weighted sum of terms by hand, and weights that are refused."""
+"""The weighted sum of terms, by hand, and invalid weights."""
 
 import math
 
@@ -20,14 +20,14 @@ def told(report):
 
 
 def test_fixed_weights():
-    """3 and 7, weighed 2 and a half, are 9.5; the report has them unweighed."""
+    """3 and 7 with weights 2 and 0.5 give 9.5. The report holds the terms without weights."""
     total, report = Objective(TERMS, {"far": 2.0, "near": 0.5}, ("y",))(OUTPUTS, BATCH)
     assert float(total) == 9.5
     assert told(report) == {"loss/far": 3, "loss/near": 7, "loss/total": 9.5}
 
 
-def test_weights_that_are_found_in_a_step():
-    """From the losses and the gradients, and reported."""
+def test_weights_that_are_computed_in_each_step():
+    """They depend on losses and gradients, and are reported."""
 
     def weighting(losses, squared_gradient):
         return {"far": losses["near"], "near": squared_gradient(losses["far"])}
@@ -51,11 +51,11 @@ def test_every_term_has_one_weight(weights):
 
 
 @pytest.mark.parametrize("weight", [-1e-9, -1.0, math.inf, math.nan])
-def test_weights_below_zero_or_without_bounds_are_refused(weight):
+def test_negative_and_infinite_weights_are_refused(weight):
     with pytest.raises(UserError, match=r"weight of near must be finite and >= 0. Received"):
         Objective(TERMS, {"far": 1.0, "near": weight}, ("y",))
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3, 1e30])
-def test_others_are_not(weight):
+def test_other_weights_are_accepted(weight):
     Objective(TERMS, {"far": weight, "near": 1.0}, ("y",))

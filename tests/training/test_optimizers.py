@@ -19,7 +19,7 @@ def make(total_steps=100, **settings):
 
 
 def steps(optimizer, count=4):
-    """The weights after steps from (1, 1), the first two down the gradient (1, -2)."""
+    """The weights after each step from (1, 1); the gradient is (1, -2) in the first two steps."""
     variable = keras.Variable(np.ones(2, np.float32))
     for gradient in [(1.0, -2.0), (1.0, -2.0), (3.0, 0.5), (-0.5, 1.0)][:count]:
         optimizer.apply([np.array(gradient, np.float32)], [variable])
@@ -33,7 +33,7 @@ def test_the_table_and_the_flag_name_the_same_optimizers():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_is_the_keras_optimizer_of_that_name(name):
-    """And by default, in all its steps, as Keras makes it."""
+    """With default settings all steps are those of Keras's defaults."""
     optimizer = make(optimizer=name, learning_rate=0.25)
     assert type(optimizer) is OPTIMIZERS[name]
     assert type(optimizer).__name__.lower() == name
@@ -57,20 +57,20 @@ REFUSED = [(setting, name) for setting, names in WITH.items() for name in set(NA
 
 
 @pytest.mark.parametrize(("setting", "name"), HONOURED)
-def test_what_an_optimizer_has_is_honoured(setting, name):
+def test_settings_of_an_optimizer_are_honoured(setting, name):
     plain = steps(make(optimizer=name, learning_rate=0.1))
     other = steps(make(optimizer=name, learning_rate=0.1, **{setting: OTHER[setting]}))
     assert np.abs(other - plain).max() > 1e-3
 
 
 @pytest.mark.parametrize(("setting", "name"), sorted(REFUSED))
-def test_what_it_has_not_is_refused(setting, name):
+def test_settings_that_an_optimizer_lacks_are_refused(setting, name):
     with pytest.raises(UserError, match=rf"{name} has none.*--{setting}=0.5"):
         make(optimizer=name, **{setting: OTHER[setting]})
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_weights_decay_beside_the_gradient(name):
+def test_weight_decay_is_decoupled_from_the_gradient(name):
     """At a gradient of zero, w <- w (1 - lr decay)."""
     optimizer = make(optimizer=name, learning_rate=0.5, weight_decay=0.1)
     variable = keras.Variable(np.ones(2, np.float32))
@@ -79,7 +79,7 @@ def test_weights_decay_beside_the_gradient(name):
 
 
 def rates(optimizer, count):
-    """The learning rate of each step, which is what plain SGD moves at a gradient of 1."""
+    """The learning rate of each step: the change of a weight in plain SGD at a gradient of 1."""
     variable = keras.Variable(np.zeros(1, np.float32))
     places = [0.0]
     for _ in range(count):
@@ -89,7 +89,7 @@ def rates(optimizer, count):
 
 
 def test_warm_up_and_linear_decay_by_hand():
-    """Peak 0.8, 4 steps up, then down to 0 at step 8: 3/4, 2/4, 1/4 of it."""
+    """Peak 0.8, 4 steps up, then down to 0 at step 8: 3/4, 2/4, 1/4 of the peak."""
     optimizer = make(8, optimizer="sgd", learning_rate=0.8, warmup_steps=4, decay="linear")
     expected = [0.2, 0.4, 0.6, 0.8, 0.8, 0.6, 0.4, 0.2, 0.0]
     np.testing.assert_allclose(rates(optimizer, 9), expected, atol=1e-6)

@@ -10,7 +10,7 @@ LOSSES = {"loss/total": 1.23456, "loss/gap": 0.5}
 
 
 class Clock:
-    """Seconds that pass when told to."""
+    """A clock that the test moves."""
 
     def __init__(self, monkeypatch):
         self.now = 1000.0
@@ -34,7 +34,7 @@ def never():
 
 
 def test_an_epoch_is_a_line_in_a_log(clock, log):
-    """8 steps of 20 in 4 s: 2 steps or 64 items a second, and 6 s for the other 12."""
+    """8 of 20 steps in 4 s: 2 steps or 64 items a second, and 6 s for the other 12 steps."""
     with ProgressBar(total_steps=20, batch_size=32) as bar:
         for _ in range(8):
             clock.now += 0.5
@@ -47,7 +47,7 @@ def test_an_epoch_is_a_line_in_a_log(clock, log):
 
 
 def test_the_speed_is_that_of_this_process(clock, log):
-    """Went on at step 10; 5 steps in 1 s; 5 are left."""
+    """The process resumed at step 10 and made 5 steps in 1 s; 5 steps are left."""
     with ProgressBar(total_steps=20, batch_size=2, done=10) as bar:
         clock.now += 1
         for _ in range(5):
@@ -66,7 +66,7 @@ def test_lines_are_ten_seconds_apart_after_the_first(clock, log):
 
 
 def test_an_epoch_without_a_step_of_this_process_has_no_line(clock, log):
-    """It was stopped after the epoch's last step; a speed cannot be told."""
+    """The run was stopped after the epoch's last step, so this process has no speed."""
     with ProgressBar(total_steps=20, batch_size=2, done=10) as bar:
         clock.now += 60
         bar.epoch_line(1, LOSSES, "m", 0.0)
@@ -95,7 +95,7 @@ def test_a_terminal_shows_a_bar_and_reads_losses_once_a_second(clock, log, monke
     assert log() == []
 
 
-def test_nothing_but_log_lines_without_a_terminal(clock, capsys):
+def test_without_a_terminal_there_are_only_log_lines(clock, capsys):
     with ProgressBar(total_steps=4, batch_size=4) as bar:
         bar.advance(never)
     assert capsys.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""The trainer's promises; most are mistakes that every public re-implementation of HUSE made."""
+"""Properties of the trainer. Public re-implementations of HUSE violate most of them."""
 
 import keras
 import numpy as np
@@ -39,7 +39,7 @@ def make_batch(rng, count=12):
 
 
 def make_incomplete_batch(rng):
-    """Items without image in the first half of the batch only, without text in the second."""
+    """Items without image in the first half of the batch, and without text in the second half."""
     batch = make_batch(rng)
     batch[keys.WEIGHT] = rng.uniform(0.5, 3, 12).astype(np.float32)
     batch[keys.IMAGE_MASK][[0, 1, 4]] = 0
@@ -96,7 +96,7 @@ def test_report_holds_the_terms_before_weighting(rng):
 
 
 def test_optimizer_slots_persist(rng):
-    """Two Adam steps on one trainer differ from one step on each of two fresh optimizers."""
+    """Two Adam steps of one trainer differ from one step each of two new optimizers."""
     batch = make_batch(rng)
     kept = make_trainer("adam", 0.01)
     weights_after(2, [batch, batch], kept)
@@ -112,7 +112,7 @@ def test_optimizer_slots_persist(rng):
 
 
 def test_fit_runs_the_same_step(rng):
-    """On one device stock `fit` drives train_step as well."""
+    """On one device Keras's own `fit` runs train_step too."""
     batch = make_batch(rng)
     by_hand = weights_after(1, [batch], make_trainer())
     trainer = make_trainer()
@@ -123,7 +123,7 @@ def test_fit_runs_the_same_step(rng):
 
 @pytest.mark.parametrize("make", [make_batch, make_incomplete_batch])
 def test_two_replicas_equal_one(rng, mirrored, make):
-    """Two SGD steps over two logical devices, pair terms over the global batch, against one device.
+    """Two SGD steps on two logical devices equal those on one device: pair terms see the global batch.
 
     The pair loss is weighted high: without the gather the weights are off by about 1e-3, without
     the division by the replica count by more. Masks and weights differ between the replicas, so

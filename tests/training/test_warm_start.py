@@ -7,7 +7,7 @@ from huse_tf.training.warm_start import copy_weights
 
 
 def make(first=3, inner=4, frozen=2.0, names=("one", "two"), seed=0):
-    """A dense layer in a nested model, a batch normalisation, a dense layer, a frozen one."""
+    """A dense layer in a nested model, a batch normalisation, a dense layer and a frozen layer."""
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((first,))
     tower = keras.Sequential([keras.Input((first,)), keras.layers.Dense(inner, name=names[0])])
@@ -20,8 +20,8 @@ def make(first=3, inner=4, frozen=2.0, names=("one", "two"), seed=0):
     return keras.Model(inputs, x)
 
 
-def test_layers_of_equal_path_and_shape_are_copied_and_the_rest_is_not(tmp_path, rng):
-    """Also from the file: names must survive it. Statistics of a normalisation come along."""
+def test_only_layers_of_equal_path_and_shape_are_copied(tmp_path, rng):
+    """Also from a saved file, so names must survive it. Statistics of a normalisation are copied too."""
     source = make(inner=4, frozen=5.0, seed=1)
     source.get_layer("norm").moving_mean.assign(rng.normal(size=4))
     source.save(tmp_path / "model.keras")
@@ -40,11 +40,11 @@ def test_layers_of_equal_path_and_shape_are_copied_and_the_rest_is_not(tmp_path,
     assert (target.get_layer("constants").get_weights()[0] == 2).all()
 
 
-def test_another_shape_is_another_layer():
+def test_layers_of_another_shape_are_not_copied():
     assert copy_weights(make(first=5, seed=1), make()) == ["norm", "two"]
 
 
-def test_nothing_that_fits_is_refused():
+def test_a_model_without_a_common_layer_is_refused():
     source = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4, name="elsewhere")])
     with pytest.raises(UserError, match=r"--start_from.*tower/one.*Received: elsewhere"):
         copy_weights(source, make())
