@@ -1,9 +1,9 @@
-"""What each of HUSE's losses buys: trains variants over several seeds and writes one table.
+"""An ablation of HUSE's losses: trains variants over several seeds and writes one table.
 
 python benchmarks/ablation.py --flagfile=experiments/home_goods.flags --output=docs/results/ablation.md
 
 Every seed draws another split, other initial weights and another order. Finished runs are not trained again, so
-a stopped benchmark goes on where it was. Figures are of the test side, mean ± standard deviation.
+an interrupted benchmark resumes. Metrics are of the test split, mean ± standard deviation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from absl import flags
 from marks import write_between_marks
 
-from huse_tf import files, keys
+from huse_tf import keys
 from huse_tf.cli import command_line, config_flags
 from huse_tf.cli.quiet import import_tensorflow
 from huse_tf.config import Config
@@ -63,7 +63,7 @@ def main(values: flags.FlagValues) -> None:
             number = list(VARIANTS).index(name)
             print(f"{name}, seed {seed}", flush=True)
             settings = _settings(base, changes, seed, home / f"variant-{number}-seed-{seed}")
-            rows[name].append(_figures(settings))
+            rows[name].append(_test_metrics(settings))
         rows[FLOOR].append(_floor(settings))
     command = shlex.join(["python", *sys.argv])
     path = pathlib.Path(values.output)
@@ -82,26 +82,28 @@ def _settings(
     )
 
 
-def _figures(settings: Config) -> Mapping[str, float]:
-    """The test figures of one run, with the fusion weight of its validation side."""
+def _test_metrics(settings: Config) -> Mapping[str, float]:
+    """The test metrics of one run, with the fusion weight of its validation split."""
     from huse_tf.jobs import measure, train
 
     trained = train.train_model(settings)
-    validation = files.read_json(trained.run.metrics)[keys.VALIDATION]
-    weight = validation["classification/fusion_weight"]
-    return measure.measure_split(trained.model, trained.dataset, settings, keys.TEST, weight)[0]
+    weight = measure.run_fusion_weight(trained.run)
+    found = measure.measure_split(trained.model, trained.dataset, settings, keys.TEST, weight)
+    return found.metrics
 
 
 def _floor(settings: Config) -> Mapping[str, float]:
-    """Accuracy of the five nearest training items, and retrieval, by cosine on the features as they come."""
+    """Accuracy of the five nearest training items, and retrieval, by the cosine of the frozen features."""
+    from huse_tf.evaluation.context import EvaluationContext
     from huse_tf.evaluation.frozen_features import frozen_retrieval, nearest_neighbours
     from huse_tf.jobs import run_data
 
     data = run_data.load_data(settings, pathlib.Path(settings.training.run_dir))
     items, test = data.split(keys.TEST)
-    figures, _ = frozen_retrieval(test, items, data.taxonomy, settings.evaluation)
+    context = EvaluationContext(items, data.taxonomy, settings.evaluation)
+    metrics, _ = frozen_retrieval(test, context)
     neighbours = nearest_neighbours(data.features_of(keys.TRAIN), test)
-    return figures | {path: float(hits.mean()) for path, (_, hits) in neighbours.items()}
+    return metrics | {path: float(hits.mean()) for path, (_, hits) in neighbours.items()}
 
 
 def _table(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
@@ -135,27 +137,28 @@ def _document(
     return (
         f"Written by `{command}`:\n"
         f"Test items of {len(seeds)} splits (seeds {', '.join(map(str, seeds))}), mean ± standard "
-        "deviation. Accuracy by image, text and both; mAP over all candidates, relevant = same class, "
-        "another product (the query's own product is no candidate); product R@10 = the product's own "
-        "image among the first ten; HP@5 = hierarchical precision, of other products too. Frozen features: what the encoders give, of unit "
-        "norm, nothing learnt; accuracy by the vote of the five nearest training items.\n\n"
+        "deviation. Accuracy by image, text and both. mAP: over all candidates; relevant candidates are "
+        "other products of the query's class, and the query's own product is excluded. Product R@10: an "
+        "image of the query's product is among the first ten. HP@5: hierarchical precision of other "
+        "products. Frozen features: the encoders' features, scaled to unit norm, nothing learned; accuracy "
+        "by the vote of the five nearest training items.\n\n"
         f"{_table(rows)}\n\n{_differences(rows)}\n"
     )
 
 
 def _differences(rows: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
-    """What the first variant is ahead by, seed by seed on the same items: mean ± standard error."""
+    """The first variant minus the frozen features, seed by seed on the same items: mean ± standard error."""
     first = next(name for name in rows if name != FLOOR)
     accuracy = {
         name: {
-            side: np.array([run[f"classification/{side}/accuracy"] for run in runs])
-            for side in ("image", "text", "fused")
+            source: np.array([run[f"classification/{source}/accuracy"] for run in runs])
+            for source in ("image", "text", "fused")
         }
         for name, runs in ((FLOOR, rows[FLOOR]), (first, rows[first]))
     }
     ours, floor = accuracy[first], accuracy[FLOOR]
-    single = max(("image", "text"), key=lambda side: ours[side].mean())
-    pairs = {f"{side} over {FLOOR}": (ours[side], floor[side]) for side in ours}
+    single = max(("image", "text"), key=lambda source: ours[source].mean())
+    pairs = {f"{source} over {FLOOR}": (ours[source], floor[source]) for source in ours}
     pairs[f"fused over {single} alone"] = (ours["fused"], ours[single])
     parts = []
     for name, (one, other) in pairs.items():

@@ -1,11 +1,11 @@
-"""What papers claim of their methods, held against the runs of a comparison, as a Markdown table.
+"""Papers' claims of their methods, tested on the runs of a comparison, as a Markdown table.
 
 python benchmarks/claims.py --comparison=comparisons/home_goods --output=docs/results/claims.md
 
-A claim is that one method is ahead of another in one figure. It "holds" or is "contradicted" where the
-paired bootstrap over the queries of all seeds tells the two apart (p < .05, not corrected for the number
-of claims), and is "open" where it does not. Where figures of single queries are not kept, seeds are
-all there is to go by: then it is "ahead in" so many of them.
+A claim says that one method is ahead of another in one metric. It "holds" or is "contradicted" if the
+difference is significant by the paired bootstrap over the queries of all seeds (p < .05, not corrected for
+the number of claims), else it is "open". If the values of single queries are not stored, the table says in
+how many seeds the method is ahead.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TASKS = ("image_to_image", *CROSSING, "text_to_text")
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """`ahead` has more than `behind` in each of the figures at `paths`."""
+    """`ahead` has higher metrics than `behind` at each of `paths`."""
 
     source: str
     text: str
@@ -79,9 +79,9 @@ CLAIMS = (
             f"HUSE > {title}",
             "huse",
             name,
-            tuple(figure.format(task) for task in TASKS),
+            tuple(metric.format(task) for task in TASKS),
         )
-        for number, figure in ((1, RECALL), (2, HP))
+        for number, metric in ((1, RECALL), (2, HP))
         for name, title in _HUSE_BASELINES.items()
     ),
     Claim(
@@ -163,8 +163,8 @@ CLAIMS = (
 
 
 _NOTE = (
-    "Retrieval by class (`class`, and hierarchical precision of a task): relevant = same class, another "
-    "product; the query's own product is no candidate."
+    "Retrieval by class (`class`, and hierarchical precision of a task): relevant candidates are other "
+    "products of the query's class; the query's own product is excluded."
 )
 
 
@@ -180,7 +180,7 @@ def main(values: flags.FlagValues) -> None:
             f"{values.comparison!r}."
         )
     lines = [
-        "| source | claim | methods | figure | of either; difference (95 %) | seeds | |",
+        "| source | claim | methods | metric | both means; difference (95 %) | seeds | verdict |",
         "|---|---|---|---|---|---|---|",
     ]
     verdicts: dict[str, collections.Counter[str]] = {}
@@ -204,7 +204,7 @@ def main(values: flags.FlagValues) -> None:
         for name in (claim.ahead, claim.behind)
     }
     if missing := [f"`{name}`" for name in wanted if name not in run]:
-        table += f"\n\nClaims about these are left out, for they were not run here: {', '.join(missing)}."
+        table += f"\n\nClaims about these methods are left out, because they were not run here: {', '.join(missing)}."
     command = shlex.join(["python", *sys.argv])
     output = pathlib.Path(values.output)
     write_between_marks(output, values.mark, f"Written by `{command}`.\n{_NOTE}\n\n{table}\n")
@@ -216,15 +216,15 @@ def _paper(claim: Claim) -> str:
 
 
 def _row(outcomes: list, claim: Claim, path: str) -> tuple[str, str] | None:
-    """Of the table, and its verdict; None where one of the two was not run."""
+    """The row of a claim and its verdict; None if one of the two methods was not run."""
     from huse_tf.evaluation.comparison_table import LEVEL, difference
 
     ahead, behind = (
-        {o.seed: o.figures[path] for o in outcomes if o.method == name and path in o.figures}
+        {o.seed: o.metrics[path] for o in outcomes if o.method == name and path in o.metrics}
         for name in (claim.ahead, claim.behind)
     )
     seeds = sorted(ahead.keys() & behind.keys())
-    what = f"| {claim.source} | {claim.text} | `{claim.ahead}`, `{claim.behind}` | {path} |"
+    begin = f"| {claim.source} | {claim.text} | `{claim.ahead}`, `{claim.behind}` | {path} |"
     if not seeds:
         return None
     differences = [ahead[seed] - behind[seed] for seed in seeds]
@@ -234,10 +234,10 @@ def _row(outcomes: list, claim: Claim, path: str) -> tuple[str, str] | None:
         verdict = f"ahead in {sum(each > 0 for each in differences)} of {len(seeds)} seeds"
     else:
         shown = f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
-        told = "holds" if found.mean > 0 else "contradicted"
-        verdict = told if found.p < LEVEL else "open"
+        decided = "holds" if found.mean > 0 else "contradicted"
+        verdict = decided if found.p < LEVEL else "open"
     means = f"{np.mean([ahead[s] for s in seeds]):.3f}, {np.mean([behind[s] for s in seeds]):.3f}"
-    return f"{what} {means}; {shown} | {len(seeds)} | {verdict} |", verdict
+    return f"{begin} {means}; {shown} | {len(seeds)} | {verdict} |", verdict
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The metrics by which methods are judged, from the CSV file of a comparison, as one small table.
+"""The main metrics of methods, from the CSV file of a comparison, as one small table.
 
 python benchmarks/main_figures.py --table=docs/results/home_goods.csv --output=docs/results/index.md
 python benchmarks/main_figures.py --table=docs/results/home_goods.csv --output=README.md --nofold \
@@ -40,8 +40,8 @@ COLUMNS = {
 
 
 _NOTE = (
-    "mAP: relevant = same class, another product. HP@5: hierarchical precision, of other products too. The "
-    "query's own product is no candidate. Bold: the best of all methods compared. ≈: not significantly "
+    "mAP: relevant candidates are other products of the query's class. HP@5: hierarchical precision of other "
+    "products. The query's own product is excluded. Bold: the best of all methods compared. ≈: not significantly "
     "behind it."
 )
 

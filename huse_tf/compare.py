@@ -55,7 +55,7 @@ def main(values: flags.FlagValues) -> None:
     command = shlex.join(["python", "-m", "huse_tf.compare", *sys.argv[1:]])
     seeds = [int(seed) for seed in values.seeds]
     with locked(folder, "--output"):
-        compare.compare_methods(methods, seeds, folder, command, side=values.split)
+        compare.compare_methods(methods, seeds, folder, command, split=values.split)
     table = compare.table_path(folder, values.split)
     print(table.read_text(encoding="utf-8"))
     print(f"Tables  {table}\nPage    {table.with_suffix('.html')}")

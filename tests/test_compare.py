@@ -63,9 +63,9 @@ def silent(line):
     """Takes a line of progress."""
 
 
-def figures_of(outcome: Outcome):
+def metrics_without_costs(outcome: Outcome):
     costs = ("cost/training_seconds", "cost/images_per_second", "cost/texts_per_second")
-    return {path: value for path, value in outcome.figures.items() if path not in costs}
+    return {path: value for path, value in outcome.metrics.items() if path not in costs}
 
 
 def test_trains_each_once_and_tells_all(tmp_path, methods, monkeypatch):
@@ -88,10 +88,10 @@ def test_trains_each_once_and_tells_all(tmp_path, methods, monkeypatch):
     assert said[0] == "[1/4] huse, seed 0"
     assert said[3].startswith("[4/4] huse:embedding_dim=16, seed 1; about ")
     for outcome in outcomes:
-        for path, figure in outcome.queries.items():
-            assert figure.values.mean() == pytest.approx(outcome.figures[path], abs=1e-6), path
-        assert outcome.figures["cost/training_seconds"] > 0
-    one, other = (o.figures["cost/parameters"] for o in outcomes[:2])
+        for path, query in outcome.queries.items():
+            assert query.values.mean() == pytest.approx(outcome.metrics[path], abs=1e-6), path
+        assert outcome.metrics["cost/training_seconds"] > 0
+    one, other = (o.metrics["cost/parameters"] for o in outcomes[:2])
     # Eight units more: two last layers of 16 -> 8 with bias, and the classifier's 3 classes.
     assert other - one == 2 * (16 * 8 + 8) + 8 * 3
 
@@ -105,11 +105,11 @@ def test_trains_each_once_and_tells_all(tmp_path, methods, monkeypatch):
     page = (folder / "comparison.html").read_text(encoding="utf-8")
     assert "huse:embedding_dim=16" in page
     assert page.count("<svg") >= 3
-    with open(folder / "figures.csv", encoding="utf-8", newline="") as file:
+    with open(folder / "metrics.csv", encoding="utf-8", newline="") as file:
         lines = list(csv.DictReader(file))
     path = "classification/fused/accuracy"
     found = [float(line["value"]) for line in lines if line["metric"] == path]
-    assert found == [outcome.figures[path] for outcome in outcomes]
+    assert found == [outcome.metrics[path] for outcome in outcomes]
 
     def refuse(*arguments, **settings):
         raise AssertionError("a finished run was trained again")
@@ -117,30 +117,30 @@ def test_trains_each_once_and_tells_all(tmp_path, methods, monkeypatch):
     monkeypatch.setattr(compare, "train_model", refuse)
     again = compare.compare_methods(methods, [0, 1], folder, "the command", said.append)
     for before, after in zip(outcomes, again, strict=True):
-        assert after.figures == before.figures
+        assert after.metrics == before.metrics
         assert after.queries.keys() == before.queries.keys()
-        for path, figure in after.queries.items():
-            np.testing.assert_array_equal(figure.values, before.queries[path].values)
-            np.testing.assert_array_equal(figure.products, before.queries[path].products)
+        for path, query in after.queries.items():
+            np.testing.assert_array_equal(query.values, before.queries[path].values)
+            np.testing.assert_array_equal(query.products, before.queries[path].products)
 
     kept = compare.finished(folder, [*methods, "never_run"])
-    assert {(o.method, o.seed): o.figures for o in kept} == {
-        (o.method, o.seed): o.figures for o in outcomes
+    assert {(o.method, o.seed): o.metrics for o in kept} == {
+        (o.method, o.seed): o.metrics for o in outcomes
     }
     assert all(o.queries.keys() == outcomes[0].queries.keys() for o in kept)
     assert not compare.finished(folder, methods, keys.VALIDATION)
 
 
-def test_settings_are_chosen_on_the_validation_side(compared):
+def test_settings_are_chosen_on_the_validation_split(compared):
     """Measured on a run that was measured on test before: trained once, both kept."""
     method, test = compared
     trained = (RUN / "model.keras").read_bytes()
-    (found,) = compare.compare_methods(method, [SEED], COMPARED, say=silent, side=keys.VALIDATION)
+    (found,) = compare.compare_methods(method, [SEED], COMPARED, say=silent, split=keys.VALIDATION)
     assert (RUN / "model.keras").read_bytes() == trained
     path = "classification/fused/accuracy"
     kept = json.loads((RUN / "metrics.json").read_text())[keys.VALIDATION]
-    assert found.figures[path] == pytest.approx(kept[path])
-    assert found.figures["cost/parameters"] == test.figures["cost/parameters"]
+    assert found.metrics[path] == pytest.approx(kept[path])
+    assert found.metrics["cost/parameters"] == test.metrics["cost/parameters"]
     products = [outcome.queries[path].products.tolist() for outcome in (test, found)]
     assert not set(products[0]) & set(products[1])
     texts = [
@@ -149,37 +149,37 @@ def test_settings_are_chosen_on_the_validation_side(compared):
     ]
     assert "Test items of the splits" in texts[0]
     assert "Validation items of the splits" in texts[1]
-    for name in ("comparison", "figures"):
+    for name in ("comparison", "metrics"):
         assert (COMPARED / f"{name}-validation.csv").exists()
     assert (COMPARED / "comparison-validation.html").exists()
 
 
 def test_a_comparison_measures_what_training_alone_does(compared, monkeypatch):
-    """The figures of one run are those of `train`, which reads the catalogue itself."""
+    """The metrics of one run equal those of `train`, which reads the catalogue itself."""
     monkeypatch.setattr(train, "export_run", lambda *a, **k: None)  # it measures nothing
     method, outcome = compared
     config = change(method["huse"], seed=SEED, split_seed=SEED, run_dir="alone")
     alone = train.train_run(config)
     for path, value in alone.metrics.items():
-        assert figures_of(outcome)[path] == pytest.approx(value, abs=1e-6), path
+        assert metrics_without_costs(outcome)[path] == pytest.approx(value, abs=1e-6), path
 
 
 def test_seeds_draw_other_splits_and_unseen_classes_are_measured(tmp_path, methods):
-    """DeViSE's logits speak of lamps, which no item of training is."""
+    """DeViSE's logits score lamps, which no training item is."""
     config = dataclasses.replace(methods["huse"], method=METHODS["devise"]())
     config = change(config, class_encoder="random:8", unseen_classes=("lamps",))
     outcomes = compare.compare_methods({"devise": config}, [0, 1], tmp_path, say=lambda line: None)
     one, other = (o.queries["classification/text/accuracy"].products for o in outcomes)
     assert set(one) != set(other)
     for outcome in outcomes:
-        assert outcome.figures["unseen/zero_shot/all/candidates"] == 3
+        assert outcome.metrics["unseen/zero_shot/all/candidates"] == 3
         path = "unseen/zero_shot/unseen_only/text/hit_at_1"
         assert outcome.queries["unseen/text_to_image/class/recall_at_1"].values.size
-        assert path not in outcome.figures, "one unseen class cannot be missed"
+        assert path not in outcome.metrics, "one unseen class cannot be missed"
         path = "unseen/zero_shot/all/text/hit_at_1"
-        assert outcome.queries[path].values.mean() == pytest.approx(outcome.figures[path])
-        assert 0 <= outcome.figures["unseen/zero_shot/all/image/hit_at_1"] <= 1
-        assert "zero_shot/all/candidates" not in outcome.figures
+        assert outcome.queries[path].values.mean() == pytest.approx(outcome.metrics[path])
+        assert 0 <= outcome.metrics["unseen/zero_shot/all/image/hit_at_1"] <= 1
+        assert "zero_shot/all/candidates" not in outcome.metrics
 
 
 def of_an_older_checkout(run: pathlib.Path):
@@ -188,11 +188,11 @@ def of_an_older_checkout(run: pathlib.Path):
     del config["evaluation"]["with_own_product"]
     files.write_json(run / "config.json", config)
     key = files.read_json(run / "test_measured.json")
-    files.write_json(run / "test_measured.json", key | {"figures": key["figures"] - 1})
-    files.write_json(run / "test_figures.json", {"image_to_image/class/recall_at_1": -1.0})
+    files.write_json(run / "test_measured.json", key | {"metrics": key["metrics"] - 1})
+    files.write_json(run / "test_metrics.json", {"image_to_image/class/recall_at_1": -1.0})
 
 
-def test_kept_figures_are_of_these_settings_and_this_catalogue(compared, without_page):
+def test_stored_metrics_are_of_these_settings_and_this_catalogue(compared, without_page):
     """Other cut-offs are measured on the trained model; another catalogue is another comparison."""
     method, _ = compared
     model = RUN / "model.keras"
@@ -200,11 +200,11 @@ def test_kept_figures_are_of_these_settings_and_this_catalogue(compared, without
     of_an_older_checkout(RUN)
     (found,) = compare.compare_methods(method, [SEED], COMPARED, say=silent)
     assert model.read_bytes() == trained
-    assert found.figures["image_to_image/class/recall_at_1"] >= 0
+    assert found.metrics["image_to_image/class/recall_at_1"] >= 0
     other = {"huse": change(method["huse"], recall_at=(1, 3))}
     (found,) = compare.compare_methods(other, [SEED], COMPARED, say=silent)
     assert model.read_bytes() == trained
-    assert "image_to_text/class/recall_at_3" in found.figures
+    assert "image_to_text/class/recall_at_3" in found.metrics
     catalogue = pathlib.Path(method["huse"].data.catalogue)
     catalogue.write_text(catalogue.read_text(encoding="utf-8").replace("word0", "word99"))
     with pytest.raises(UserError, match="The catalogue has changed"):
@@ -226,7 +226,7 @@ def test_runs_of_several_labels_an_item_are_kept_too(tmp_path, methods):
     trained = (folder / "runs/huse-seed-0/model.keras").stat().st_mtime_ns
     again = compare.compare_methods(method, [0], folder, say=silent)
     assert (folder / "runs/huse-seed-0/model.keras").stat().st_mtime_ns == trained
-    assert again[0].figures == before[0].figures
+    assert again[0].metrics == before[0].metrics
 
 
 def test_variants_have_folders_of_their_own(tmp_path, methods):
@@ -245,23 +245,23 @@ def test_settings_are_looked_at_before_the_first_run(tmp_path, methods):
     assert not (tmp_path / "compared").exists()
 
 
-def test_damaged_figures_are_measured_again(compared, without_page):
+def test_damaged_metrics_are_measured_again(compared, without_page):
     method, before = compared
     trained = (RUN / "model.keras").stat().st_mtime_ns
-    for name in ("test_figures.json", "test_queries.npz", "test_measured.json"):
+    for name in ("test_metrics.json", "test_queries.npz", "test_measured.json"):
         content = (RUN / name).read_bytes()
         place = len(content) // 2
         (RUN / name).write_bytes(
             content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
         )
         with pytest.raises(UserError, match=name):
-            for each in ("test_figures.json", "test_queries.npz", "test_measured.json"):
+            for each in ("test_metrics.json", "test_queries.npz", "test_measured.json"):
                 with seals.reading(RUN / each, ""):
                     pass
         (again,) = compare.compare_methods(method, [SEED], COMPARED, say=silent)
-        speeds = {path for path in again.figures if "_per_second" in path}
-        for path in again.figures.keys() - speeds:
-            assert again.figures[path] == before.figures[path], path
+        speeds = {path for path in again.metrics if "_per_second" in path}
+        for path in again.metrics.keys() - speeds:
+            assert again.metrics[path] == before.metrics[path], path
     assert (RUN / "model.keras").stat().st_mtime_ns == trained
 
 

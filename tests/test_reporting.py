@@ -10,7 +10,9 @@ from small_runs import change
 from huse_tf import keys
 from huse_tf.config import Config
 from huse_tf.data.classes.taxonomy import Taxonomy
-from huse_tf.evaluation.measure import Predictions
+from huse_tf.evaluation.context import EvaluationContext
+from huse_tf.evaluation.predictions import ModalityPredictions, Predictions
+from huse_tf.jobs.measure import MeasuredSplit
 from huse_tf.jobs.report_data import make_report
 from huse_tf.jobs.run_data import Dataset
 from huse_tf.spec import DataSpec, FeatureSpec
@@ -45,7 +47,7 @@ def make_items(split=keys.TEST):
 
 def make_dataset(items, train_only=()):
     rejected = pd.DataFrame(
-        {"reason": ["no text", "picture damaged: at byte 3", "picture damaged: at byte 9"]}
+        {"reason": ["no text", "image damaged: at byte 3", "image damaged: at byte 9"]}
     )
     spec = DataSpec(FeatureSpec((2,)), FeatureSpec((2,)), 3, np.zeros((3, 3), np.float32))
     return Dataset(items, {}, TAXONOMY, spec, 12, rejected, list(train_only))
@@ -56,22 +58,41 @@ def make_predictions():
     angles = np.radians([0, 10, 30, 90, 100])
     embedding = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
     right = np.eye(3)[LABELS] * 0.8 + 0.05
-    sofas, there = np.tile([0.1, 0.8, 0.1], (5, 1)), np.ones(5, bool)
-    return Predictions(embedding, embedding, right, sofas, there, there)
+    sofas, everywhere = np.tile([0.1, 0.8, 0.1], (5, 1)), np.ones(5, bool)
+    return Predictions(
+        ModalityPredictions(embedding, right, everywhere),
+        ModalityPredictions(embedding, sofas, everywhere),
+    )
+
+
+def changed(predictions, change_one):
+    """The predictions with both modalities changed by `change_one`."""
+    return dataclasses.replace(
+        predictions, image=change_one(predictions.image), text=change_one(predictions.text)
+    )
+
+
+def rows_of(predictions, rows):
+    """The predictions of the items in these rows."""
+
+    def some(one):
+        return ModalityPredictions(one.embedding[rows], one.probabilities[rows], one.mask[rows])
+
+    return changed(predictions, some)
 
 
 def report(config=CONFIG, weight=1.0, items=None, dataset=None, predictions=None):
     items = make_items() if items is None else items
-    return make_report(
-        config,
-        dataset or make_dataset(items),
-        items,
-        predictions or make_predictions(),
+    dataset = dataset or make_dataset(items)
+    measured = MeasuredSplit(
+        items["split"].iloc[0],
+        EvaluationContext(items, dataset.taxonomy, config.evaluation, weight),
+        {},
         {"classification/fusion_weight": weight},
         {"text_to_text/item": "why"},
-        HISTORY,
-        {"keras": "3"},
+        predictions or make_predictions(),
     )
+    return make_report(config, dataset, measured, HISTORY, {"keras": "3"})
 
 
 def test_probabilities_are_those_of_the_modalities_and_of_both():
@@ -94,21 +115,23 @@ def test_classes_of_the_report_are_those_of_the_dataset():
 
 
 def test_items_without_a_modality_are_on_no_map_and_no_card():
-    """The first item has no text, the second no picture: three are left to map."""
+    """The first item has no text, the second no image: three are left to map."""
     one = make_predictions()
     image, text = np.arange(5) != 1, np.arange(5) != 0
     predictions = Predictions(
-        np.where(image[:, None], one.image_embedding, np.nan),
-        np.where(text[:, None], one.text_embedding, np.nan),
-        np.where(image[:, None], one.image_probabilities, np.nan),
-        np.where(text[:, None], one.text_probabilities, np.nan),
-        image,
-        text,
+        *(
+            ModalityPredictions(
+                np.where(mask[:, None], each.embedding, np.nan),
+                np.where(mask[:, None], each.probabilities, np.nan),
+                mask,
+            )
+            for each, mask in ((one.image, image), (one.text, text))
+        )
     )
     found = report(predictions=predictions)
     assert found.embedding_map.rows.tolist() == [2, 3, 4]
     assert found.embedding_map.total == 3
-    queries = [example.query.picture.name for example in found.examples["image_to_text"]]
+    queries = [example.query.image.name for example in found.examples["image_to_text"]]
     assert queries == ["0.png", "2.png", "3.png", "4.png"]
     assert not np.isnan(found.probabilities["fused"]).any()
 
@@ -133,7 +156,7 @@ def test_every_row_of_the_catalogue_is_counted():
         "Items, test": 5,
         "Items, train": 3,
     }
-    assert found.rejected == {"picture damaged": 2, "no text": 1}
+    assert found.rejected == {"image damaged": 2, "no text": 1}
 
 
 def test_the_measured_epoch_is_the_first_of_the_best():
@@ -157,9 +180,19 @@ def test_the_protocol_tells_how_the_items_came_to_be_held_out():
     both = pd.concat([make_items(), make_items(keys.TRAIN)], ignore_index=True)
     split = " ".join(report(dataset=make_dataset(both, train_only=[2])).protocol)
     assert "15% for validation, 15% for test, seed 0" in split
-    assert "figures of the test side" in split
-    assert "Without held-out items, for want of separate products: lamps." in split
+    assert "metrics of the test split" in split
+    assert "too few separate products to hold any items out: lamps." in split
     assert "by classification/fused/accuracy" in split
+
+
+def test_the_protocol_names_the_split_that_was_made():
+    """By time or by a column nothing is drawn by a seed, and nothing is stratified."""
+    time = " ".join(report(change(CONFIG, split_by="time", split_column="year")).protocol)
+    assert "by the times in the column year" in time
+    assert "the newest 15% for test, the 15% before them for validation" in time
+    column = " ".join(report(change(CONFIG, split_by="column", split_column="part")).protocol)
+    assert "The column part of the catalogue says which split an item belongs to" in column
+    assert "seed" not in time + column and "stratified" not in time + column
 
 
 @pytest.mark.parametrize(
@@ -167,7 +200,7 @@ def test_the_protocol_tells_how_the_items_came_to_be_held_out():
     [
         ({}, 0, "All 5 items of this catalogue were measured. None shares an id"),
         (
-            {"title": 2, "picture": 1},
+            {"title": 2, "image": 1},
             3,
             "5 of 8 items of this catalogue were measured. Left out: 3",
         ),
@@ -181,10 +214,10 @@ def test_the_protocol_tells_how_the_items_came_to_be_held_out():
 def test_the_protocol_of_another_catalogue_tells_what_the_run_knew(known, left_out, sentence):
     items = pd.concat([make_items(), make_items(keys.KNOWN).iloc[:left_out]], ignore_index=True)
     dataset = dataclasses.replace(make_dataset(items), known=known)
-    told = " ".join(report(dataset=dataset).protocol)
-    assert sentence in told and "Items were split" not in told
+    protocol = " ".join(report(dataset=dataset).protocol)
+    assert sentence in protocol and "Items were split" not in protocol
     if known:
-        assert "2 by title" in told
+        assert "2 by title" in protocol
 
 
 def test_settings_and_versions_are_those_given():
@@ -198,8 +231,8 @@ def test_settings_and_versions_are_those_given():
 def test_examples_show_the_nearest_other_products_first():
     """All are asked for, so queries stand in their order; texts of product a are one.
 
-    The own product is told by its rank: a's second picture comes first for its first; from 30 degrees
-    the views of a are 20 and 30 away; from the lamp at 90 its like at 100 is nearer than anything but
+    The own product is told by its rank: a's second image comes first for its first; from 30 degrees
+    the images of a are 20 and 30 away; from the lamp at 90 its like at 100 is nearer than anything but
     itself, across modalities too.
     """
     examples = report().examples
@@ -210,9 +243,9 @@ def test_examples_show_the_nearest_other_products_first():
         "text_to_text": 4,
     }
     first = examples["image_to_image"][0]
-    assert first.query.picture.name == "0.png"
+    assert first.query.image.name == "0.png"
     assert first.query.score is None
-    assert [card.picture.name for card in first.results] == ["2.png", "3.png", "4.png"]
+    assert [card.image.name for card in first.results] == ["2.png", "3.png", "4.png"]
     np.testing.assert_allclose(
         [card.score for card in first.results], np.cos(np.radians([30, 90, 100])), atol=1e-6
     )
@@ -220,21 +253,21 @@ def test_examples_show_the_nearest_other_products_first():
     assert [example.own_rank for example in examples["image_to_image"]] == [1, 1, None, None, None]
 
     lamp = examples["text_to_text"][2]
-    assert (lamp.query.text, lamp.query.picture) == ("lamp", None)
+    assert (lamp.query.text, lamp.query.image) == ("lamp", None)
     assert [card.text for card in lamp.results] == ["light", "sofa", "chair"]
 
     crossed = examples["text_to_image"][0]
     assert crossed.query.text == "chair"
-    assert [card.picture.name for card in crossed.results] == ["2.png", "3.png", "4.png"]
+    assert [card.image.name for card in crossed.results] == ["2.png", "3.png", "4.png"]
     assert crossed.own_rank == 1
     assert [card.text for card in examples["image_to_text"][4].results] == ["lamp", "sofa", "chair"]
 
 
 def test_the_rank_of_the_own_product_is_behind_others_of_equal_score():
-    """All at one point but d: b and c stand before a's second picture, both views of a before b's own."""
+    """All at one point but d: b and c stand before a's second image, both images of a before b's own."""
     one = make_predictions()
     point = np.float32([[1, 0]] * 4 + [[0, 1]])
-    predictions = dataclasses.replace(one, image_embedding=point, text_embedding=point)
+    predictions = changed(one, lambda each: dataclasses.replace(each, embedding=point))
     examples = report(predictions=predictions).examples
     assert [e.own_rank for e in examples["image_to_image"]] == [3, 3, None, None, None]
     assert [e.own_rank for e in examples["text_to_image"]] == [3, 4, 4, 1]
@@ -246,24 +279,11 @@ def test_no_more_than_six_results_and_the_queries_asked_for():
     items = pd.concat([make_items()] * 2, ignore_index=True)
     items["image_path"] = [f"/pictures/{n}.png" for n in range(count)]
     one = make_predictions()
-    predictions = Predictions(
-        *(
-            np.concatenate([getattr(one, field.name)] * 2)[:count]
-            for field in dataclasses.fields(Predictions)[:6]
-        )
-    )
+    predictions = rows_of(one, np.tile(np.arange(5), 2))
 
     def found(seed):
-        return make_report(
-            change(CONFIG, report_queries=2, seed=seed),
-            make_dataset(items),
-            items,
-            predictions,
-            {"classification/fusion_weight": 0.5},
-            {},
-            HISTORY,
-            {},
-        ).examples
+        config = change(CONFIG, report_queries=2, seed=seed)
+        return report(config, weight=0.5, items=items, predictions=predictions).examples
 
     assert {
         task: [len(example.results) for example in examples] for task, examples in found(0).items()
@@ -275,7 +295,7 @@ def test_no_more_than_six_results_and_the_queries_asked_for():
     }
     assert found(0)["image_to_image"] == found(0)["image_to_image"]
     queries = {
-        tuple(example.query.picture.name for example in found(seed)["image_to_image"])
+        tuple(example.query.image.name for example in found(seed)["image_to_image"])
         for seed in range(5)
     }
     assert len(queries) > 1
@@ -283,17 +303,6 @@ def test_no_more_than_six_results_and_the_queries_asked_for():
 
 @pytest.mark.parametrize(("count", "drawn"), [(2, False), (3, True)])
 def test_two_items_are_too_few_for_a_map(count, drawn):
-    one = make_predictions()
-    cut = {f.name: getattr(one, f.name)[:count] for f in dataclasses.fields(Predictions)[:6]}
-    items = make_items().iloc[:count]
-    found = make_report(
-        CONFIG,
-        make_dataset(items),
-        items,
-        Predictions(**cut),
-        {"classification/fusion_weight": 0.5},
-        {},
-        HISTORY,
-        {},
-    )
+    items, predictions = make_items().iloc[:count], rows_of(make_predictions(), slice(count))
+    found = report(weight=0.5, items=items, predictions=predictions)
     assert (found.embedding_map is not None) is drawn

@@ -1,4 +1,4 @@
-"""The class graph to look at: a heat map and each class's nearest classes."""
+"""The class graph as HTML: a heat map, and the nearest classes of each class."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from scipy.spatial.distance import squareform
 from huse_tf.evaluation import plots
 from huse_tf.pages.environment import environment
 
-_NEAREST = 5  # classes listed for each
+_NEAREST = 5  # classes listed for each class
 _MAX_NAMED = 100  # classes; beyond, letters on the axes are too small to read
 _MAX_OPTIMAL = 500  # classes; beyond, the best order takes seconds (its time grows with the cube)
 
 
 def class_graph_section(distances: np.ndarray, names: Sequence[str]) -> Markup:
-    """A piece of HTML without heading, for pages with the report's style sheet.
+    """The HTML of the class graph, without a heading, for pages with the style sheet `page.css`.
 
     Args:
         distances: [K, K] finite, symmetric, zero on the diagonal.
@@ -50,9 +50,12 @@ def class_graph_section(distances: np.ndarray, names: Sequence[str]) -> Markup:
 
 
 def nearest_classes(distances: np.ndarray, count: int) -> list[list[tuple[int, float]]]:
-    """[K] the `count` other classes that are nearest to each, with their distances, nearest first.
+    """[K] lists of (label, distance): the `count` nearest other classes of each class, nearest first.
 
-    Of equally near ones the lower label comes first; there are fewer where K - 1 is less.
+    Of equal distances the lower label comes first. If K - 1 < count, the lists have K - 1 entries.
+
+    >>> nearest_classes(np.array([[0.0, 0.5], [0.5, 0.0]]), count=3)
+    [[(1, 0.5)], [(0, 0.5)]]
     """
     with_self_last = distances + np.diag(np.full(len(distances), np.inf))
     order = np.argsort(with_self_last, axis=1, kind="stable")[:, : min(count, len(distances) - 1)]
@@ -65,8 +68,8 @@ def nearest_classes(distances: np.ndarray, count: int) -> list[list[tuple[int, f
 def _similar_side_by_side(distances: np.ndarray) -> np.ndarray:
     """[K] labels in the order of the leaves of an average-linkage clustering.
 
-    Up to `_MAX_OPTIMAL` classes it is the order with the least distance between neighbours
-    (Bar-Joseph et al. 2001).
+    Up to `_MAX_OPTIMAL` classes, the order minimises the distances of neighbours (Bar-Joseph et al.
+    2001).
     """
     size = len(distances)
     if size < 3:

@@ -1,4 +1,4 @@
-"""The comparison of methods as a page: tables, plots, and who is ahead of whom by how much."""
+"""The comparison of methods as a page: tables, plots, and differences to the first method."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from huse_tf import files
 from huse_tf.evaluation import plots
 from huse_tf.evaluation.comparison_table import (
     SAME_CLASS_MAP,
+    ComparisonTable,
     Outcome,
-    Table,
+    cell_text,
     difference,
-    figure_text,
 )
 from huse_tf.evaluation.significance import Difference
 from huse_tf.pages.environment import environment
 
-# Of what the page tells how far each method is behind or ahead of the first.
+# Title -> metric, of the differences to the first method.
 _COMPARED = {
     "fused accuracy": "classification/fused/accuracy",
     "fused hit@1": "classification/fused/hit_at_1",
@@ -33,7 +33,7 @@ _COMPARED = {
 def write_comparison_page(
     path: pathlib.Path,
     outcomes: Sequence[Outcome],
-    found: Sequence[Table],
+    found: Sequence[ComparisonTable],
     *,
     command: str,
     note: str,
@@ -46,9 +46,9 @@ def write_comparison_page(
         path: of the page.
         outcomes: at least one.
         found: the tables of these outcomes.
-        command: what made it.
-        note: how the figures came about.
-        settings: all settings by method, as text.
+        command: the command line, or empty.
+        note: how the items were measured.
+        settings: method -> all settings, as text.
         versions: package -> version.
     """
     html = (
@@ -64,14 +64,14 @@ def write_comparison_page(
             runs=len(outcomes),
             settings=settings,
             versions=versions,
-            figure_text=figure_text,
+            cell_text=cell_text,
         )
     )
     files.write_text(path, html)
 
 
-def _plot(table: Table) -> Markup | None:
-    """Means with their spreads, a panel a column; None for costs."""
+def _plot(table: ComparisonTable) -> Markup | None:
+    """Means with their spreads, one panel per column; None for costs."""
     panels = {
         column.title: {
             method: (cell.mean, cell.spread)
@@ -85,8 +85,8 @@ def _plot(table: Table) -> Markup | None:
     return plots.dots(name, panels) if panels else None
 
 
-def _scatter(found: Sequence[Table]) -> Markup | None:
-    """Accuracy of both modalities against crossing retrieval, for methods that have both."""
+def _scatter(found: Sequence[ComparisonTable]) -> Markup | None:
+    """Fused accuracy against the mAP of retrieval across modalities, of methods that have both."""
     by_title = {table.title: table for table in found}
     if not {"Accuracy", SAME_CLASS_MAP} <= set(by_title):
         return None
@@ -96,26 +96,29 @@ def _scatter(found: Sequence[Table]) -> Markup | None:
     places = {}
     for method, cells in accuracy.rows.items():
         one, others = cells[fused], [retrieval.rows[method][i] for i in crossing]
-        there = [cell.mean for cell in others if cell is not None]
-        if one is not None and len(there) == 2:
-            places[method] = (one.mean, sum(there) / 2)
+        means = [cell.mean for cell in others if cell is not None]
+        if one is not None and len(means) == 2:
+            places[method] = (one.mean, sum(means) / 2)
     return plots.labelled_points(
-        "scatter", places, "accuracy of both", "mAP across modalities, mean of I→T and T→I"
+        "scatter", places, "fused accuracy", "mAP across modalities, mean of I→T and T→I"
     )
 
 
 def _differences(
     outcomes: Sequence[Outcome],
 ) -> tuple[list[str], dict[str, list[Difference | None]]]:
-    """(titles, by method how far the first method is ahead of it); what nobody has is left out."""
-    there = {
+    """(titles, method -> the first method's values minus its own, by title).
+
+    Metrics that no method has are left out.
+    """
+    present = {
         title: path
         for title, path in _COMPARED.items()
         if any(path in outcome.queries for outcome in outcomes)
     }
     first, *others = dict.fromkeys(outcome.method for outcome in outcomes)
     rows = {
-        method: [difference(outcomes, first, method, path) for path in there.values()]
+        method: [difference(outcomes, first, method, path) for path in present.values()]
         for method in others
     }
-    return list(there), rows
+    return list(present), rows

@@ -1,4 +1,8 @@
-"""Tables of several methods over several seeds: means, spreads, the best, and who is as good as it."""
+"""Tables of several methods over several seeds: means, spreads, the best method and its ties.
+
+A table shows ten rows first and folds the others (`ComparisonTable.leading`): the ten methods with the highest mean
+over the table's columns.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from huse_tf.evaluation.per_query import QueryFigures
+from huse_tf.evaluation.per_query import QueryMetrics
 from huse_tf.evaluation.retrieval_tasks import WITH_OWN_PRODUCT
 from huse_tf.evaluation.significance import Difference, paired_bootstrap
 
 LEVEL = 0.05  # of significance
+LEADING = 10  # rows of a table that are shown first
 
 SAME_CLASS_MAP = "Other products of the class, mAP"
 _TASKS = {
@@ -27,18 +32,18 @@ _CROSSING = {name: _TASKS[name] for name in ("I→T", "T→I")}
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A metric of a table; costs have no best."""
+    """A metric of a table. Costs have no best."""
 
     title: str
     path: str
     is_cost: bool = False
 
 
-def _columns(suffix: str, tasks: Mapping[str, str] = _TASKS) -> list[Column]:
+def _task_columns(suffix: str, tasks: Mapping[str, str] = _TASKS) -> list[Column]:
     return [Column(title, f"{task}/{suffix}") for title, task in tasks.items()]
 
 
-# Title of a table -> its columns. A table of which no method has a figure is left out.
+# Title of a table -> its columns. A table without any value is left out.
 TABLES: dict[str, list[Column]] = {
     "Accuracy": [
         Column(name, f"classification/{name}/accuracy") for name in ("image", "text", "fused")
@@ -53,23 +58,26 @@ TABLES: dict[str, list[Column]] = {
         Column(name, f"classification/{name}/hierarchical_precision_at_5")
         for name in ("image", "text", "fused")
     ],
-    SAME_CLASS_MAP: _columns("class/mean_average_precision"),
-    **{f"Other products of the class, R@{k}": _columns(f"class/recall_at_{k}") for k in (1, 5, 10)},
-    "Hierarchical precision of other products, HP@5": _columns("hierarchical_precision_at_5"),
-    "Same class, own product among the candidates, mAP": _columns(
+    SAME_CLASS_MAP: _task_columns("class/mean_average_precision"),
+    **{
+        f"Other products of the class, R@{k}": _task_columns(f"class/recall_at_{k}")
+        for k in (1, 5, 10)
+    },
+    "Hierarchical precision of other products, HP@5": _task_columns("hierarchical_precision_at_5"),
+    "Same class, own product among the candidates, mAP": _task_columns(
         f"{WITH_OWN_PRODUCT}/class/mean_average_precision"
     ),
     **{
-        f"Same class, own product among the candidates, R@{k}": _columns(
+        f"Same class, own product among the candidates, R@{k}": _task_columns(
             f"{WITH_OWN_PRODUCT}/class/recall_at_{k}"
         )
         for k in (1, 5, 10)
     },
-    "Hierarchical precision, own product among the candidates, HP@5": _columns(
+    "Hierarchical precision, own product among the candidates, HP@5": _task_columns(
         f"{WITH_OWN_PRODUCT}/hierarchical_precision_at_5"
     ),
-    "Own product, R@10": _columns("item/recall_at_10", _CROSSING),
-    "Pairs, image and text told to match or not": [
+    "Own product, R@10": _task_columns("item/recall_at_10", _CROSSING),
+    "Pairs, true and mismatched told apart": [
         Column("accuracy", "pairs/accuracy"),
         Column("AUC", "pairs/auc"),
         Column("accuracy, same class", "pairs/same_class/accuracy"),
@@ -93,12 +101,12 @@ TABLES: dict[str, list[Column]] = {
         for title, task in _TASKS.items()
     ],
     **{
-        f"Unseen classes, {figure} among {title}": [
+        f"Unseen classes, {metric} among {title}": [
             Column(name, f"unseen/zero_shot/{candidates}/{name}/{path}")
             for name in ("image", "text")
         ]
         for candidates, title in (("unseen_only", "themselves"), ("all", "all classes"))
-        for figure, path in (
+        for metric, path in (
             ("hit@1", "hit_at_1"),
             ("hit@5", "hit_at_5"),
             ("HP@5", "hierarchical_precision_at_5"),
@@ -119,27 +127,27 @@ class Outcome:
 
     Attributes:
         method: its name in tables.
-        seed: of the split, the weights and the order.
-        figures: of the test items, by metric path; costs and figures of unseen classes among them.
-        queries: the figures of single queries, by metric path.
+        seed: of the split, the initial weights and the order of training.
+        metrics: of the measured items, by metric path, with costs and the metrics of unseen classes.
+        queries: the values of single queries, by metric path.
     """
 
     method: str
     seed: int
-    figures: Mapping[str, float]
-    queries: Mapping[str, QueryFigures]
+    metrics: Mapping[str, float]
+    queries: Mapping[str, QueryMetrics]
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One method's figure.
+    """One metric of one method.
 
     Attributes:
-        mean, spread: over the seeds; the spread is the sample's standard deviation, 0 for one seed.
-        seeds: how many.
+        mean, spread: over the seeds; the spread is the sample standard deviation, 0 for one seed.
+        seeds: their number.
         best: whether no mean of the column is higher.
-        behind: how far behind the best method, on the same queries; None for the best, for costs,
-            and where the queries are not known or not the same.
+        behind: the best method's values minus this one's, on the same queries. None for the best, for
+            costs, and where the queries are not stored or differ.
     """
 
     mean: float
@@ -150,21 +158,45 @@ class Cell:
 
     @property
     def tied(self) -> bool:
-        """Whether it may be behind the best by chance."""
+        """Whether the difference to the best is not significant."""
         return self.behind is not None and self.behind.p >= LEVEL
 
 
 @dataclasses.dataclass(frozen=True)
-class Table:
-    """Rows by method, in the order of the outcomes; None where a method has no such figure."""
+class ComparisonTable:
+    """Rows by method, in the order of the outcomes; None where a method lacks the metric."""
 
     title: str
     columns: Sequence[Column]
     rows: Mapping[str, Sequence[Cell | None]]
 
     @property
+    def leading(self) -> list[str]:
+        """The methods of the rows that are shown first, at most ten.
+
+        Of a table with more rows: those with the highest mean over the columns, the highest first.
+        Methods that lack a metric of the table come after those that have all. Of equal means, and of
+        costs, which have no best, the first in the order of the outcomes.
+        """
+        if len(self.rows) <= LEADING or any(column.is_cost for column in self.columns):
+            return list(self.rows)[:LEADING]
+
+        def merit(method: str) -> tuple[int, float]:
+            means = [cell.mean for cell in self.rows[method] if cell is not None]
+            return len(means), float(np.mean(means)) if means else 0.0
+
+        # Sorting is stable, also in reverse.
+        return sorted(self.rows, key=merit, reverse=True)[:LEADING]
+
+    @property
+    def folded(self) -> list[str]:
+        """The methods of the other rows, in the order of the outcomes."""
+        leading = set(self.leading)
+        return [method for method in self.rows if method not in leading]
+
+    @property
     def caption(self) -> str:
-        """The title, and where it was not looked into whether what is behind may be so by chance."""
+        """The title, and the columns whose differences were not tested for significance."""
         untested = []
         for number, column in enumerate(self.columns):
             cells = [row[number] for row in self.rows.values()]
@@ -177,22 +209,33 @@ class Table:
         return f"{self.title}, differences not tested{where}"
 
 
-def tables(outcomes: Sequence[Outcome]) -> list[Table]:
-    """All tables that have a figure."""
+def tables(outcomes: Sequence[Outcome]) -> list[ComparisonTable]:
+    """All tables with at least one value.
+
+    Args:
+        outcomes: at least one.
+    """
     found = []
     for title, columns in TABLES.items():
-        there = [c for c in columns if any(c.path in outcome.figures for outcome in outcomes)]
-        if there:
-            cells = [_cells(outcomes, column) for column in there]
+        present = [c for c in columns if any(c.path in outcome.metrics for outcome in outcomes)]
+        if present:
+            cells = [_cells_by_method(outcomes, column) for column in present]
             rows = {name: [each[name] for each in cells] for name in _methods(outcomes)}
-            found.append(Table(title, there, rows))
+            found.append(ComparisonTable(title, present, rows))
     return found
 
 
 def difference(outcomes: Sequence[Outcome], one: str, other: str, path: str) -> Difference | None:
-    """How far `one` is ahead of `other` on the same queries, of all seeds that both have.
+    """The values of method `one` minus those of `other`, on the same queries of all seeds that both have.
 
-    None where single queries of this metric are not known of both, or are others in some seed.
+    Args:
+        outcomes: of both methods.
+        one, other: names of methods.
+        path: of the metric.
+
+    Returns:
+        None where a method has no single queries of this metric, or where their products differ in a
+        seed.
     """
     ours = {o.seed: o.queries[path] for o in outcomes if o.method == one and path in o.queries}
     theirs = {o.seed: o.queries[path] for o in outcomes if o.method == other and path in o.queries}
@@ -210,12 +253,12 @@ def _methods(outcomes: Sequence[Outcome]) -> list[str]:
     return list(dict.fromkeys(outcome.method for outcome in outcomes))
 
 
-def _cells(outcomes: Sequence[Outcome], column: Column) -> dict[str, Cell | None]:
+def _cells_by_method(outcomes: Sequence[Outcome], column: Column) -> dict[str, Cell | None]:
     values = {
         method: [
-            o.figures[column.path]
+            o.metrics[column.path]
             for o in outcomes
-            if o.method == method and column.path in o.figures
+            if o.method == method and column.path in o.metrics
         ]
         for method in _methods(outcomes)
     }
@@ -236,40 +279,48 @@ def _cells(outcomes: Sequence[Outcome], column: Column) -> dict[str, Cell | None
     return {method: cell(method) for method in values}
 
 
-def as_markdown(found: Sequence[Table]) -> str:
-    """All tables; the best in bold, ≈ after what may be behind it by chance."""
+def as_markdown(found: Sequence[ComparisonTable]) -> str:
+    """All tables; the best mean of a column is bold, ≈ marks means that are not significantly behind it.
+
+    The rows after the first ten (`ComparisonTable.leading`) are folded.
+    """
     parts = []
     for table in found:
-        titles = [column.title for column in table.columns]
-        lines = [f"**{table.caption}**", "", "| method | " + " | ".join(titles) + " |"]
-        lines.append("|---|" + "---|" * len(titles))
-        for method, cells in table.rows.items():
-            shown = [
-                _shown(cell, column) for cell, column in zip(cells, table.columns, strict=True)
-            ]
-            lines.append(f"| {method} | " + " | ".join(shown) + " |")
-        parts.append("\n".join(lines))
+        parts.append(f"**{table.caption}**\n\n{_markdown_rows(table, table.leading)}")
+        if table.folded:
+            summary = f"<summary>{len(table.folded)} more</summary>"
+            rows = _markdown_rows(table, table.folded)
+            parts.append(f"<details>{summary}\n\n{rows}\n\n</details>")
     return "\n\n".join(parts) + "\n"
 
 
-def figure_text(cell: Cell, column: Column) -> str:
-    """A mean with its spread, to three decimals; costs to three digits."""
+def _markdown_rows(table: ComparisonTable, methods: Sequence[str]) -> str:
+    titles = [column.title for column in table.columns]
+    lines = ["| method | " + " | ".join(titles) + " |", "|---|" + "---|" * len(titles)]
+    for method in methods:
+        cells = zip(table.rows[method], table.columns, strict=True)
+        lines.append(f"| {method} | " + " | ".join(_markdown_cell(*each) for each in cells) + " |")
+    return "\n".join(lines)
+
+
+def cell_text(cell: Cell, column: Column) -> str:
+    """A mean with its spread, to three decimals; a cost to three digits."""
     if column.is_cost:
         return f"{cell.mean:,.0f}" if cell.mean >= 100 else f"{cell.mean:.3g}"
     return f"{cell.mean:.3f} ± {cell.spread:.3f}" if cell.seeds > 1 else f"{cell.mean:.3f}"
 
 
-def _shown(cell: Cell | None, column: Column) -> str:
+def _markdown_cell(cell: Cell | None, column: Column) -> str:
     if cell is None:
         return "–"
-    text = figure_text(cell, column)
+    text = cell_text(cell, column)
     if cell.best:
         return f"**{text}**"
     return f"{text} ≈" if cell.tied else text
 
 
-def as_csv(found: Sequence[Table]) -> str:
-    """A line for each cell of the tables."""
+def as_csv(found: Sequence[ComparisonTable]) -> str:
+    """The tables as CSV, one line per cell."""
 
     def lines() -> Iterator[list[object]]:
         yield ["table", "method", "column", "metric", "mean", "spread", "seeds", "best", "p"]
@@ -278,20 +329,20 @@ def as_csv(found: Sequence[Table]) -> str:
                 for column, cell in zip(table.columns, cells, strict=True):
                     if cell is not None:
                         p = "" if cell.behind is None else cell.behind.p
-                        told = [cell.mean, cell.spread, cell.seeds, int(cell.best), p]
-                        yield [table.title, method, column.title, column.path, *told]
+                        values = [cell.mean, cell.spread, cell.seeds, int(cell.best), p]
+                        yield [table.title, method, column.title, column.path, *values]
 
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(lines())
     return text.getvalue()
 
 
-def all_figures_csv(outcomes: Sequence[Outcome]) -> str:
-    """A line for each figure of each run."""
+def all_metrics_csv(outcomes: Sequence[Outcome]) -> str:
+    """All metrics of all runs as CSV, one line per metric and run."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["method", "seed", "metric", "value"])
     for outcome in outcomes:
-        for path, value in outcome.figures.items():
+        for path, value in outcome.metrics.items():
             writer.writerow([outcome.method, outcome.seed, path, value])
     return text.getvalue()

@@ -1,4 +1,4 @@
-"""Which classes are taken for which: counts, the most confused pairs, and figures by class."""
+"""Confusion of classes: counts, the most confused pairs, and F1 by class."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ from huse_tf.evaluation.multi_label import THRESHOLD
 
 
 def confusion_counts(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """[K, K] int64 number of items by true class (row) and predicted class (column)."""
+    """[K, K] int64 number of items by true class (row) and predicted class (column).
+
+    >>> confusion_counts(np.array([0, 1, 1]), np.array([0, 1, 0]), num_classes=2)
+    array([[1, 0],
+           [1, 1]])
+    """
     pairs = labels.astype(np.int64) * num_classes + predicted
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
-def taken_as(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """[n] one true class for each item.
+def one_true_class(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """[n] one true class per item, so that items of several classes can be counted.
 
     Args:
-        labels: [n] class ids, which stay; or [n, K] multi-hot: then the predicted class where it is
-            one of the item's, and its first class otherwise.
+        labels: [n] class ids, returned unchanged; or [n, K] multi-hot.
         predicted: [n] class ids.
+
+    Returns:
+        Of multi-hot labels the predicted class if it is one of the item's, else the item's first class.
     """
     if labels.ndim == 1:
         return labels
@@ -33,7 +40,7 @@ def taken_as(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Confusion:
-    """Items of class `true` that were taken for `predicted`: `count` of `support`."""
+    """`count` of the `support` items of class `true` were predicted as class `predicted`."""
 
     true: int
     predicted: int
@@ -42,7 +49,12 @@ class Confusion:
 
 
 def most_confused(counts: np.ndarray, limit: int) -> list[Confusion]:
-    """The pairs of classes with the most wrong items, at most `limit`; `counts` [K, K]."""
+    """The pairs of classes with the most wrong items, most first, at most `limit`.
+
+    Args:
+        counts: [K, K] from `confusion_counts`.
+        limit: number of pairs.
+    """
     wrong = counts - np.diag(np.diag(counts))
     order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
     return [
@@ -58,16 +70,16 @@ def f1_by_class(
     """For each name of `probabilities`, the F1 of each class, [K].
 
     Args:
-        labels: [n] class ids, whose prediction is the most probable class; or [n, K] multi-hot, where
-            every class above `THRESHOLD` is predicted.
+        labels: [n] class ids, with the most probable class as the prediction; or [n, K] multi-hot,
+            with every class above `THRESHOLD` predicted.
         probabilities: [n, K] each; rows of NaN are left out.
     """
     scores = {}
     for name, rows in probabilities.items():
-        there = ~np.isnan(rows).any(axis=1)
-        true, rows = labels[there], rows[there]
+        present = ~np.isnan(rows).any(axis=1)
+        true, rows = labels[present], rows[present]
         classes = np.arange(rows.shape[1])
-        if not there.any():
+        if not present.any():
             scores[name] = np.full(len(classes), np.nan)
             continue
         predicted = rows.argmax(axis=1) if labels.ndim == 1 else rows > THRESHOLD

@@ -1,4 +1,4 @@
-"""A map of both modalities in two dimensions, to look at; t-SNE (van der Maaten and Hinton, 2008)."""
+"""A map of images and texts in two dimensions by t-SNE (van der Maaten and Hinton, 2008)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sklearn.manifold import TSNE
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EmbeddingMap:
-    """Places of the image and the text of m of n items.
+    """Coordinates of the images and the texts of m of n items.
 
     Attributes:
-        rows: [m] which items, ascending.
-        image, text: [m, 2] coordinates on one map.
+        rows: [m] row numbers of these items, ascending.
+        image, text: [m, 2] coordinates on one map, without a unit.
         total: n.
     """
 
@@ -30,9 +30,9 @@ def embedding_map(
     """Lays out images and texts of the same items together; repeatable on one machine.
 
     Args:
-        image_embeddings, text_embeddings: [n, D], n >= 2, D >= 2; row i of both is one item.
-        seed: draws the items that are shown; the layout starts from their principal components.
-        max_points: an item is two points; of more items than fit, a random sample is shown.
+        image_embeddings, text_embeddings: [n, D], n >= 2, D >= 2; row i of both belongs to one item.
+        seed: of the random sample and of t-SNE, which starts from the principal components.
+        max_points: the most points on the map, two per item; of more items a random sample is shown.
     """
     total = len(image_embeddings)
     shown = min(total, max_points // 2)

@@ -1,4 +1,4 @@
-"""The rows of frozen features in the tables of a comparison, beside those of the methods."""
+"""The rows of the frozen features in the tables of a comparison, beside the rows of the methods."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from huse_tf.evaluation.comparison_table import Outcome
 from huse_tf.evaluation.retrieval_tasks import FROZEN
 
 ROW = "frozen features"
-_Figure = TypeVar("_Figure")
+_Value = TypeVar("_Value")
 
 
 def frozen_rows(outcomes: Sequence[Outcome], reads: Mapping[str, Hashable]) -> list[Outcome]:
-    """What the features tell by themselves, as outcomes of their own; equal features make one row.
+    """The metrics of the frozen features, as outcomes of their own; equal features make one row.
 
     Args:
-        outcomes: of methods; figures of features are among theirs, under `frozen_features`.
-        reads: method -> what its features depend on beside the seed. Where methods read several kinds,
-            a row is named by the first method of its kind.
+        outcomes: of methods. Their metrics contain the features' metrics, with `frozen_features` in
+            the path.
+        reads: method -> everything but the seed that its features depend on. If methods read different
+            features, a row is named after the first method that reads them.
     """
     named: dict[Hashable, str] = {}
     for outcome in outcomes:
-        if any(FROZEN in path.split("/") for path in outcome.figures):
+        if any(FROZEN in path.split("/") for path in outcome.metrics):
             named.setdefault(reads[outcome.method], f"{ROW} of {outcome.method}")
     if len(named) == 1:
         named = dict.fromkeys(named, ROW)
@@ -30,15 +31,17 @@ def frozen_rows(outcomes: Sequence[Outcome], reads: Mapping[str, Hashable]) -> l
     for outcome in outcomes:
         name = named.get(reads[outcome.method])
         if name is not None:
-            row = Outcome(name, outcome.seed, _own(outcome.figures), _own(outcome.queries))
+            row = Outcome(
+                name, outcome.seed, _of_features(outcome.metrics), _of_features(outcome.queries)
+            )
             found.setdefault((name, outcome.seed), row)
     return list(found.values())
 
 
-def _own(figures: Mapping[str, _Figure]) -> dict[str, _Figure]:
-    """Those of the features, by the paths that methods have for the same figures."""
+def _of_features(by_path: Mapping[str, _Value]) -> dict[str, _Value]:
+    """The values of the features, by the paths that methods have for the same metrics."""
     return {
         "/".join(part for part in path.split("/") if part != FROZEN): value
-        for path, value in figures.items()
+        for path, value in by_path.items()
         if FROZEN in path.split("/")
     }

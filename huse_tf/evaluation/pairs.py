@@ -1,10 +1,10 @@
-"""Matching pair by pair, as FashionBERT measures it (Gao et al. 2020, section 4): image and text, or
-product and query, where a product is its image with what its text says beside the query.
+"""Matching pair by pair, as FashionBERT measures it (Gao et al. 2020, section 4).
 
-Accuracy: a true and a mismatched pair of each product are told apart. Rank@k: an image finds its text
-among 101, its own and those of 100 other products, and a text its image; drawn by seed, either
-from all other products or from those of the same class; products and queries alike. Models with
-embeddings score a pair by its cosine, so that they can be compared with models that have none.
+A pair is an image and a text, or a product and a query; a product is then its image together with the text
+beside the query. Accuracy: a true and a mismatched pair of each product are told apart. Rank@k: an image
+ranks 101 texts, its own and those of 100 other products, and a text ranks 101 images. The other products
+are drawn by seed, once from all products and once from those of the same class. Models with embeddings
+score a pair by its cosine, so that they can be compared with pair scorers, which have no embeddings.
 
 TIE RULE: of candidates with equal scores (to about five decimals) the true one comes last.
 """
@@ -29,27 +29,46 @@ OTHERS = 100  # candidates beside the true one
 _STEPS = 2**16  # scores are compared in steps of 1 / this
 _PAIRS_A_BATCH = 256
 
-# The two sides of a pair, as paths name them.
-IMAGE_AND_TEXT = ("image", "text")
+# The two parts of a pair, as metric paths name them.
+IMAGE_AND_TEXT = (keys.IMAGE, keys.TEXT)
 PRODUCT_AND_QUERY = ("product", "query")
 
-# Scores [n] of pairs, from the rows of their images (or products) [n] and of their texts (or queries)
-# [n]; higher is likelier.
+# ([n] items, [n] items) -> [n] scores of the pairs of the first items' images (or products) and the second
+# items' texts (or queries); a higher score is a likelier match.
 PairScore = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-# Figures of all queries together, and (items, values) of single ones.
-_Figures = tuple[dict[str, float], dict[str, tuple[np.ndarray, np.ndarray]]]
+# Metrics that are no means over queries, and ([n] items, [n] values) of the metrics that are.
+_MetricsAndValues = tuple[dict[str, float], dict[str, tuple[np.ndarray, np.ndarray]]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class PairFigures:
-    """What pairs tell of a model; see `pair_figures`.
+class PairItems:
+    """The n items whose pairs are scored.
+
+    Attributes:
+        products: [n] ids.
+        labels: [n] class ids, or [n, K] multi-hot.
+        texts: [n] texts (or queries), or numbers that are equal for equal texts.
+        complete: [n] bool, True for items that have both parts of a pair.
+        parts: the two parts of a pair, as metric paths name them.
+    """
+
+    products: np.ndarray
+    labels: np.ndarray
+    texts: Sequence[str] | np.ndarray
+    complete: np.ndarray
+    parts: tuple[str, str] = IMAGE_AND_TEXT
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PairMetrics:
+    """The metrics of a model by its pairs; see `pair_metrics`.
 
     Attributes:
         metrics: by metric path.
-        undefined: the beginnings of the paths that these data cannot tell, with the reason.
-        queries: of the metrics that are means over queries, (items, values): [n] places of the items
-            that were asked, and the figure of each. Of an AUC what each item contributes to it.
+        undefined: beginning of the metric paths that these items cannot define -> reason.
+        queries: metric path -> ([n] row numbers of items, [n] values), of the metrics that are means over
+            items. The values of an AUC are each item's contribution to it (`auc_values`).
     """
 
     metrics: Mapping[str, float]
@@ -58,21 +77,22 @@ class PairFigures:
 
 
 def scores_pairs(model: keras.Model) -> bool:
-    """Whether a model scores pairs, and has no embeddings."""
+    """Whether the model is a pair scorer, which has match logits and no embeddings."""
     return keys.MATCH_LOGITS in model.output
 
 
 def score_of_model(
     model: keras.Model, features: Mapping[str, Any], query_end: int | None = None
 ) -> PairScore:
-    """The match logits of a pair scorer, dropout off, in batches.
+    """Scores pairs by the match logits of a pair scorer, dropout off, in batches.
 
     Args:
         model: with match logits.
-        features: of items.
-        query_end: the id with which queries end, of a model that scores products and queries.
+        features: of n items, by key (keys.py).
+        query_end: the word id that ends a query, for a model that scores products and queries.
     """
-    # Without the heads that guess what is hidden. Traced, for op by op it takes twice as long.
+    # Only the match logits, without the heads of hidden words and patches. Traced, because eager execution
+    # takes twice as long.
     matcher = keras.Model(model.input, model.output[keys.MATCH_LOGITS])
     forward = tf.function(lambda batch: matcher(batch, training=False), reduce_retracing=True)
 
@@ -95,7 +115,12 @@ def score_of_model(
 
 
 def score_of_embeddings(images: np.ndarray, texts: np.ndarray) -> PairScore:
-    """Cosines of embeddings [n, D] of unit norm."""
+    """Scores pairs by the cosine of embeddings [n, D] of unit norm.
+
+    >>> score = score_of_embeddings(np.eye(2), np.array([[1.0, 0.0], [0.6, 0.8]]))
+    >>> score(np.array([0, 1]), np.array([0, 1]))
+    array([1. , 0.8], dtype=float32)
+    """
 
     def score(image_rows: np.ndarray, text_rows: np.ndarray) -> np.ndarray:
         cosines = np.zeros(len(image_rows), np.float32)
@@ -107,69 +132,71 @@ def score_of_embeddings(images: np.ndarray, texts: np.ndarray) -> PairScore:
     return score
 
 
-def pair_figures(
+def pair_metrics(
     score: PairScore,
-    products: np.ndarray,
-    labels: np.ndarray,
-    texts: Sequence[str] | np.ndarray,
-    complete: np.ndarray,
+    items: PairItems,
     config: EvaluationConfig,
     *,
     threshold: float | None = None,
     quick: bool = False,
-    sides: tuple[str, str] = IMAGE_AND_TEXT,
-) -> PairFigures:
-    """Accuracy and Rank@k of n items, by metric path.
+) -> PairMetrics:
+    """Accuracy, AUC and Rank@k of pairs, by metric path.
 
-    One item of each product stands for it. A candidate is of another product and has another text.
+    One item per product takes part. A candidate belongs to another product and has another text.
 
     Args:
-        score: of pairs.
-        products: [n] ids.
-        labels: [n] class ids, or [n, K] multi-hot.
-        texts: [n], or numbers that are equal for equal ones; of queries, these.
-        complete: [n] bool, the items that have both sides.
-        config: the cut-offs, the most queries, and the seed of the draws.
-        threshold: above which a score says "match"; None where scores have none, as cosines.
-        quick: only accuracy and AUC, of `config.validation_pairs` products at most.
-        sides: what is paired.
+        score: of pairs of these items.
+        items: the items.
+        config: the cut-offs, the number of queries, and the seed of the draws.
+        threshold: a score above it is a match; None if scores have no such threshold, as cosines.
+        quick: only accuracy and AUC, of at most `config.validation_pairs` products.
 
     Returns:
-        metrics: under `pairs/`, and for mismatches of the same class under
-        `pairs/same_class/`: `accuracy` (chance: one half) and `auc` over a true and a mismatched pair of
-        each product; `image_to_text/rank_at_K` and `text_to_image/rank_at_K`, or as `sides` have it
-        `product_to_query/…` and `query_to_product/…`, the share of queries whose true candidate is
-        among the first K, and `chance_rank_at_K` of a random order;
-        `candidates`, their mean number, below 101 where there are fewer products; `queries`.
-        queries: of `accuracy`, `auc` and `rank_at_K`; of one side those of any model are the same.
+        metrics, under `pairs/`, and for candidates of the same class under `pairs/same_class/`:
+        `accuracy` (chance: one half) and `auc` over a true and a mismatched pair per product, and their
+        number `products`; `image_to_text/rank_at_K` and `text_to_image/rank_at_K`, or with other
+        `parts` `product_to_query/…` and `query_to_product/…`: the share of queries whose true candidate
+        is among the first K; `chance_rank_at_K` of a random order; `candidates`, their mean number,
+        below 101 if there are fewer products; `queries`, their number.
+        queries, of `accuracy`, `auc` and `rank_at_K`: models measured on the same split have the same
+        queries.
+
+    Three products of one class. The score is right about each pair, so every product is told apart:
+
+    >>> items = PairItems(np.arange(3), np.zeros(3, int), ["a", "b", "c"], np.ones(3, bool))
+    >>> found = pair_metrics(lambda i, t: (i == t) - 0.5, items, EvaluationConfig(), threshold=0.0)
+    >>> found.metrics["pairs/accuracy"], found.metrics["pairs/image_to_text/rank_at_1"]
+    (1.0, 1.0)
+    >>> found.metrics["pairs/candidates"]
+    3.0
     """
     generator = np.random.default_rng(config.pair_seed)
-    items = _one_of_each(generator.permutation(np.flatnonzero(complete)), products)
+    chosen = _one_per_product(generator.permutation(np.flatnonzero(items.complete)), items.products)
     if quick:
-        items = items[: config.validation_pairs]
-    text_ids = np.unique(np.asarray(texts, dtype=object).astype(str), return_inverse=True)[1]
+        chosen = chosen[: config.validation_pairs]
+    text_ids = np.unique(np.asarray(items.texts, dtype=object).astype(str), return_inverse=True)[1]
     metrics: dict[str, float] = {}
     undefined: dict[str, str] = {}
     by_query: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for prefix, same_class in (("pairs", False), ("pairs/same_class", True)):
-        queries = items[: 0 if quick else config.pair_queries]
-        draw = _Draw(items, labels, text_ids, same_class, generator)
-        mismatched = [draw.others(item, 1) for item in items]
+        queries = chosen[: 0 if quick else config.pair_queries]
+        draw = _Draw(chosen, items.labels, text_ids, same_class, generator)
+        mismatched = [draw.others(item, 1) for item in chosen]
         others = [draw.others(item, OTHERS) for item in queries]
         found = [
-            _two_way_figures(score, items, mismatched, threshold),
-            _rank_figures(score, queries, others, config.recall_at, sides),
+            _two_way_values(score, chosen, mismatched, threshold),
+            _rank_values(score, queries, others, config.recall_at, items.parts),
         ]
-        for figures, values in found:
-            metrics |= {f"{prefix}/{name}": value for name, value in figures.items()}
+        for more, values in found:
+            metrics |= {f"{prefix}/{name}": value for name, value in more.items()}
             metrics |= {
                 f"{prefix}/{name}": float(each.mean()) for name, (_, each) in values.items()
             }
             by_query |= {f"{prefix}/{name}": value for name, value in values.items()}
-        if not any(figures for figures, _ in found):
+        if not any(more for more, _ in found):
             whose = " of its class" if same_class else ""
             undefined[prefix] = f"no complete item has another product{whose} beside it"
-    return PairFigures(metrics, undefined, by_query)
+    return PairMetrics(metrics, undefined, by_query)
 
 
 def measure_pair_scorer(
@@ -179,32 +206,34 @@ def measure_pair_scorer(
     config: EvaluationConfig,
     quick: bool = False,
     query_end: int | None = None,
-) -> PairFigures:
-    """`pair_figures` of a model with match logits, by features, masks and labels of items (keys.py).
+) -> PairMetrics:
+    """`pair_metrics` of a model with match logits.
 
-    With `query_end`, as of `score_of_model`, of products and queries; items without a query are left out.
+    Args:
+        model, query_end: as for `score_of_model`. With `query_end`, pairs are of products and queries,
+            and items without a query are left out.
+        features: of n items, by key (keys.py), with masks, labels and products.
+        items: n rows with the column text.
+        config, quick: as for `pair_metrics`.
     """
     texts: Sequence[str] | np.ndarray = items["text"].tolist()
-    sides = IMAGE_AND_TEXT
+    parts = IMAGE_AND_TEXT
     complete = (features[keys.IMAGE_MASK] > 0) & (features[keys.TEXT_MASK] > 0)
     if query_end is not None:
         ids = np.asarray(features[keys.TEXT_FEATURES])
-        texts, sides = query_numbers(ids, query_end), PRODUCT_AND_QUERY
+        texts, parts = query_numbers(ids, query_end), PRODUCT_AND_QUERY
         complete &= query_lengths(ids, query_end) > 0
-    return pair_figures(
+    labels = features[keys.LABELS if keys.LABELS in features else keys.LABEL]
+    return pair_metrics(
         score_of_model(model, features, query_end),
-        features[keys.PRODUCT],
-        features[keys.LABELS if keys.LABELS in features else keys.LABEL],
-        texts,
-        complete,
+        PairItems(features[keys.PRODUCT], labels, texts, complete, parts),
         config,
         threshold=0.0,
         quick=quick,
-        sides=sides,
     )
 
 
-def _one_of_each(items: np.ndarray, products: np.ndarray) -> np.ndarray:
+def _one_per_product(items: np.ndarray, products: np.ndarray) -> np.ndarray:
     """The first item of each product, in the order given."""
     first = np.unique(products[items], return_index=True)[1]
     return items[np.sort(first)]
@@ -212,7 +241,7 @@ def _one_of_each(items: np.ndarray, products: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Draw:
-    """Draws other products' items for an item; `items` holds one of each product."""
+    """Draws items of other products; `items` holds one item per product."""
 
     items: np.ndarray
     labels: np.ndarray
@@ -231,34 +260,34 @@ class _Draw:
         return self.generator.choice(pool, min(count, len(pool)), replace=False)
 
 
-def _two_way_figures(
+def _two_way_values(
     score: PairScore,
     items: np.ndarray,
     mismatched: Sequence[np.ndarray],
     threshold: float | None,
-) -> _Figures:
-    """Of the items that have a mismatch: their own text's score, and that of another text."""
+) -> _MetricsAndValues:
+    """AUC and accuracy of the items that have a mismatch: each with its own text and with another text."""
     having = [(item, other[0]) for item, other in zip(items, mismatched, strict=True) if len(other)]
     if not having:
         return {}, {}
     own, other = np.array(having).T
     scores = score(np.concatenate([own, own]), np.concatenate([own, other]))
-    figures = {"products": float(len(own))}
+    metrics = {"products": float(len(own))}
     values = {"auc": (own, auc_values(*np.split(scores, 2)))}
     if threshold is not None:
         right = (scores > threshold) == np.repeat([True, False], len(own))
         values["accuracy"] = own, right.reshape(2, -1).mean(axis=0)
-    return figures, values
+    return metrics, values
 
 
-def _rank_figures(
+def _rank_values(
     score: PairScore,
     queries: np.ndarray,
     others: Sequence[np.ndarray],
     cut_offs: Sequence[int],
-    sides: tuple[str, str],
-) -> _Figures:
-    """Rank@k both ways, of the queries that have a candidate beside the true one."""
+    parts: tuple[str, str],
+) -> _MetricsAndValues:
+    """Rank@k in both directions, of the queries that have a candidate beside the true one."""
     having = [
         (query, np.append(query, row))
         for query, row in zip(queries, others, strict=True)
@@ -270,21 +299,21 @@ def _rank_figures(
     asked = np.array([query for query, _ in having])
     query = np.repeat(asked, sizes)
     candidate = np.concatenate([row for _, row in having])
-    figures = {"queries": float(len(having)), "candidates": float(sizes.mean())}
-    figures |= {f"chance_rank_at_{k}": float(np.minimum(1, k / sizes).mean()) for k in cut_offs}
+    metrics = {"queries": float(len(having)), "candidates": float(sizes.mean())}
+    metrics |= {f"chance_rank_at_{k}": float(np.minimum(1, k / sizes).mean()) for k in cut_offs}
     values: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    image_side, text_side = sides
+    first, second = parts
     for task, (image, text) in {
-        f"{image_side}_to_{text_side}": (query, candidate),
-        f"{text_side}_to_{image_side}": (candidate, query),
+        f"{first}_to_{second}": (query, candidate),
+        f"{second}_to_{first}": (candidate, query),
     }.items():
-        ranks = _true_ranks(_once_each(score, image, text), sizes)
+        ranks = _true_ranks(_scores_once(score, image, text), sizes)
         values |= {f"{task}/rank_at_{k}": (asked, (ranks <= k).astype(float)) for k in cut_offs}
-    return figures, values
+    return metrics, values
 
 
-def _once_each(score: PairScore, images: np.ndarray, texts: np.ndarray) -> np.ndarray:
-    """The scores of pairs, equal pairs scored once."""
+def _scores_once(score: PairScore, images: np.ndarray, texts: np.ndarray) -> np.ndarray:
+    """The scores of pairs; equal pairs are scored once."""
     pairs, places = np.unique(np.stack([images, texts]), axis=1, return_inverse=True)
     return score(*pairs)[places.reshape(-1)]
 
@@ -293,8 +322,8 @@ def _true_ranks(scores: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """[queries] rank from 1 of each query's first candidate, the true one.
 
     Args:
-        scores: of the candidates of all queries, in a row.
-        sizes: [queries] how many are each query's.
+        scores: of all queries' candidates, concatenated.
+        sizes: [queries] number of candidates of each query.
     """
     steps = np.rint(scores.astype(np.float64) * _STEPS)
     starts = np.cumsum(sizes) - sizes

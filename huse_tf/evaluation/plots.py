@@ -1,7 +1,7 @@
-"""The report's figures, as SVG to stand inside HTML.
+"""The figures of reports and comparisons, as SVG inside HTML.
 
-Lines and letters take the colour of the page's text, so one figure serves light and dark pages.
-Letters stay letters: they can be selected, searched, and set in the page's font.
+Lines and letters take the colour of the page's text, so a figure suits light and dark pages. Letters stay
+text: they can be selected and searched, and have the page's font.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from matplotlib.ticker import MaxNLocator
 from huse_tf.evaluation.embedding_map import EmbeddingMap
 
 _INK = "#010203"  # stands for the page's text colour until the SVG is written
-# Transparent where there is nothing, on light and dark alike.
+# Transparent at zero, on light and dark pages.
 _HEAT = LinearSegmentedColormap.from_list("heat", ["#3b82f600", "#3b82f6ff"])
 _LINES = ("-", "--", ":", "-.")
 _MARKERS = "os^Dvp"
-_GREY = matplotlib.color_sequences["tab10"][7]  # of all groups that have no colour of their own
+_GREY = matplotlib.color_sequences["tab10"][7]  # of all groups without a colour of their own
 _PALETTE = [colour for colour in matplotlib.color_sequences["tab10"] if colour != _GREY]
 _MAX_NAME = 28  # letters of a class name on an axis
 _STYLE: Any = {
@@ -61,9 +61,9 @@ def curves(
 
     Args:
         name: of the figure; unique on the page.
-        epochs: the horizontal axis.
-        series: values by epoch, NaN where there is none; named in the legend.
-        best_epoch: where a vertical line stands.
+        epochs: [n] the horizontal axis.
+        series: name in the legend -> [n] values, NaN where a value is missing.
+        best_epoch: marked by a vertical line.
     """
     figure = Figure(figsize=(5.2, 3.6), layout="constrained")
     axes = figure.subplots()
@@ -71,7 +71,7 @@ def curves(
         axes.plot(
             epochs,
             values,
-            label=_short(label),
+            label=_shortened(label),
             linestyle=_LINES[index % len(_LINES)],
             marker=_MARKERS[index % len(_MARKERS)],
             markersize=3.5,
@@ -92,8 +92,8 @@ def points(name: str, layout: EmbeddingMap, groups: Sequence[str]) -> Markup:
 
     Args:
         name: of the figure; unique on the page.
-        layout: the places of m items.
-        groups: the m items' groups; the largest have colours, the others share one.
+        layout: the coordinates of m items.
+        groups: [m] the items' groups; the largest have colours of their own, the others share one.
     """
     figure = Figure(figsize=(8.6, 6.4), layout="constrained")
     axes = figure.subplots()
@@ -111,7 +111,7 @@ def points(name: str, layout: EmbeddingMap, groups: Sequence[str]) -> Markup:
         return Line2D([], [], linestyle="", marker=marker, color=colour, label=label)
 
     keys = [key("image", "o", _INK), key("text", "^", _INK)]
-    keys += [key(_short(group), "s", palette[group]) for group in largest]
+    keys += [key(_shortened(group), "s", palette[group]) for group in largest]
     if len(set(groups)) > len(largest):
         keys.append(key("other", "s", _GREY))
     figure.legend(handles=keys, loc="outside lower center", ncols=4, fontsize=9)
@@ -128,8 +128,8 @@ def heat_map(
     Args:
         name: of the figure; unique on the page.
         counts: [K, K] items by true and predicted class.
-        names: the K classes.
-        groups: the K classes' groups, equal ones side by side; lines stand between them.
+        names: [K] of the classes.
+        groups: [K] the classes' groups, equal ones adjacent; lines separate them.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = len(names)
@@ -149,12 +149,12 @@ def heat_map(
 
 @matplotlib.rc_context(_STYLE)
 def distance_map(name: str, distances: np.ndarray, names: Sequence[str] | None) -> Markup:
-    """Distances of classes: full colour at 0, none at the largest.
+    """Distances of classes: full colour at distance 0, no colour at the largest distance.
 
     Args:
         name: of the figure; unique on the page.
         distances: [K, K].
-        names: the K classes, or None to leave the axes bare.
+        names: [K] of the classes, or None for axes without names.
     """
     figure, _ = _matrix(1 - distances / max(distances.max(), np.finfo(float).tiny), names)
     return _svg(
@@ -164,11 +164,11 @@ def distance_map(name: str, distances: np.ndarray, names: Sequence[str] | None) 
 
 @matplotlib.rc_context(_STYLE)
 def dots(name: str, panels: Mapping[str, Mapping[str, tuple[float, float]]]) -> Markup:
-    """Means with their spreads as dots with whiskers, a panel side by side for each metric.
+    """Means with their spreads, as dots with whiskers, in one panel per metric.
 
     Args:
         name: of the figure; unique on the page.
-        panels: by title, (mean, spread) by row; the rows of all panels share one axis.
+        panels: title -> row -> (mean, spread); all panels share one axis of rows.
     """
     rows = list(dict.fromkeys(row for panel in panels.values() for row in panel))
     height = 1.0 + 0.26 * len(rows)
@@ -180,7 +180,7 @@ def dots(name: str, panels: Mapping[str, Mapping[str, tuple[float, float]]]) -> 
         axes.errorbar(means, places, xerr=spreads, fmt="o", markersize=4, linewidth=1)
         axes.set_title(title, fontsize=10)
         axes.grid(color=_INK, alpha=0.12)
-    grid[0].set_yticks(range(len(rows)), [_short(row) for row in rows])
+    grid[0].set_yticks(range(len(rows)), [_shortened(row) for row in rows])
     grid[0].set_ylim(len(rows) - 0.5, -0.5)
     return _svg(figure, name, f"{', '.join(panels)} of {len(rows)} methods, as in the table.")
 
@@ -189,26 +189,26 @@ def dots(name: str, panels: Mapping[str, Mapping[str, tuple[float, float]]]) -> 
 def labelled_points(
     name: str, places: Mapping[str, tuple[float, float]], across: str, up: str
 ) -> Markup:
-    """Points with numbers beside them, and a list of whose they are: names would cover each other.
+    """Numbered points, with their names in a legend; names beside points would overlap.
 
     Args:
         name: of the figure; unique on the page.
-        places: (across, up) by name.
-        across, up: what the axes are.
+        places: name -> (across, up).
+        across, up: labels of the axes.
     """
     figure = Figure(figsize=(7.6, 5.2), layout="constrained")
     axes = figure.subplots()
     for index, (label, (x, y)) in enumerate(places.items()):
         color, number = _PALETTE[index % len(_PALETTE)], str(index + 1)
-        axes.plot(x, y, "o", markersize=5, color=color, label=f"{number}  {_short(label)}")
+        axes.plot(x, y, "o", markersize=5, color=color, label=f"{number}  {_shortened(label)}")
         axes.annotate(number, (x, y), xytext=(4, 2), textcoords="offset points", fontsize=9)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     axes.margins(x=0.08)
     axes.grid(color=_INK, alpha=0.12)
-    told = "; ".join(f"{label} {x:.3f}, {y:.3f}" for label, (x, y) in places.items())
-    return _svg(figure, name, f"{across} against {up}: {told}.")
+    spoken = "; ".join(f"{label} {x:.3f}, {y:.3f}" for label, (x, y) in places.items())
+    return _svg(figure, name, f"{across} against {up}: {spoken}.")
 
 
 @matplotlib.rc_context(_STYLE)
@@ -217,23 +217,23 @@ def bars(name: str, values: Mapping[str, float], label: str) -> Markup:
 
     Args:
         name: of the figure; unique on the page.
-        values: >= 0, by what they are of.
+        values: name -> value >= 0.
         label: of the axis of the values.
     """
     figure = Figure(figsize=(5.2, 1.0 + 0.45 * len(values)), layout="constrained")
     axes = figure.subplots()
-    drawn = axes.barh([_short(each) for each in values], [*values.values()], color=_PALETTE[0])
+    drawn = axes.barh([_shortened(each) for each in values], [*values.values()], color=_PALETTE[0])
     axes.bar_label(drawn, fmt="%.3f", padding=3)
     axes.invert_yaxis()
     axes.margins(x=0.15)
     axes.set_xlabel(label)
-    told = ", ".join(f"{each} {value:.3f}" for each, value in values.items())
-    return _svg(figure, name, f"{label}: {told}.")
+    spoken = ", ".join(f"{each} {value:.3f}" for each, value in values.items())
+    return _svg(figure, name, f"{label}: {spoken}.")
 
 
 @matplotlib.rc_context(_STYLE)
-def histogram(name: str, values: np.ndarray, label: str) -> Markup:
-    """How many of n items have which value.
+def share_histogram(name: str, values: np.ndarray, label: str) -> Markup:
+    """A histogram of n items' values between 0 and 1.
 
     Args:
         name: of the figure; unique on the page.
@@ -246,20 +246,20 @@ def histogram(name: str, values: np.ndarray, label: str) -> Markup:
     axes.set_xlabel(label)
     axes.set_ylabel("items")
     low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
-    told = f"a tenth below {low:.3f}, half below {middle:.3f}, a tenth above {high:.3f}"
-    return _svg(figure, name, f"{label} of {len(values)} items: {told}.")
+    spoken = f"a tenth below {low:.3f}, half below {middle:.3f}, a tenth above {high:.3f}"
+    return _svg(figure, name, f"{label} of {len(values)} items: {spoken}.")
 
 
 def _matrix(strengths: np.ndarray, names: Sequence[str] | None) -> tuple[Figure, Axes]:
-    """A square of coloured cells [K, K], the colour's strength in [0, 1], with names at the axes."""
+    """[K, K] coloured cells with names at the axes; strengths in [0, 1]."""
     size = len(strengths)
-    # Without names there may be thousands of cells; a larger picture would only be a larger file.
-    side = 6.5 if names is None else float(np.clip(0.24 * size, 3.0, 11.0))
-    figure = Figure(figsize=(side + 2.2, side + 1.8), layout="constrained")
+    # Without names there may be thousands of cells; a larger figure would only be a larger file.
+    inches = 6.5 if names is None else float(np.clip(0.24 * size, 3.0, 11.0))
+    figure = Figure(figsize=(inches + 2.2, inches + 1.8), layout="constrained")
     axes = figure.subplots()
-    # Cells are exact where there is room, and averages where there are too many.
+    # Where there are more cells than pixels, pixels are averages of cells.
     axes.imshow(strengths, cmap=_HEAT, vmin=0, vmax=1, interpolation_stage="data")
-    labels = [] if names is None else [_short(each) for each in names]
+    labels = [] if names is None else [_shortened(each) for each in names]
     font = 9 if size <= 30 else 7
     axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=font)
     axes.set_yticks(range(len(labels)), labels, fontsize=font)
@@ -267,20 +267,20 @@ def _matrix(strengths: np.ndarray, names: Sequence[str] | None) -> tuple[Figure,
 
 
 def _edges(groups: Sequence[str] | None) -> list[float]:
-    """Between which classes another group begins, on the axes of a heat map."""
+    """Where another group begins, on the axes of a heat map."""
     if groups is None:
         return []
     return [i - 0.5 for i in range(1, len(groups)) if groups[i] != groups[i - 1]]
 
 
-def _short(name: str) -> str:
+def _shortened(name: str) -> str:
     return name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 1] + "…"
 
 
 def _svg(figure: Figure, name: str, alt: str) -> Markup:
     buffer = io.StringIO()
     with warnings.catch_warnings():
-        # The browser draws the letters, with fonts that matplotlib does not know of.
+        # The browser draws the letters, with fonts that matplotlib does not know.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(
             buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))

@@ -1,6 +1,6 @@
-"""The report: one self-contained HTML file with all that was measured, and how.
+"""The report: one self-contained HTML file with all metrics of one split, and how they were measured.
 
-Everything in it comes from a `Report` of plain data, so it can be written where no model is.
+Its content is a `Report` of plain data, so writing it needs neither a model nor TensorFlow.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from huse_tf.evaluation.confusion import (
     confusion_counts,
     f1_by_class,
     most_confused,
-    taken_as,
+    one_true_class,
 )
 from huse_tf.evaluation.embedding_map import EmbeddingMap
 from huse_tf.evaluation.retrieval_tasks import FROZEN, WITH_OWN_PRODUCT
@@ -31,7 +31,7 @@ from huse_tf.pages.environment import environment
 TASKS = ("image_to_image", "image_to_text", "text_to_image", "text_to_text")
 _MAX_HEAT_MAP = 80  # classes; beyond, cells and letters are too small to read
 _MAX_PAIRS = 20  # most confused pairs listed
-# Panels of the training curves: title, and the history keys shown, by the name they stand for.
+# Panels of the training curves: title, and a pattern of the history's keys with the name in the legend.
 _PANELS = (
     ("Training losses", r"loss/(?P<name>.+)"),
     ("Validation accuracy", r"classification/(?P<name>\w+)/accuracy"),
@@ -45,7 +45,7 @@ _PANELS = (
     ),
     ("Validation mAP, same product", r"(?P<name>\w+_to_\w+)/item/mean_average_precision"),
 )
-# The figures shown at the top.
+# Title -> metric, of the metrics at the top of the page.
 _SUMMARY = (
     ("Accuracy, image and text fused", "classification/fused/accuracy"),
     ("Accuracy, image", "classification/image/accuracy"),
@@ -62,13 +62,13 @@ _SUMMARY = (
         "text_to_image/class/mean_average_precision",
     ),
     ("Text → image, same product, R@10", "text_to_image/item/recall_at_10"),
-    ("Pairs told from mismatched ones", "pairs/accuracy"),
+    ("Pairs, true and mismatched told apart, accuracy", "pairs/accuracy"),
     ("Image → text, rank@1 of 101", "pairs/image_to_text/rank_at_1"),
     ("Text → image, rank@1 of 101", "pairs/text_to_image/rank_at_1"),
     ("Query → product, rank@1 of 101", "pairs/query_to_product/rank_at_1"),
     ("Product → query, rank@1 of 101", "pairs/product_to_query/rank_at_1"),
 )
-# Figures of a classification, those of one and those of several classes an item.
+# Metrics of a classification; some are for items of one class, some for items of several.
 _CLASSIFICATION = {
     "accuracy": "Accuracy",
     "hit_at_1": "Hit@1",
@@ -77,7 +77,7 @@ _CLASSIFICATION = {
     "macro_f1": "Macro-F1",
     "mean_average_precision": "mAP",
 }
-# What is classified: by what, and of which items where some lack a modality.
+# Source of a class prediction, and its items if some lack a modality.
 _SOURCES = {
     "image": "image",
     "text": "text",
@@ -90,18 +90,18 @@ _SOURCES = {
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """One query or result in the retrieval examples.
+    """One query or one result of the retrieval examples.
 
     Attributes:
         labels: class ids, at least one.
-        text: the item's text; beside a picture it is the alternative text.
-        picture: the picture's file, or None where the text itself is the query or result.
-        score: cosine to the query; None on a query.
+        text: the item's text, also the alternative text of its image.
+        image: the image file, or None if the text is the query or result.
+        score: cosine to the query in [-1, 1]; None for a query.
     """
 
     labels: tuple[int, ...]
     text: str
-    picture: pathlib.Path | None = None
+    image: pathlib.Path | None = None
     score: float | None = None
 
 
@@ -110,10 +110,10 @@ class Example:
     """A query with its first results.
 
     Attributes:
-        query: what was searched with.
+        query: the image or text of one item.
         results: of other products, best first.
-        own_rank: the rank from 1 of the first candidate of the query's own product, behind others of
-            equal score; None where there is none beside the query itself.
+        own_rank: the rank from 1 of the first candidate of the query's own product, after others of
+            equal score; None if its product has no candidate but the query itself.
     """
 
     query: Card
@@ -123,29 +123,30 @@ class Example:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Report:
-    """All that the report tells. n items were evaluated, of K classes.
+    """The content of the report, of n measured items and K classes.
 
     Attributes:
-        title, subtitle: what was trained on what, and when.
-        metrics: by path, as `classification_metrics` and `all_retrieval_metrics` name them.
-        undefined: path or prefix of a metric that could not be measured -> reason.
+        title, subtitle: the method, the data, and the time.
+        metrics: by metric path (`measure`).
+        undefined: metric path, or beginning of paths, that these items cannot define -> reason.
         class_names: [K] names by label; labels follow the order of the taxonomy.
-        top_levels: [K] each class's ancestor at the top.
+        top_levels: [K] each class's ancestor at the top level.
         class_distances: [K, K] the class graph.
         labels: [n] true class ids, or [n, K] multi-hot where items have several classes.
         probabilities: [n, K] under "image", "text" and "fused"; NaN where the item lacks the modality.
             Empty for a model that scores pairs and knows no classes.
-        counts: what -> how many (rows, items by split, products ...), in the order shown.
+        counts: name -> number (of rows, items by split, products ...), in the order shown.
         rejected: reason -> number of rows.
-        protocol: sentences on how these data were split and read, beside those of the template.
-        history: a row an epoch: "epoch" (from 1), "loss/..." and validation metrics by path.
+        protocol: sentences on how the items were split and how the model was chosen.
+        history: a row per validation: "epoch" (from 1), "loss/..." and validation metrics by path. With
+            `--validate_every` above 1 there are more epochs than rows.
         best_epoch: the epoch whose model was measured.
         examples: task ("image_to_text") -> examples.
         embedding_map: over the n items, or None to leave it out.
         settings: section -> setting -> value.
         versions: package -> version.
         contributions: modality -> [m] >= 0, how much it contributes to the fused prediction of each
-            item that has all; empty where the model does not tell.
+            complete item; empty for models without contributions.
     """
 
     title: str
@@ -170,10 +171,10 @@ class Report:
 
 
 def write_report(path: pathlib.Path, report: Report) -> None:
-    """Writes the report as one HTML file without scripts or outside resources."""
+    """Writes the report as one HTML file, without scripts and without external resources."""
     pages = environment(pathlib.Path(__file__).parent)
     pages.filters |= {
-        "figure": _figure,
+        "metric": _metric,
         "task": _task_name,
     }
     pages.globals["verdict"] = lambda query, card: _verdict(report, query, card)
@@ -184,27 +185,30 @@ def write_report(path: pathlib.Path, report: Report) -> None:
         retrieval_rows=_retrieval_rows(report),
         sources=_sources(report),
         patterns=_patterns(report),
-        figures={
-            figure: name
-            for figure, name in _CLASSIFICATION.items()
-            if f"classification/fused/{figure}" in report.metrics
+        class_metrics={
+            metric: name
+            for metric, name in _CLASSIFICATION.items()
+            if f"classification/fused/{metric}" in report.metrics
         },
+        zero_shot=_zero_shot_metrics(report),
+        zero_shot_sources=_zero_shot_sources(report),
         summary=[(name, report.metrics[key]) for name, key in _SUMMARY if key in report.metrics],
+        epochs=int(report.history[-1]["epoch"]) if report.history else 0,
         curves=_curves(report),
-        contributions=_contributions(report),
+        contributions=_contribution_figures(report),
         recall_at=_cut_offs(report, r"\w+/\w+/recall_at_(\d+)"),
         rank_at=_cut_offs(report, r"pairs/\w+/rank_at_(\d+)"),
         pair_tasks=_pair_tasks(report),
         precision_at=_cut_offs(report, r"\w+/hierarchical_precision_at_(\d+)"),
-        embedding_map=_map(report),
+        embedding_map=_map_figure(report),
         class_graph=class_graph_section(report.class_distances, report.class_names),
         **(_confusion(report) if report.probabilities else {}),
     )
     files.write_text(path, html)
 
 
-def _figure(value: float | None) -> str:
-    """A metric for a table cell: counts and ranks as they are, shares with three decimals."""
+def _metric(value: float | None) -> str:
+    """A metric for a table cell, with three decimals; a dash if it is missing."""
     if value is None or math.isnan(value):
         return "–"
     return f"{value:.3f}"
@@ -216,13 +220,14 @@ def _task_name(task: str) -> str:
 
 
 def _pair_tasks(report: Report) -> tuple[str, str]:
-    """What is ranked: products and queries of a model that scores these, else images and texts."""
+    """The tasks of the pairs: of products and queries if the model scores these, else of image and text."""
     tasks = "query_to_product", "product_to_query"
     ranked = any(f"/{task}/" in path for task in tasks for path in report.metrics)
     return tasks if ranked else ("image_to_text", "text_to_image")
 
 
 def _verdict(report: Report, query: Card, card: Card) -> str:
+    """ "right" (a class of the query), "near" (another class of the same top level) or "wrong"."""
     if {*card.labels} & {*query.labels}:
         return "right"
     tops, wanted = ({report.top_levels[c] for c in each.labels} for each in (card, query))
@@ -230,7 +235,7 @@ def _verdict(report: Report, query: Card, card: Card) -> str:
 
 
 def _patterns(report: Report) -> list[tuple[str, str, str]]:
-    """(path, task, name) of retrieval by the queries of each pattern of what items have."""
+    """(path, task, name) of the retrieval metrics by availability pattern of the query's item."""
     names = {
         "image_and_text": "image and text",
         "image_only": "image only",
@@ -245,7 +250,7 @@ def _patterns(report: Report) -> list[tuple[str, str, str]]:
 
 
 def _retrieval_rows(report: Report) -> list[tuple[str, str]]:
-    """(path, name) of each task, and behind it of that of the frozen features, where they were measured."""
+    """(path, name) of each task, each followed by that of the frozen features, if they were measured."""
     return [
         (path, name)
         for task in TASKS
@@ -258,11 +263,11 @@ def _retrieval_rows(report: Report) -> list[tuple[str, str]]:
 
 
 def _relevances(report: Report) -> list[tuple[str, str]]:
-    """(what stands between task and figure, what is relevant) of each table of retrieval."""
-    flatters = "Relevant: a candidate of the query's class, its own product among the candidates"
+    """(path between task and metric, title) of each table of retrieval metrics."""
+    with_own = "Relevant: a candidate of the query's class, its own product among the candidates"
     found = {
         "class": "Relevant: another product of the query's class",
-        f"{WITH_OWN_PRODUCT}/class": flatters,
+        f"{WITH_OWN_PRODUCT}/class": with_own,
         "item": "Relevant: a candidate of the query's product",
     }
     return [
@@ -273,7 +278,7 @@ def _relevances(report: Report) -> list[tuple[str, str]]:
 
 
 def _sources(report: Report) -> list[tuple[str, str, int]]:
-    """(path, name, number of items) of each classification that could be measured."""
+    """(path, name, number of items) of each classification that was measured."""
     counts = {
         name: int((~np.isnan(rows).any(axis=1)).sum())
         for name, rows in report.probabilities.items()
@@ -288,6 +293,31 @@ def _cut_offs(report: Report, pattern: str) -> list[int]:
     return sorted(
         {int(match[1]) for key in report.metrics if (match := re.fullmatch(pattern, key))}
     )
+
+
+def _zero_shot_sources(report: Report) -> list[tuple[str, str, str]]:
+    """(candidate classes, source, path) of each classification of items of unseen classes."""
+    found = []
+    for protocol, candidates in (("unseen_only", "{} unseen classes"), ("all", "all {} classes")):
+        path = f"zero_shot/{protocol}"
+        if f"{path}/candidates" not in report.metrics:
+            continue
+        count = int(report.metrics[f"{path}/candidates"])
+        found += [
+            (candidates.format(count), source, f"{path}/{source}")
+            for source in ("image", "text", "fused")
+            if any(each.startswith(f"{path}/{source}/") for each in report.metrics)
+        ]
+    return found
+
+
+def _zero_shot_metrics(report: Report) -> dict[str, str]:
+    """Metric -> title, of the metrics of items of unseen classes."""
+    hits = _cut_offs(report, r"zero_shot/\w+/\w+/hit_at_(\d+)")
+    precisions = _cut_offs(report, r"zero_shot/\w+/\w+/hierarchical_precision_at_(\d+)")
+    return {f"hit_at_{k}": f"Hit@{k}" for k in hits} | {
+        f"hierarchical_precision_at_{k}": f"HP@{k}" for k in precisions
+    }
 
 
 def _curves(report: Report) -> list[tuple[str, Markup]]:
@@ -309,9 +339,11 @@ def _curves(report: Report) -> list[tuple[str, Markup]]:
     return panels
 
 
-def _contributions(report: Report) -> list[Markup]:
-    """The mean of each modality, and where items differ its distribution; of two modalities the first's,
-    for the other's is its mirror image."""
+def _contribution_figures(report: Report) -> list[Markup]:
+    """The mean of each modality, and its distribution if items differ.
+
+    Of two modalities only the first one's distribution, because the second is one minus the first.
+    """
     if not report.contributions:
         return []
     means = {name: float(values.mean()) for name, values in report.contributions.items()}
@@ -320,11 +352,11 @@ def _contributions(report: Report) -> list[Markup]:
     for number, (name, values) in enumerate(shown if len(shown) > 2 else shown[:1]):
         if np.ptp(values) > 1e-3:
             label = f"contribution of the {name}"
-            figures.append(plots.histogram(f"shares-{number}", values, label))
+            figures.append(plots.share_histogram(f"shares-{number}", values, label))
     return figures
 
 
-def _map(report: Report) -> Markup | None:
+def _map_figure(report: Report) -> Markup | None:
     layout = report.embedding_map
     if layout is None:
         return None
@@ -334,10 +366,10 @@ def _map(report: Report) -> Markup | None:
 
 
 def _confusion(report: Report) -> dict[str, Any]:
-    """What the template shows of the fused predictions, by class and by top level."""
+    """The template's values about the fused predictions, by class and by top level."""
     size = len(report.class_names)
     predicted = report.probabilities["fused"].argmax(axis=1)
-    labels = taken_as(report.labels, predicted)
+    labels = one_true_class(report.labels, predicted)
     counts = confusion_counts(labels, predicted, size)
     tops = list(dict.fromkeys(report.top_levels))
     top_of = np.array([tops.index(top) for top in report.top_levels])

@@ -1,10 +1,10 @@
 """Exact retrieval metrics in bounded memory: recall, median rank, mAP and hierarchical precision.
 
-Scores are cosines. TIE RULE: of candidates with equal scores (to about six decimals) those that are
-not relevant come first, so that collapsed embeddings never look good.
+Scores are cosines. TIE RULE: of candidates with equal scores (to about six decimals) the irrelevant ones
+come first, so that collapsed embeddings never look good.
 
-How it is quick: a score is rounded to an integer whose lowest bit says "relevant". Sorting these
-integers ranks the candidates, breaks the ties, and carries the relevance along; no argsort is needed.
+Method: a score is rounded to an integer whose lowest bit is 1 for a relevant candidate. Sorting these
+integers ranks the candidates, breaks the ties and keeps the relevance, without an argsort.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _STEPS = 2**20
 _EXCLUDED = np.iinfo(np.int32).max - 1
 
 Relevance = Literal["class", "item"]
-# What is no candidate of a query: nothing, the query itself, or its product with all that it has.
+# What a query may not find: nothing, the query itself, or all images and texts of its product.
 Excluded = Literal["nothing", "query", "product"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Gallery:
-    """Embeddings of one modality with what is known of them; n queries or candidates.
+    """n embeddings of one modality, as queries or candidates, with their classes and products.
 
-    Items that lack the modality are not among them, so n may be 0.
+    Items that lack the modality are left out, so n may be 0.
 
     Attributes:
         embeddings: [n, D] float32, unit norm.
         labels: [n] class ids, or [n, K] float32 multi-hot where items have several classes.
-        products: [n] int ids; the image and the text gallery use the same ids.
-        items: [n] int ids, distinct; by them a query is known among the candidates of its modality.
+        products: [n] int ids, the same in the image and the text gallery.
+        items: [n] distinct int ids, which tell a query from the other candidates of its modality.
 
     Raises:
-        ValueError: embeddings that are not finite and of unit norm, or ids of another length.
+        ValueError: embeddings are not finite or not of unit norm, or ids have another length.
     """
 
     embeddings: np.ndarray
@@ -49,20 +49,22 @@ class Gallery:
 
     def __post_init__(self) -> None:
         if self.embeddings.ndim != 2:
-            raise ValueError(f"Embeddings are [n, D]. Received shape: {self.embeddings.shape}.")
+            raise ValueError(
+                f"Expected embeddings of shape [n, D]. Received shape: {self.embeddings.shape}."
+            )
         for name, dimensions in (("labels", (1, 2)), ("products", (1,)), ("items", (1,))):
             known = getattr(self, name)
             if len(known) != len(self) or known.ndim not in dimensions:
                 raise ValueError(
-                    f"Expected one of {name} for each of {len(self)} embeddings. "
+                    f"Expected an entry of {name} for each of {len(self)} embeddings. "
                     f"Received shape: {known.shape}."
                 )
         norms = np.linalg.norm(self.embeddings, axis=1)
         wrong = ~(np.abs(norms - 1.0) < 1e-3)  # also true of NaN
         if wrong.any():
             raise ValueError(
-                "Embeddings must be finite and of unit norm (has training diverged?). "
-                f"Received: {wrong.sum()} of {len(self)} others, the first with norm "
+                "Expected finite embeddings of unit norm (has training diverged?). "
+                f"Received: {wrong.sum()} of {len(self)} with another norm, the first with "
                 f"{norms[wrong][0]}."
             )
 
@@ -70,21 +72,21 @@ class Gallery:
         return len(self.embeddings)
 
     def __getitem__(self, rows: slice | np.ndarray) -> Gallery:
-        """Some of the entries."""
+        """The gallery of these entries."""
         return Gallery(
             self.embeddings[rows], self.labels[rows], self.products[rows], self.items[rows]
         )
 
 
 def text_gallery(gallery: Gallery, texts: Sequence[str]) -> Gallery:
-    """The gallery with one entry per distinct (product, text), the first of each.
+    """The first entry of each distinct (product, text).
 
-    Several pictures of one product share one text. Counted once per picture, that text would fill
-    the top ranks with copies of itself and inflate the figures.
+    Several images of one product share one text. Counted once per image, the text would fill the top
+    ranks with copies of itself and inflate the metrics.
 
     Args:
-        gallery: the texts' embeddings, one per item.
-        texts: n texts.
+        gallery: embeddings of texts, one per item.
+        texts: [n] the items' texts.
     """
     first: dict[tuple[int, str], int] = {}
     for row, key in enumerate(zip(gallery.products.tolist(), texts, strict=True)):
@@ -102,28 +104,39 @@ def retrieval_metrics(
 ) -> dict[str, float]:
     """Recall at k, median rank and mean average precision of one task.
 
-    Queries without a relevant candidate are left out of the means, and counted; one whose class has
-    no other product is such a query where its own product is excluded.
+    Queries without a relevant candidate are left out of the means, and counted. With `excluded`
+    "product", a query whose class has no other product is such a query.
 
     Args:
-        queries, candidates: where to search from and what to find.
-        relevance: "class" - a candidate of the query's class is relevant (HUSE, DSCMR), or one that
-            shares at least one of its classes. "item" - a candidate of the query's product is.
-        excluded: what is left out of each query's candidates. "product" - all of the query's own
-            product: what is found by class is then another product. "query" - the query itself, known
-            by its item id, which is among the candidates within a modality. "nothing" - across
-            modalities the item's own counterpart stays, for it is what relevance "item" looks for.
+        queries: what to search with.
+        candidates: what to search in.
+        relevance: "class": relevant candidates share the query's class (HUSE, DSCMR), or at least one of
+            its classes. "item": relevant candidates belong to the query's product.
+        excluded: the candidates that a query may not find. "product": all of its own product, so that
+            relevance "class" asks for other products. "query": the query itself, known by its item id,
+            within a modality. "nothing": across modalities, where relevance "item" asks for the item's
+            counterpart.
         recall_at: cut-offs k.
         chunk: queries scored at once; memory is about 16 bytes × chunk × candidates.
 
     Returns:
-        `recall_at_K`: share of queries with a relevant candidate among the first K;
-        `median_rank`: median over queries of the rank (from 1) of the first relevant candidate;
-        `mean_average_precision`: over all candidates; a query's AP is the mean, over the ranks j of
-        its relevant candidates, of the precision at j (DSCMR, section 4);
-        `queries`, `queries_without_relevant`: counts. If `queries` is 0, only the counts are there.
-    """
+        `recall_at_K`: share of queries with a relevant candidate among the first K, in [0, 1].
+        `median_rank`: median over queries of the rank (from 1) of the first relevant candidate.
+        `mean_average_precision`: in (0, 1], over all candidates; a query's average precision is the mean
+        of the precisions at the ranks of its relevant candidates (DSCMR, section 4).
+        `queries`, `queries_without_relevant`: counts. If `queries` is 0, only the counts are returned.
 
+    One query of class 0. Its nearest candidate has class 1, the second class 0, so the average precision
+    is 1/2:
+
+    >>> query = Gallery(np.array([[1.0, 0.0]]), np.array([0]), np.array([7]), np.array([0]))
+    >>> candidates = Gallery(
+    ...     np.array([[1.0, 0.0], [0.6, 0.8]]), np.array([1, 0]), np.array([8, 9]), np.array([1, 2])
+    ... )
+    >>> found = retrieval_metrics(query, candidates, "class", "product", recall_at=(1, 2), chunk=512)
+    >>> found["recall_at_1"], found["recall_at_2"], found["mean_average_precision"]
+    (0.0, 1.0, 0.5)
+    """
     rows, ranks, precisions = query_ranks(queries, candidates, relevance, excluded, chunk)
     metrics = {
         "queries": float(len(rows)),
@@ -143,13 +156,13 @@ def query_ranks(
     excluded: Excluded,
     chunk: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What `retrieval_metrics` is the mean of, for each query that has a relevant candidate.
+    """The ranks and average precisions of each query that has a relevant candidate.
 
     Args:
         queries, candidates, relevance, excluded, chunk: as for `retrieval_metrics`.
 
     Returns:
-        ([m] places of these queries, [m] rank from 1 of the first relevant candidate, [m] average
+        ([m] row numbers of these queries, [m] rank from 1 of the first relevant candidate, [m] average
         precision in (0, 1]).
     """
 
@@ -163,7 +176,7 @@ def query_ranks(
     found, first_ranks, precisions = [], [], []
     for start, keys in _keys(queries, candidates, excluded, chunk, is_relevant):
         keys.sort(axis=1)
-        rows, first_rank, average_precision = _rank_figures((keys & 1).astype(bool))
+        rows, first_rank, average_precision = _relevant_ranks((keys & 1).astype(bool))
         found.append(rows + start)
         first_ranks.append(first_rank)
         precisions.append(average_precision)
@@ -178,7 +191,19 @@ def hierarchical_precision(
     excluded: Excluded,
     chunk: int,
 ) -> float:
-    """Mean over all queries of `hierarchical_precisions`; arguments as there."""
+    """The mean of `hierarchical_precisions` over all queries; the arguments are the same.
+
+    Classes 0 and 1 are near each other, class 2 is far. The query's first two candidates have the classes
+    1 and 2, so half of them are near:
+
+    >>> near = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], bool)
+    >>> query = Gallery(np.array([[1.0, 0.0]]), np.array([0]), np.array([7]), np.array([0]))
+    >>> candidates = Gallery(
+    ...     np.array([[1.0, 0.0], [0.6, 0.8]]), np.array([1, 2]), np.array([8, 9]), np.array([1, 2])
+    ... )
+    >>> hierarchical_precision(query, candidates, near, k=2, excluded="product", chunk=512)
+    0.5
+    """
     return float(
         np.mean(hierarchical_precisions(queries, candidates, correct_set, k, excluded, chunk))
     )
@@ -192,16 +217,17 @@ def hierarchical_precisions(
     excluded: Excluded,
     chunk: int,
 ) -> np.ndarray:
-    """[n] for each query the share of the first k whose class is correct (HUSE; DeViSE).
+    """[n] for each query the share in [0, 1] of the first k candidates whose class is correct.
 
-    Divided by k even where fewer candidates are left: an empty place is a wrong one.
+    HUSE, section 4, after DeViSE, section 4.2. If fewer than k candidates are left, the rest count as
+    wrong.
 
     Args:
         queries, candidates, excluded, chunk: as for `retrieval_metrics`.
-        correct_set: [K, K] bool, row = true class, the classes that count as correct for it among
-            the first k (DeViSE's hCorrectSet for this k). With several classes an item, the sets of
-            the query's classes are united, and one class of the candidate in them is enough.
-        k: how many candidates are looked at.
+        correct_set: [K, K] bool, row = true class, column = class that counts as correct for it
+            (DeViSE's hCorrectSet for this k, `Taxonomy.correct_sets`). If items have several classes, the
+            sets of the query's classes are united, and one class of the candidate in them is enough.
+        k: the cut-off.
     """
 
     def is_correct(rows: slice) -> np.ndarray:
@@ -225,9 +251,10 @@ def _keys(
     chunk: int,
     is_relevant: Callable[[slice], np.ndarray],
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Each chunk's first query, and sort keys [rows, candidates] int32; the lowest bit says relevant.
+    """Yields each chunk's first query and its sort keys [rows, candidates] int32.
 
-    Ascending keys are descending scores, and of equal scores the irrelevant come first.
+    Ascending keys mean descending scores. The lowest bit is 1 for a relevant candidate, so of equal scores
+    the irrelevant come first.
     """
     for start in range(0, len(queries), chunk):
         rows = slice(start, start + chunk)
@@ -243,11 +270,11 @@ def _keys(
         yield start, keys
 
 
-def _rank_figures(relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places, first relevant rank and average precision of the queries with a relevant candidate.
+def _relevant_ranks(relevant: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row number, first relevant rank and average precision of each query with a relevant candidate.
 
     Args:
-        relevant: [rows, candidates] bool, in the order of the ranks.
+        relevant: [queries, candidates] bool, in the order of the ranks.
     """
     # Six times as fast as np.nonzero on two dimensions.
     rows, columns = np.divmod(np.flatnonzero(relevant), relevant.shape[1])

@@ -1,4 +1,4 @@
-"""The four retrieval tasks, image or text to image or text: over all queries, and by what these have."""
+"""The four retrieval tasks, from image or text to image or text, over all queries and by pattern."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from huse_tf import keys
 from huse_tf.evaluation.retrieval import (
     Excluded,
     Gallery,
@@ -15,21 +16,20 @@ from huse_tf.evaluation.retrieval import (
     retrieval_metrics,
 )
 
-# Begins the paths of what is measured with the query's own product among the candidates.
+# In the paths of metrics measured with the query's own product among the candidates.
 WITH_OWN_PRODUCT = "with_own_product"
-# Begins the paths of figures of the frozen features (`frozen_features`).
+# Begins the paths of the metrics of the frozen features (`frozen_features`).
 FROZEN = "frozen_features"
 
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """What counts in one kind of figures of a task.
+    """Which candidates are relevant, and which are excluded.
 
     Attributes:
-        path: stands between the task and the figure in metric paths.
-        relevance: what is to be found.
-        excluded: what is no candidate.
-        why_undefined: why figures may be missing; {} stands for "image" or "text".
+        path: the part of metric paths between the task and the metric.
+        relevance, excluded: as for `retrieval_metrics`.
+        why_undefined: the reason if no query has a relevant candidate; {} stands for "image" or "text".
     """
 
     path: str
@@ -41,13 +41,13 @@ class Rule:
 def rules(same_modality: bool, with_own_product: bool) -> list[Rule]:
     """The rules of a task.
 
-    By class, what is found must be another product: a product's other pictures and its own text are
-    nearly the query itself, and would flatter. By product, they are what is to be found.
+    By class, relevant candidates belong to another product: the other images and the text of the query's
+    product are nearly the query itself, and would flatter. By product, these are the relevant ones.
 
     Args:
         same_modality: whether queries are among the candidates.
-        with_own_product: whether to measure by class a second time, the query's own product among the
-            candidates.
+        with_own_product: whether to measure by class a second time, with the query's own product among
+            the candidates.
     """
     other = "no query has {} of its {} among the candidates"
     found = [
@@ -62,7 +62,7 @@ def rules(same_modality: bool, with_own_product: bool) -> list[Rule]:
 
 
 def hierarchical_rules(same_modality: bool, with_own_product: bool) -> dict[str, Excluded]:
-    """Of hierarchical precision: what stands between the task and the figure -> what is no candidate."""
+    """Of hierarchical precision: the path between task and metric -> what is excluded; see `rules`."""
     found: dict[str, Excluded] = {"": "product"}
     if with_own_product:
         found[f"{WITH_OWN_PRODUCT}/"] = _itself(same_modality)
@@ -74,8 +74,8 @@ def _itself(same_modality: bool) -> Excluded:
 
 
 def tasks(image: Gallery, text: Gallery) -> Iterator[tuple[str, Gallery, Gallery, bool]]:
-    """(task, queries, candidates, whether they are of one modality) of the four tasks."""
-    galleries = {"image": image, "text": text}
+    """Yields (task, queries, candidates, whether both have one modality) of the four tasks."""
+    galleries = {keys.IMAGE: image, keys.TEXT: text}
     for source, queries in galleries.items():
         for target, candidates in galleries.items():
             yield f"{source}_to_{target}", queries, candidates, source == target
@@ -89,7 +89,7 @@ def all_retrieval_metrics(
     chunk: int,
     with_own_product: bool = False,
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """The metrics of the four tasks image/text to image/text, by metric path.
+    """The metrics of the four tasks, by metric path.
 
     Args:
         image: the image gallery, one entry per item with an image.
@@ -99,11 +99,22 @@ def all_retrieval_metrics(
         with_own_product: as for `rules`.
 
     Returns:
-        (metrics, undefined): metrics such as `image_to_text/class/recall_at_10`,
+        (metrics, undefined). Metrics are such as `image_to_text/class/recall_at_10`,
         `text_to_text/item/queries`, `image_to_image/hierarchical_precision_at_5` and
-        `image_to_image/with_own_product/class/recall_at_1`; and the path or its beginning or end
-        (`text_to_text/item`, `hierarchical_precision_at_5`) of what these data cannot tell, with the
-        reason.
+        `image_to_image/with_own_product/class/recall_at_1`. `undefined` maps a metric path, or its
+        beginning or end (`text_to_text/item`, `hierarchical_precision_at_5`), to the reason why these
+        items cannot define it.
+
+    Two products of one class, with one embedding per image and text: from an image, the other product's
+    text is found first, because the own product's is excluded.
+
+    >>> vectors, ids = np.eye(2), np.arange(2)
+    >>> gallery = Gallery(vectors, np.zeros(2, int), products=ids, items=ids)
+    >>> metrics, undefined = all_retrieval_metrics(gallery, gallery, {}, recall_at=(1,), chunk=512)
+    >>> metrics["image_to_text/class/recall_at_1"], metrics["image_to_text/item/recall_at_1"]
+    (1.0, 1.0)
+    >>> undefined["image_to_image/item"]
+    'no query has another image of its product among the candidates'
     """
     metrics: dict[str, float] = {}
     undefined = {
@@ -117,11 +128,11 @@ def all_retrieval_metrics(
             undefined[task] = f"every item lacks its {target if len(queries) else source}"
             continue
         for rule in rules(same, with_own_product):
-            figures = retrieval_metrics(
+            found = retrieval_metrics(
                 queries, candidates, rule.relevance, rule.excluded, recall_at, chunk
             )
-            metrics |= {f"{task}/{rule.path}/{name}": v for name, v in figures.items()}
-            if not figures["queries"]:
+            metrics |= {f"{task}/{rule.path}/{name}": v for name, v in found.items()}
+            if not found["queries"]:
                 undefined[f"{task}/{rule.path}"] = rule.why_undefined.format(target)
         for path, excluded in hierarchical_rules(same, with_own_product).items():
             for k, correct_set in correct_sets.items():
@@ -140,13 +151,14 @@ def pattern_metrics(
     recall_at: Sequence[int],
     chunk: int,
 ) -> dict[str, float]:
-    """The metrics of the four tasks once more, for the queries of each pattern of what items have.
+    """The metrics of the four tasks once more, for the queries of each availability pattern.
 
-    Candidates are the whole galleries. Patterns that no query has are left out.
+    Candidates are the whole galleries. Patterns without a query are left out.
 
     Args:
         image, text, recall_at, chunk: as for `all_retrieval_metrics`.
-        patterns: name -> [items] bool, which items have it, by the galleries' `items`.
+        patterns: name -> [n] bool over the row numbers that are the galleries' `items`
+            (`Predictions.availability_patterns`).
 
     Returns:
         Metrics such as `image_to_text/image_only/class/recall_at_10`.
@@ -158,9 +170,9 @@ def pattern_metrics(
             if not len(queries) or not len(candidates):
                 continue
             for rule in rules(same, with_own_product=False):
-                figures = retrieval_metrics(
+                found = retrieval_metrics(
                     queries, candidates, rule.relevance, rule.excluded, recall_at, chunk
                 )
                 path = f"{task}/{pattern}/{rule.path}"
-                metrics |= {f"{path}/{name}": v for name, v in figures.items()}
+                metrics |= {f"{path}/{name}": v for name, v in found.items()}
     return metrics

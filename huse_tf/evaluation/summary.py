@@ -1,4 +1,4 @@
-"""The few figures that end a training."""
+"""The table of metrics that is printed at the end of a training or an evaluation."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from huse_tf.evaluation.retrieval_tasks import FROZEN
 
 
 def summary_table(metrics: Mapping[str, float]) -> str:
-    """Classification by modality and class retrieval by task, or for a pair scorer how it ranks.
+    """Classification by modality and retrieval by task; of a pair scorer accuracy, AUC and ranks.
 
-    The fused prediction comes again for each pattern of what items have, where something is missing.
+    If some items lack image or text, the fused prediction has one more row for each pattern that occurs.
 
     Args:
-        metrics: by metric path; what is not there shows as a dash.
+        metrics: by metric path; a missing metric shows as a dash.
+
+    Returns:
+        Lines of text.
     """
 
     def row(name: str, *paths: str) -> str:
@@ -29,8 +32,8 @@ def summary_table(metrics: Mapping[str, float]) -> str:
         path = f"classification/{source}"
         if source not in patterns or f"{path}/items" in metrics:
             name = source.replace("fused/", "  ").replace("_", " ")
-            figure = "hit_at_1" if multi_label else "accuracy"
-            lines.append(row(name, f"{path}/{figure}", f"{path}/macro_f1"))
+            metric = "hit_at_1" if multi_label else "accuracy"
+            lines.append(row(name, f"{path}/{metric}", f"{path}/macro_f1"))
     lines += ["", "Retrieval of other products of the class"]
     lines.append(" " * 16 + "".join(f"{n:>8}" for n in ("R@1", "R@10", "mAP", "HP@5")))
     for source in ("image", "text"):
@@ -52,7 +55,7 @@ def summary_table(metrics: Mapping[str, float]) -> str:
 
 
 def _pair_table(row: Callable[..., str], of_queries: bool) -> str:
-    """Accuracy and ranks; the others of a pair are of any class, or of the same one."""
+    """Accuracy and ranks, among candidates of any class and of the same class."""
     ways = {"I>T": "image_to_text", "T>I": "text_to_image"}
     if of_queries:
         ways = {"Q>P": "query_to_product", "P>Q": "product_to_query"}
@@ -63,7 +66,7 @@ def _pair_table(row: Callable[..., str], of_queries: bool) -> str:
         "luck @1",
         "luck @5",
     )
-    figures = (
+    metrics = (
         "accuracy",
         "auc",
         *(f"{way}/rank_at_{k}" for way in ways.values() for k in (1, 5)),
@@ -72,16 +75,16 @@ def _pair_table(row: Callable[..., str], of_queries: bool) -> str:
     )
     lines = [f"{'Held-out pairs':<16}" + "".join(f"{name:>8}" for name in names)]
     for name, prefix in (("any class", "pairs"), ("same class", "pairs/same_class")):
-        lines.append(row(name, *(f"{prefix}/{figure}" for figure in figures)))
+        lines.append(row(name, *(f"{prefix}/{metric}" for metric in metrics)))
     return "\n".join(lines)
 
 
 def _zero_shot(metrics: Mapping[str, float], row: Callable[..., str]) -> list[str]:
-    """Items of unseen classes, told among these only, if the model can, and among all classes."""
+    """Items of unseen classes, classified among the unseen classes, if the model can, and among all."""
     lines = []
     for protocol, title in (("unseen_only", "Among {} unseen"), ("all", "Among all {}")):
         if f"zero_shot/{protocol}/candidates" not in metrics:
-            continue  # a model whose logits do not speak of unseen classes
+            continue  # the model does not score unseen classes
         title = title.format(int(metrics[f"zero_shot/{protocol}/candidates"]))
         lines += ["", f"{title:<16}" + "".join(f"{n:>8}" for n in ("hit@1", "hit@5", "HP@5"))]
         for source in ("image", "text", "fused"):

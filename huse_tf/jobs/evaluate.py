@@ -1,4 +1,4 @@
-"""Measuring a trained run on a split, or on another catalogue, and reporting it."""
+"""Measures a trained run on a split, or on another catalogue, and writes the report."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from huse_tf import keys, seals
 from huse_tf.config import Config
 from huse_tf.errors import UserError
 from huse_tf.evaluation.frozen_features import frozen_retrieval
-from huse_tf.evaluation.measure import measure
-from huse_tf.evaluation.pairs import scores_pairs
 from huse_tf.evaluation.report import write_report
-from huse_tf.evaluation.retrieval_tasks import FROZEN
 from huse_tf.evaluation.summary import summary_table
 from huse_tf.jobs.checks import check_measuring
 from huse_tf.jobs.export import export_lines
-from huse_tf.jobs.measure import measure_split, predicted
-from huse_tf.jobs.report_data import known_figures, make_report, told_known
+from huse_tf.jobs.measure import measure_split, run_fusion_weight, under_frozen
+from huse_tf.jobs.report_data import known_counts, known_sentence, make_report
 from huse_tf.jobs.run_data import Dataset, load_data, load_other_catalogue
 from huse_tf.jobs.runs import trained_model, versions
 from huse_tf.locks import locked
@@ -34,14 +31,14 @@ from huse_tf.training.loop import read_history
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What came of a run.
+    """The metrics of a run, and the files that were written.
 
     Attributes:
-        metrics: of the test items, by metric path.
+        metrics: of the measured items, by metric path.
         report: the HTML page.
         export: folder of the exported model, or None.
-        seconds: how long it took.
-        note: what else is to be known of the figures.
+        seconds: duration.
+        note: one sentence that the metrics need to be read right, or empty.
     """
 
     metrics: Mapping[str, float]
@@ -51,7 +48,7 @@ class Result:
     note: str = ""
 
     def summary(self) -> str:
-        """A short table of results, then where things lie."""
+        """A short table of metrics, then the paths of the files."""
         lines = [summary_table(self.metrics), "", f"Report  {self.report}"]
         if self.note:
             lines.insert(0, f"{self.note}\n")
@@ -69,27 +66,31 @@ def evaluate_run(
     include_known: bool = False,
     output: str | os.PathLike[str] | None = None,
 ) -> Result:
-    """Measures the run in `folder`, and writes `metrics.json` and `report.html` into `output`.
+    """Measures the run in `folder`, and writes `metrics.json` and `report.html` to `output`.
 
     Args:
         folder: of a trained run.
         config: its settings, perhaps with other cut-offs or another catalogue.
-        split: which side of the run's own split.
-        other_catalogue: whether `config` names another catalogue, which is to be measured.
-        include_known: whether also those of its items that the run was trained or tuned on.
-        output: where to write. Default: `folder`.
+        split: name of a split of the run's own catalogue.
+        other_catalogue: whether to measure another catalogue, which `config` names.
+        include_known: whether to measure also its items that the run was trained or tuned on.
+        output: the folder of the two files. Default: `folder`.
+
+    Raises:
+        UserError: the settings do not suit the run, there are no items to measure, or a file of the run
+            is missing or damaged.
     """
     began = time.monotonic()
     run, target = RunFolder(folder), RunFolder(output or folder)
     elsewhere = target.path.resolve() != run.path.resolve()
     if other_catalogue and not elsewhere:
         raise UserError(
-            "The figures of another catalogue would replace the run's own. Expected --output=FOLDER."
+            "The metrics of another catalogue would replace the run's own. Expected --output=FOLDER."
         )
     if include_known and not other_catalogue:
         raise UserError(
-            "--include_known measures items of another catalogue that the run knows. Expected --catalogue "
-            "beside it. The items of its own are measured by --split."
+            "--include_known measures items of another catalogue that the run was trained or tuned on. "
+            "Expected --catalogue too. --split measures items of the run's own catalogue."
         )
     check_measuring(config, configs.load(run), split, other_catalogue)
     model = trained_model(run)
@@ -113,38 +114,32 @@ def evaluate(
     output: RunFolder,
     split: str,
 ) -> Result:
-    """Measures one split with the fusion weight of the validation split, and writes all files.
+    """Measures one split with the fusion weight of the validation split, and writes both files.
 
     Args:
         model, dataset, config: of the run.
         run: its folder.
-        output: receives `metrics.json` and `report.html`.
-        split: which items.
+        output: the folder of `metrics.json` and `report.html`.
+        split: name of the split.
+
+    Raises:
+        UserError: the split has no items, or `metrics.json` of the run is missing or damaged.
     """
     began = time.monotonic()
-    items = dataset.split(split)[0]
-    if items.empty:
+    if split not in dataset.split_sizes:
         raise UserError(f"There are no {split} items to measure.")
+    measured = measure_split(model, dataset, config, split, run_fusion_weight(run))
+    metrics = dict(measured.metrics)
+    if measured.predictions is not None:
+        metrics |= under_frozen(frozen_retrieval(measured.features, measured.context)[0])
     before = run.read_json(run.metrics)
-    weight = before[keys.VALIDATION].get("classification/fusion_weight")
-    predictions = None
-    if scores_pairs(model):
-        figures, undefined = measure_split(model, dataset, config, split)
-    else:
-        answers = predicted(model, dataset, config, split, weight)
-        predictions = answers[0]
-        figures, undefined = measure(*answers)
-        features = dataset.split(split)[1]
-        frozen, _ = frozen_retrieval(features, items, dataset.taxonomy, config.evaluation)
-        figures |= {f"{FROZEN}/{path}": value for path, value in frozen.items()}
     own = output.path.resolve() == run.path.resolve()
     kept = before if own else {keys.VALIDATION: before[keys.VALIDATION]}
-    known = {} if dataset.known is None else {"known": known_figures(dataset)}
-    seals.write_json(output.metrics, {**kept, split: figures, "undefined": undefined, **known})
-    history = read_history(run)
-    report = make_report(
-        config, dataset, items, predictions, figures, undefined, history, versions()
-    )
+    known = {} if dataset.known is None else {"known": known_counts(dataset)}
+    undefined = dict(measured.undefined)
+    seals.write_json(output.metrics, {**kept, split: metrics, "undefined": undefined, **known})
+    measured = dataclasses.replace(measured, metrics=metrics)
+    report = make_report(config, dataset, measured, read_history(run), versions())
     write_report(output.report, report)
-    note = "" if dataset.known is None else told_known(dataset)
-    return Result(figures, output.report, None, time.monotonic() - began, note)
+    note = "" if dataset.known is None else known_sentence(dataset)
+    return Result(metrics, output.report, None, time.monotonic() - began, note)

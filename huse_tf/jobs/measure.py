@@ -1,95 +1,131 @@
-"""The metrics of one split, by whatever kind of model."""
+"""Measures a model on one split, whether it has embeddings or scores pairs."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
 
 from huse_tf import keys
 from huse_tf.config import Config
+from huse_tf.evaluation.context import EvaluationContext
 from huse_tf.evaluation.frozen_features import frozen_retrieval, nearest_neighbours
-from huse_tf.evaluation.measure import measure, predict
-from huse_tf.evaluation.pairs import PairFigures, measure_pair_scorer, scores_pairs
-from huse_tf.evaluation.per_query import QueryFigures, of_products, per_query
+from huse_tf.evaluation.measure import measure
+from huse_tf.evaluation.pairs import measure_pair_scorer, scores_pairs
+from huse_tf.evaluation.per_query import QueryMetrics, per_query, with_products
+from huse_tf.evaluation.predictions import Predictions, predict
 from huse_tf.evaluation.retrieval_tasks import FROZEN
 from huse_tf.jobs.rehearsal import Measurable
 from huse_tf.jobs.run_data import Dataset
+from huse_tf.run_folder import RunFolder
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MeasuredSplit:
+    """The metrics of one split, and what they were computed from.
+
+    Attributes:
+        split: its name (keys.py).
+        context: the items, their classes and the settings.
+        features: of these items, by key (keys.py).
+        metrics: by metric path.
+        undefined: metric path, or beginning of paths, that these items cannot define -> reason.
+        predictions: of these items; None for a pair scorer.
+        pair_queries: of a pair scorer, metric path -> ([n] row numbers of items, [n] values); else empty.
+    """
+
+    split: str
+    context: EvaluationContext
+    features: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    undefined: Mapping[str, str]
+    predictions: Predictions | None = None
+    pair_queries: Mapping[str, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
 
 
 def measure_split(
     model: keras.Model,
     dataset: Measurable,
     config: Config,
-    side: str,
+    split: str,
     fusion_weight: float | None = None,
     quick: bool = False,
-) -> tuple[dict[str, float], dict[str, str]]:
-    """The figures of one side of a dataset; see `evaluation.measure.measure`.
+) -> MeasuredSplit:
+    """The metrics of one split: `evaluation.measure.measure`, or of a pair scorer `measure_pair_scorer`.
 
-    Of a pair scorer those of `evaluation.pairs.measure_pair_scorer`, without the ranks if `quick`.
+    Args:
+        model: of the run.
+        dataset: of the run.
+        config: of the run.
+        split: name of the split (keys.py).
+        fusion_weight: the image's share in fused predictions; None tunes it on this split, which is
+            right for the validation split only. See `run_fusion_weight`.
+        quick: whether a pair scorer is measured by accuracy and AUC only.
     """
+    items, features = dataset.split(split)
+    shares = dataset.spec.class_shares
+    context = EvaluationContext(
+        items,
+        dataset.taxonomy,
+        config.evaluation,
+        fusion_weight,
+        seen=shares > 0 if split == keys.UNSEEN and shares is not None else None,
+        names_unseen=config.method.names_unseen_classes,
+    )
     if scores_pairs(model):
-        pairs = _measure_pairs(model, dataset, config, side, quick)
-        return dict(pairs.metrics), dict(pairs.undefined)
-    return measure(*predicted(model, dataset, config, side, fusion_weight))
+        pieces = dataset.spec.text.pieces
+        query_end = pieces.end if config.method.scores_queries and pieces is not None else None
+        pairs = measure_pair_scorer(model, features, items, config.evaluation, quick, query_end)
+        return MeasuredSplit(
+            split, context, features, pairs.metrics, pairs.undefined, pair_queries=pairs.queries
+        )
+    predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
+    metrics, undefined = measure(predictions, context)
+    return MeasuredSplit(split, context, features, metrics, undefined, predictions)
 
 
 def measure_queries(
-    model: keras.Model,
-    dataset: Dataset,
-    config: Config,
-    side: str,
-    fusion_weight: float | None,
-) -> tuple[dict[str, float], dict[str, QueryFigures]]:
-    """The figures of one side as of `measure_split`, and those of its single queries.
+    measured: MeasuredSplit, dataset: Dataset
+) -> tuple[dict[str, float], dict[str, QueryMetrics]]:
+    """The metrics of a split with those of the frozen features, and the values of single queries.
 
-    Those of the frozen features are among them, under `frozen_features`: retrieval, and the accuracy of
-    the nearest training items where training met the classes.
+    The metrics of the frozen features have paths that begin with `frozen_features`: retrieval, and the
+    accuracy of the nearest training items, if the split's classes have training items.
+
+    Args:
+        measured: from `measure_split`, with a fusion weight unless the model fuses itself.
+        dataset: of the run, with the training split.
+
+    Returns:
+        (metrics, queries), both by metric path. For a pair scorer without the frozen features.
     """
-    if scores_pairs(model):
-        pairs = _measure_pairs(model, dataset, config, side)
-        return dict(pairs.metrics), of_products(pairs.queries, dataset.split(side)[0])
-    answers = predicted(model, dataset, config, side, fusion_weight)
-    figures, queries = measure(*answers)[0], per_query(*answers)
-    items, features = dataset.split(side)
-    frozen, asked = frozen_retrieval(features, items, dataset.taxonomy, config.evaluation)
-    if side != keys.UNSEEN:
-        neighbours = nearest_neighbours(dataset.features_of(keys.TRAIN), features)
+    metrics, context = dict(measured.metrics), measured.context
+    if measured.predictions is None:
+        return metrics, with_products(measured.pair_queries, context.items)
+    queries = per_query(measured.predictions, context)
+    frozen, frozen_queries = frozen_retrieval(measured.features, context)
+    if measured.split != keys.UNSEEN:
+        neighbours = nearest_neighbours(dataset.features_of(keys.TRAIN), measured.features)
         frozen |= {path: float(hits.mean()) for path, (_, hits) in neighbours.items()}
-        asked |= of_products(neighbours, items)
-    figures |= {f"{FROZEN}/{path}": value for path, value in frozen.items()}
-    queries |= {f"{FROZEN}/{path}": value for path, value in asked.items()}
-    return figures, queries
+        frozen_queries |= with_products(neighbours, context.items)
+    metrics |= under_frozen(frozen)
+    queries |= {f"{FROZEN}/{path}": value for path, value in frozen_queries.items()}
+    return metrics, queries
 
 
-def _measure_pairs(
-    model: keras.Model, dataset: Measurable, config: Config, side: str, quick: bool = False
-) -> PairFigures:
-    """Of a pair scorer; of products and queries, if its texts begin with these."""
-    items, features = dataset.split(side)
-    pieces = dataset.spec.text.pieces
-    query_end = pieces.end if config.method.scores_queries and pieces is not None else None
-    return measure_pair_scorer(model, features, items, config.evaluation, quick, query_end)
+def under_frozen(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The metrics of the frozen features, with `frozen_features` at the beginning of their paths."""
+    return {f"{FROZEN}/{path}": value for path, value in metrics.items()}
 
 
-def predicted(
-    model: keras.Model,
-    dataset: Measurable,
-    config: Config,
-    side: str,
-    fusion_weight: float | None,
-) -> tuple[Any, ...]:
-    """The arguments of `measure` and `per_query`: the predictions of one side, and what is true of it."""
-    items, features = dataset.split(side)
-    predictions = predict(model, features, dataset.spec.multi_label, config.fused_modalities)
-    seen, names_unseen = _seen_classes(dataset, side), config.method.names_unseen_classes
-    known = items, dataset.taxonomy, config.evaluation, fusion_weight, seen, names_unseen
-    return predictions, *known
+def run_fusion_weight(run: RunFolder) -> float | None:
+    """The image's share in fused predictions that a trained run has tuned on its validation split.
 
+    None for a model that fuses image and text itself, and for a pair scorer.
 
-def _seen_classes(dataset: Measurable, side: str) -> np.ndarray | None:
-    """[K] bool, whether training met the class, on the side of those that it did not."""
-    shares = dataset.spec.class_shares
-    return None if side != keys.UNSEEN or shares is None else shares > 0
+    Raises:
+        UserError: the run's `metrics.json` is missing or damaged.
+    """
+    return run.read_json(run.metrics)[keys.VALIDATION].get("classification/fusion_weight")

@@ -1,4 +1,4 @@
-"""From a measured dataset to the plain data of the report."""
+"""From a measured split to the plain data of the report."""
 
 from __future__ import annotations
 
@@ -16,63 +16,68 @@ from huse_tf import keys
 from huse_tf.config import Config
 from huse_tf.data.catalogue import reason_counts
 from huse_tf.evaluation.embedding_map import EmbeddingMap, embedding_map
-from huse_tf.evaluation.measure import Predictions, galleries, true_classes
+from huse_tf.evaluation.predictions import FUSED, Predictions, galleries, true_classes
 from huse_tf.evaluation.report import Card, Example, Report
 from huse_tf.evaluation.retrieval import Gallery
+from huse_tf.jobs.measure import MeasuredSplit
 from huse_tf.jobs.run_data import Dataset
 from huse_tf.training.monitor import monitored, present
 
 _RESULTS = 6  # shown per query
+# How the items were split, by --split_by.
+_SPLITS = {
+    "group": (
+        "Items were split by groups that share no product, no title and no image, stratified by class: "
+        "{validation:.0%} for validation, {test:.0%} for test, seed {seed}."
+    ),
+    "time": (
+        "Items were split by the times in the column {column}, in groups that share no product, no title "
+        "and no image: the newest {test:.0%} for test, the {validation:.0%} before them for validation."
+    ),
+    "column": "The column {column} of the catalogue says which split an item belongs to.",
+}
 
 
 def make_report(
     config: Config,
     dataset: Dataset,
-    items: pd.DataFrame,
-    predictions: Predictions | None,
-    metrics: Mapping[str, float],
-    undefined: Mapping[str, str],
+    measured: MeasuredSplit,
     history: Sequence[Mapping[str, float]],
     versions: Mapping[str, str],
 ) -> Report:
-    """The report of one side of a dataset.
+    """The report of one split.
 
     Args:
-        config: the run's settings.
-        dataset: all of the data.
-        items: the measured ones.
-        predictions: of these items; None of a model that scores pairs.
-        metrics, undefined: of these items (`measure`).
-        history: a row an epoch of training.
+        config: of the run.
+        dataset: of the run.
+        measured: the split.
+        history: a row per validation while training.
         versions: package -> version.
     """
-    side = items["split"].iloc[0]
-    settings = json.loads(config.to_json())
     best = max(history, key=lambda row: monitored(row, config.training.monitor))
     catalogue = pathlib.Path(config.data.catalogue)
     return Report(
-        title=f"{config.method.name} on {config.data.name}, {side} items",
+        title=f"{config.method.name} on {config.data.name}, {measured.split} items",
         subtitle=f"{catalogue.name}, {datetime.datetime.now():%Y-%m-%d %H:%M}",
-        metrics=metrics,
-        undefined=undefined,
+        metrics=measured.metrics,
+        undefined=measured.undefined,
         class_names=dataset.taxonomy.names,
         top_levels=dataset.taxonomy.level(1),
         class_distances=dataset.spec.class_distances,
         counts=_counts(dataset),
         rejected=reason_counts(dataset.rejections),
-        protocol=_protocol(config, dataset, side, present(config.training.monitor, best)),
+        protocol=_protocol(config, dataset, measured.split, present(config.training.monitor, best)),
         history=history,
         best_epoch=int(best["epoch"]),
-        settings=settings,
+        settings=json.loads(config.to_json()),
         versions=versions,
-        **_answers(config, items, predictions, metrics.get("classification/fusion_weight")),
+        **_predicted(measured, config.training.seed),
     )
 
 
-def _answers(
-    config: Config, items: pd.DataFrame, predictions: Predictions | None, weight: float | None
-) -> dict[str, Any]:
-    """What the report shows of embeddings and classes; a model that scores pairs has neither."""
+def _predicted(measured: MeasuredSplit, seed: int) -> dict[str, Any]:
+    """The report's fields on embeddings and classes, which are empty for a pair scorer."""
+    items, predictions = measured.context.items, measured.predictions
     if predictions is None:
         return {
             "labels": items["label"].to_numpy(),
@@ -83,30 +88,30 @@ def _answers(
     return {
         "labels": true_classes(predictions, items),
         "probabilities": {
-            keys.IMAGE: predictions.image_probabilities,
-            keys.TEXT: predictions.text_probabilities,
-            "fused": predictions.fused(weight),
+            keys.IMAGE: predictions.image.probabilities,
+            keys.TEXT: predictions.text.probabilities,
+            FUSED: predictions.fused(measured.context.fusion_weight),
         },
-        "examples": _examples(config, items, predictions),
-        "embedding_map": _map(predictions, config.training.seed),
-        "contributions": _contributions(predictions),
+        "examples": _examples(items, predictions, measured.context.config.report_queries, seed),
+        "embedding_map": _embedding_map(predictions, seed),
+        "contributions": _contributions_by_modality(predictions),
     }
 
 
-def _contributions(predictions: Predictions) -> dict[str, np.ndarray]:
+def _contributions_by_modality(predictions: Predictions) -> dict[str, np.ndarray]:
     if predictions.contributions is None or not predictions.complete.any():
         return {}
     columns = predictions.contributions[predictions.complete].T
     return dict(zip(predictions.modalities, columns, strict=True))
 
 
-def _map(predictions: Predictions, seed: int) -> EmbeddingMap | None:
-    """Of the items that have image and text, if they are more than two."""
-    complete = np.flatnonzero(predictions.image_mask & predictions.text_mask)
+def _embedding_map(predictions: Predictions, seed: int) -> EmbeddingMap | None:
+    """Of the complete items, if there are at least three."""
+    complete = np.flatnonzero(predictions.complete)
     if len(complete) < 3:
         return None
     layout = embedding_map(
-        predictions.image_embedding[complete], predictions.text_embedding[complete], seed
+        predictions.image.embedding[complete], predictions.text.embedding[complete], seed
     )
     return dataclasses.replace(layout, rows=complete[layout.rows])
 
@@ -117,54 +122,59 @@ def _counts(dataset: Dataset) -> dict[str, int]:
         "Rejected entries": len(dataset.rejections),
         "Products": dataset.products,
         "Classes": len(dataset.taxonomy.classes),
-        **{f"Items, {side}": count for side, count in dataset.split_sizes.items()},
+        **{f"Items, {split}": count for split, count in dataset.split_sizes.items()},
     }
 
 
-def _protocol(config: Config, dataset: Dataset, side: str, monitor: Sequence[str]) -> list[str]:
-    data = config.data
+def _protocol(config: Config, dataset: Dataset, split: str, monitor: Sequence[str]) -> list[str]:
+    """Sentences on how the items were split and how the model was chosen."""
     sentences = []
     if dataset.known is not None:
-        sentences.append(told_known(dataset))
+        sentences.append(known_sentence(dataset))
     else:
-        sentences.append(
-            "Items were split by groups that share no product, no title and no picture, stratified "
-            f"by class: {data.validation_fraction:.0%} for validation, {data.test_fraction:.0%} for "
-            f"test, seed {data.split_seed}. These are the figures of the {side} side."
+        data = config.data
+        how = _SPLITS[data.split_by].format(
+            validation=data.validation_fraction,
+            test=data.test_fraction,
+            seed=data.split_seed,
+            column=data.split_column,
         )
+        sentences.append(f"{how} These are the metrics of the {split} split.")
     chosen = "the epoch whose model is measured"
     if config.method.embeds:
         chosen = f"the weight of image against text in the fused prediction, and {chosen}"
-    sentences.append(f"Chosen on the validation side: {chosen}, by {' + '.join(monitor)}.")
+    sentences.append(f"Chosen on the validation split: {chosen}, by {' + '.join(monitor)}.")
     if dataset.train_only:
         names = ", ".join(dataset.taxonomy.names[label] for label in dataset.train_only)
-        sentences.append(f"Without held-out items, for want of separate products: {names}.")
+        sentences.append(
+            f"These classes have too few separate products to hold any items out: {names}."
+        )
     return sentences
 
 
-def told_known(dataset: Dataset) -> str:
-    """How many items of another catalogue were measured, and what the run knows of them."""
-    figures = known_figures(dataset)
-    items, known = figures["measured"] + figures["left_out"], figures["known"]
-    reasons = ", ".join(f"{count} by {reason}" for reason, count in figures["by"].items())
+def known_sentence(dataset: Dataset) -> str:
+    """How many items of another catalogue were measured, and how many the run was trained or tuned on."""
+    counts = known_counts(dataset)
+    items, known = counts["measured"] + counts["left_out"], counts["known"]
+    reasons = ", ".join(f"{count} by {reason}" for reason, count in counts["by"].items())
     if not known:
         return (
-            f"All {items} items of this catalogue were measured. None shares an id, a title or a picture "
+            f"All {items} items of this catalogue were measured. None shares an id, a title or an image "
             "with the items that the run was trained or tuned on."
         )
-    if figures["left_out"]:
+    if counts["left_out"]:
         return (
-            f"{figures['measured']} of {items} items of this catalogue were measured. Left out: {known} that "
+            f"{counts['measured']} of {items} items of this catalogue were measured. Left out: {known} that "
             f"the run was trained or tuned on ({reasons})."
         )
     return (
         f"All {items} items of this catalogue were measured, among them {known} that the run was trained or "
-        f"tuned on ({reasons}). So the figures say less of new items."
+        f"tuned on ({reasons}), so metrics on new items may be lower."
     )
 
 
-def known_figures(dataset: Dataset) -> dict[str, Any]:
-    """Of another catalogue: numbers of items that were measured, left out and known, and these by reason."""
+def known_counts(dataset: Dataset) -> dict[str, Any]:
+    """Of another catalogue: numbers of measured, left out and known items, and of these by reason."""
     measured = dataset.split_sizes.get(keys.TEST, 0)
     return {
         "measured": measured,
@@ -175,25 +185,27 @@ def known_figures(dataset: Dataset) -> dict[str, Any]:
 
 
 def _examples(
-    config: Config, items: pd.DataFrame, predictions: Predictions
+    items: pd.DataFrame, predictions: Predictions, count: int, seed: int
 ) -> dict[str, list[Example]]:
-    """Per task, seeded random queries with the first results among other products."""
-    sides = dict(zip((keys.IMAGE, keys.TEXT), galleries(predictions, items), strict=True))
-    generator = np.random.default_rng(config.training.seed)
+    """Per task at most `count` queries, drawn by seed, with the first results among other products."""
+    by_modality = dict(zip((keys.IMAGE, keys.TEXT), galleries(predictions, items), strict=True))
+    generator = np.random.default_rng(seed)
     examples = {}
-    for source, queries in sides.items():
-        count = min(config.evaluation.report_queries, len(queries))
-        chosen = np.sort(generator.choice(len(queries), count, replace=False))
-        for target, candidates in sides.items():
+    for source, queries in by_modality.items():
+        size = min(count, len(queries))
+        chosen = np.sort(generator.choice(len(queries), size, replace=False))
+        for target, candidates in by_modality.items():
             examples[f"{source}_to_{target}"] = [
-                _example(items, source, queries, int(row), target, candidates) for row in chosen
+                _retrieval_example(items, (source, target), queries, int(row), candidates)
+                for row in chosen
             ]
     return examples
 
 
-def _example(
-    items: pd.DataFrame, source: str, queries: Gallery, row: int, target: str, candidates: Gallery
+def _retrieval_example(
+    items: pd.DataFrame, task: tuple[str, str], queries: Gallery, row: int, candidates: Gallery
 ) -> Example:
+    source, target = task
     scores = candidates.embeddings @ queries.embeddings[row]
     own = candidates.products == queries.products[row]
     others = np.flatnonzero(~own)
@@ -213,5 +225,5 @@ def _example(
 
 def _card(items: pd.DataFrame, modality: str, row: int) -> Card:
     item = items.iloc[row]
-    picture = pathlib.Path(item["image_path"]) if modality == keys.IMAGE else None
-    return Card(labels=tuple(map(int, item["labels"])), text=item["text"], picture=picture)
+    image = pathlib.Path(item["image_path"]) if modality == keys.IMAGE else None
+    return Card(labels=tuple(map(int, item["labels"])), text=item["text"], image=image)

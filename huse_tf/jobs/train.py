@@ -21,8 +21,9 @@ from huse_tf.data.pipeline import Change
 from huse_tf.data.table.chosen import Chosen
 from huse_tf.data.table.records import Source
 from huse_tf.errors import UserError
-from huse_tf.evaluation.measure import final_fusion_weight, predict
+from huse_tf.evaluation.measure import final_fusion_weight
 from huse_tf.evaluation.pairs import scores_pairs
+from huse_tf.evaluation.predictions import predict
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.item_encoders import ItemEncoders
 from huse_tf.jobs.checks import check_training, run_dir, with_monitor
@@ -128,7 +129,7 @@ def rehearse_run(config: Config, encoders: ItemEncoders) -> None:
     """Raises UserError if the settings of a run cannot be honoured (`rehearsal`)."""
 
     def measured(model: keras.Model, data: Measurable) -> Mapping[str, float]:
-        return measure_split(model, data, config, keys.VALIDATION, quick=True)[0]
+        return measure_split(model, data, config, keys.VALIDATION, quick=True).metrics
 
     rehearse(config, encoders, measured)
 
@@ -165,8 +166,8 @@ def _task(config: Config, dataset: Dataset, run: RunFolder) -> Task:
         objective = method.build_objective(dataset.spec, adjust_logits=adjust)
         return Trainer(method.build_model(dataset.spec), objective, training.clip_norm)
 
-    def validate(model: keras.Model) -> dict[str, float]:
-        return measure_split(model, dataset, config, keys.VALIDATION, quick=True)[0]
+    def validate(model: keras.Model) -> Mapping[str, float]:
+        return measure_split(model, dataset, config, keys.VALIDATION, quick=True).metrics
 
     def adapt(model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
         method.adapt(model, features)
@@ -188,8 +189,8 @@ def _write_validation_metrics(
     if not scores_pairs(model):
         items, features = dataset.split(keys.VALIDATION)
         weight = final_fusion_weight(predict(model, features, dataset.spec.multi_label), items)
-    figures, _ = measure_split(model, dataset, config, keys.VALIDATION, weight, quick=True)
-    seals.write_json(run.metrics, {keys.VALIDATION: figures})
+    measured = measure_split(model, dataset, config, keys.VALIDATION, weight, quick=True)
+    seals.write_json(run.metrics, {keys.VALIDATION: dict(measured.metrics)})
 
 
 def _check_pairs(method: str, features: Mapping[str, Any]) -> None:

@@ -1,1 +1,1 @@
-"""What all HTML pages share: how templates are read, one style sheet, small pictures."""
+"""What all HTML pages share: the template environment, the style sheet and thumbnails."""

@@ -1,4 +1,4 @@
-"""Templates, as all pages use them."""
+"""The environment of all pages' templates."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from huse_tf.pages.thumbnails import thumbnail
 
 
 def environment(folder: pathlib.Path) -> jinja2.Environment:
-    """Reads templates from `folder` and from here.
+    """A Jinja environment that reads templates from `folder` and from this package.
 
-    Whatever comes from data is escaped; a name that a template misspells is an error.
+    Values are escaped. An undefined name in a template is an error. The filter `thumbnail` makes an image
+    file a data URI.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, pathlib.Path(__file__).parent]),

@@ -1,4 +1,4 @@
-"""Small pictures that travel inside an HTML file."""
+"""Small images inside an HTML file."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SIZE = 96  # pixels of the longer side
 
 @functools.lru_cache(maxsize=2048)
 def thumbnail(path: pathlib.Path) -> str:
-    """A picture file as a JPEG data URI of at most SIZE × SIZE pixels, transparency on white.
+    """An image file as a JPEG data URI of at most SIZE × SIZE pixels, transparent pixels on white.
 
     Raises:
-        OSError: the file is gone, or no picture.
+        OSError: the file does not exist, or is not an image.
     """
     with PIL.Image.open(path) as image:
-        image.draft("RGB", (2 * SIZE, 2 * SIZE))  # lets the JPEG decoder skip what is not needed
+        image.draft("RGB", (2 * SIZE, 2 * SIZE))  # lets the JPEG decoder skip detail
         rgba = image.convert("RGBA")
     rgba.thumbnail((SIZE, SIZE))
     flat = PIL.Image.new("RGB", rgba.size, "white")

@@ -106,7 +106,7 @@ def test_names_are_written_up_to_a_hundred(rng, size, named):
     names = [f"c{n}" for n in range(size)]
     section = class_graph_section(random_distances(rng, size), names)
     assert sorted(letters(section)) == (sorted(names * 2) if named else [])
-    assert ("101 names are too many to write" in section) == (not named)
+    assert ("101 names are too many to show" in section) == (not named)
     assert len(rows_of(section)) == size + 1
 
 

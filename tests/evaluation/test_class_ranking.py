@@ -8,9 +8,11 @@ from huse_tf.evaluation.class_ranking import (
     hierarchical_precisions_at,
     hits_at,
     ranked_classes,
-    ranking_figures,
+    ranking_metrics,
+    top_hits,
 )
-from huse_tf.evaluation.classification import classification_metrics, hits
+from huse_tf.evaluation.classification import classification_metrics
+from huse_tf.evaluation.predictions import ModalityPredictions, Predictions
 from huse_tf.evaluation.zero_shot import zero_shot_metrics, zero_shot_values
 
 # a / {x: 0, y: 1}, b / {z: 2}, c: 3
@@ -54,7 +56,7 @@ def test_by_hand():
 def test_of_equal_scores_the_first_class_counts_as_in_accuracy(rng):
     scores, labels = rng.integers(0, 3, (50, 4)).astype(float), rng.integers(0, 4, 50)
     found = hits_at(ranked_classes(scores, 1), labels, 1)
-    assert found.tolist() == hits(scores, labels).astype(float).tolist()
+    assert found.tolist() == top_hits(scores, labels).astype(float).tolist()
 
 
 def random_tree(rng, classes):
@@ -75,7 +77,7 @@ def test_equals_loops(rng, several, some):
     candidates = np.sort(rng.permutation(60)[:44]) if some else None
     cut_offs = (1, 2, 5, 10, 20)
     sets = {k: taxonomy.correct_sets(k) for k in cut_offs}
-    figures = ranking_figures(scores, labels, sets, candidates)
+    figures = ranking_metrics(scores, labels, sets, candidates)
     among = range(60) if candidates is None else candidates.tolist()
     for k in cut_offs:
         hit, precision = slow_figures(scores, label_sets, taxonomy, k, among)
@@ -98,20 +100,24 @@ def test_what_cannot_be_missed_is_left_out():
     """Three candidates: hits at 1 and 2 only; a set of all classes for every class says nothing."""
     sets = {2: SETS[2], 4: TREE.correct_sets(4)}
     scores, labels = np.eye(4), np.arange(4)
-    assert set(ranking_figures(scores, labels, sets)) == {
+    assert set(ranking_metrics(scores, labels, sets)) == {
         "hit_at_1",
         "hit_at_2",
         "hierarchical_precision_at_2",
     }
-    assert set(ranking_figures(scores, labels, {}, np.array([0, 3]))) == {"hit_at_1"}
+    assert set(ranking_metrics(scores, labels, {}, np.array([0, 3]))) == {"hit_at_1"}
 
 
-def test_classification_metrics_have_them_for_what_is_there():
+def test_classification_metrics_have_them_by_source():
     """Image and text say y, x, c, z and the reverse; the second item has no text."""
     image = np.array([[0.3, 0.4, 0.1, 0.2], [0.3, 0.4, 0.1, 0.2]])
     text = np.array([[0.2, 0.1, 0.4, 0.3], [np.nan] * 4])
-    there = np.array([True, True]), np.array([True, False])
-    found = classification_metrics(image, text, *there, np.array([0, 0]), 0.5, correct_sets=SETS)
+    nothing = np.zeros((2, 1), np.float32)
+    predictions = Predictions(
+        ModalityPredictions(nothing, image, np.array([True, True])),
+        ModalityPredictions(nothing, text, np.array([True, False])),
+    )
+    found = classification_metrics(predictions, np.array([0, 0]), 0.5, correct_sets=SETS)
     assert found["classification/image/hit_at_2"] == 1
     assert found["classification/image/hierarchical_precision_at_2"] == 1
     assert found["classification/text/hit_at_2"] == 0
@@ -119,7 +125,7 @@ def test_classification_metrics_have_them_for_what_is_there():
     assert found["classification/fused/image_only/hit_at_2"] == 1
     assert "classification/image/hit_at_1" not in found  # that is the accuracy
     labels = np.eye(4)[[0, 0]]
-    found = classification_metrics(image, text, *there, labels, 0.5, correct_sets=SETS)
+    found = classification_metrics(predictions, labels, 0.5, correct_sets=SETS)
     assert found["classification/image/hit_at_1"] == 0
     assert found["classification/image/hit_at_2"] == 1
 

@@ -1,4 +1,4 @@
-"""What the page tells of differences, by hand."""
+"""The page of a comparison: differences by hand, folded rows."""
 
 import re
 
@@ -7,13 +7,13 @@ import pytest
 
 from huse_tf.evaluation.comparison_page import write_comparison_page
 from huse_tf.evaluation.comparison_table import Outcome, tables
-from huse_tf.evaluation.per_query import QueryFigures
+from huse_tf.evaluation.per_query import QueryMetrics
 
 PATH = "classification/fused/accuracy"
 
 
 def outcome(method, values):
-    queries = {PATH: QueryFigures(np.array(["a", "b"]), np.array(values))}
+    queries = {PATH: QueryMetrics(np.array(["a", "b"]), np.array(values))}
     return Outcome(method, 0, {PATH: float(np.mean(values))}, queries)
 
 
@@ -38,11 +38,21 @@ def test_how_far_the_first_is_ahead(tmp_path):
     )
     _, _, told = html.partition("How far first is ahead")
     found = re.search(r"<td>([-+.\d]+)<br>.*?>([-+.\d]+) to ([-+.\d]+), p ([.\d]+)<", told)
-    *figures, p = map(float, found.groups())
-    assert figures == [1, -1, 3]
+    *means, p = map(float, found.groups())
+    assert means == [1, -1, 3]
     assert p == pytest.approx(0.5, abs=0.06)
     assert "first</th>" in html and "1.500</strong>" in html and "0.500 ≈" in html
 
 
 def test_one_method_is_ahead_of_nobody(tmp_path):
     assert "no other method" in page(tmp_path / "page.html", [outcome("first", [1.0, 0.0])])
+
+
+def test_rows_after_the_first_ten_are_folded(tmp_path):
+    methods = [Outcome(f"m{n}", 0, {PATH: n / 100}, {}) for n in range(12)]
+    html = page(tmp_path / "page.html", methods)
+    shown, _, folded = html.partition("<summary>2 more</summary>")
+    assert '<th scope="row">m11</th>' in shown and '<th scope="row">m1</th>' not in shown
+    assert '<th scope="row">m1</th>' in folded.partition("</details>")[0]
+    assert "<details open><summary>All methods, plotted" not in html
+    assert "<details open><summary>All methods, plotted" in page(tmp_path / "b", methods[:10])

@@ -13,18 +13,18 @@ from huse_tf.evaluation.comparison_table import (
     difference,
     tables,
 )
-from huse_tf.evaluation.per_query import QueryFigures
+from huse_tf.evaluation.per_query import QueryMetrics
 from huse_tf.evaluation.significance import Difference
 
 PATH = "classification/fused/accuracy"
 PRODUCTS = np.array([f"p{i}" for i in range(40)])
 
 
-def outcome(method, seed, hits, **figures):
+def outcome(method, seed, hits, **metrics):
     """Accuracy on 40 products; the first `hits` are right."""
     values = (np.arange(40) < hits).astype(float)
-    queries = {PATH: QueryFigures(PRODUCTS, values)}
-    return Outcome(method, seed, {PATH: float(values.mean()), **figures}, queries)
+    queries = {PATH: QueryMetrics(PRODUCTS, values)}
+    return Outcome(method, seed, {PATH: float(values.mean()), **metrics}, queries)
 
 
 OUTCOMES = [
@@ -77,9 +77,9 @@ def test_a_product_that_is_tested_in_two_seeds_is_no_more_evidence_than_in_one()
 
 
 def test_differences_are_of_equal_queries_only():
-    other = Outcome("other", 0, {PATH: 1.0}, {PATH: QueryFigures(PRODUCTS[::-1], np.ones(40))})
+    other = Outcome("other", 0, {PATH: 1.0}, {PATH: QueryMetrics(PRODUCTS[::-1], np.ones(40))})
     assert difference([*OUTCOMES, other], "good", "other", PATH) is None
-    same = Outcome("other", 1, {PATH: 1.0}, {PATH: QueryFigures(PRODUCTS, np.ones(40))})
+    same = Outcome("other", 1, {PATH: 1.0}, {PATH: QueryMetrics(PRODUCTS, np.ones(40))})
     assert difference([*OUTCOMES, same], "good", "other", PATH).mean == pytest.approx(-0.2)
     assert difference([*OUTCOMES, other, same], "good", "other", PATH) is None, (
         "of one seed where the means are of two"
@@ -97,10 +97,10 @@ def test_markdown_marks_the_best_and_the_tied():
     assert "| bad | 0.275 ± 0.035 |" in text
     assert "| good | 1,234,567 |" in text
     assert "| bad | – |" in text, "bad has no count of parameters"
-    assert "Other products" not in text, "a table of which nobody has a figure"
+    assert "Other products" not in text, "a table without any value"
 
 
-def test_figures_with_the_own_product_among_the_candidates_have_tables_of_their_own():
+def test_metrics_with_the_own_product_among_the_candidates_have_tables_of_their_own():
     path = "image_to_image/{}class/recall_at_1"
     both = {path.format("with_own_product/"): 0.836, path.format(""): 0.264}
     text = as_markdown(tables([Outcome("huse", 0, both, {})]))
@@ -127,14 +127,47 @@ def test_csv_has_a_line_a_cell():
     assert len(lines) == 5
 
 
-def test_figures_without_queries_are_said_not_to_be_tested():
+def test_metrics_without_queries_are_said_not_to_be_tested():
     path = "classification/fused/hit_at_5"
     both = [Outcome(name, 0, {path: value}, {}) for name, value in (("a", 0.5), ("b", 0.4))]
     assert "differences not tested**" in as_markdown(tables(both))
     assert "not tested" not in as_markdown(tables(both[:1])), "there is nothing to test"
     assert "not tested" not in as_markdown(tables(OUTCOMES)), "they were, and costs need no test"
     more = {"classification/image/accuracy": 0.5}
-    some = [dataclasses.replace(o, figures={**o.figures, **more}) for o in OUTCOMES[:2]]
+    some = [dataclasses.replace(o, metrics={**o.metrics, **more}) for o in OUTCOMES[:2]]
     assert "**Accuracy, differences not tested in image**" not in as_markdown(tables(some))
-    some[1].figures["classification/image/accuracy"] = 0.4
+    some[1].metrics["classification/image/accuracy"] = 0.4
     assert "**Accuracy, differences not tested in image**" in as_markdown(tables(some))
+
+
+def many(count, path=PATH):
+    """Methods m0, m1, … of accuracies 0.00, 0.01, …"""
+    return [Outcome(f"m{n}", 0, {path: n / 100}, {}) for n in range(count)]
+
+
+def test_ten_rows_stand_as_they_came():
+    (table,) = tables(many(10))
+    assert table.leading == [f"m{n}" for n in range(10)]
+    assert table.folded == []
+    assert "<details>" not in as_markdown([table])
+
+
+def test_of_more_rows_the_ten_best_stand_first_and_the_others_are_folded():
+    """m11 and m12 lack the image's accuracy, so they come after all others."""
+    outcomes = many(13)
+    for each in outcomes[:11]:
+        each.metrics["classification/image/accuracy"] = 0.5
+    (table,) = tables(outcomes)
+    assert table.leading == [f"m{n}" for n in range(10, 0, -1)]
+    assert table.folded == ["m0", "m11", "m12"]
+    assert list(table.rows) == [f"m{n}" for n in range(13)], "the CSV file keeps the order"
+    shown, _, folded = as_markdown([table]).partition("<details><summary>3 more</summary>")
+    assert "| m10 | 0.500" in shown.replace("**", "") and "| m12 |" not in shown
+    assert folded.count("| m") - folded.count("| method") == 3
+    assert folded.rstrip().endswith("</details>")
+
+
+def test_rows_of_costs_keep_their_order():
+    (table,) = tables(many(12, "cost/parameters"))
+    assert table.leading == [f"m{n}" for n in range(10)]
+    assert table.folded == ["m10", "m11"]

@@ -10,7 +10,7 @@ from huse_tf.evaluation.confusion import (
     confusion_counts,
     f1_by_class,
     most_confused,
-    taken_as,
+    one_true_class,
 )
 
 LABELS = np.array([0, 0, 0, 1, 1, 2])
@@ -63,7 +63,7 @@ def test_f1_of_items_with_several_classes_by_hand():
     assert f1_by_class(labels, {"fused": probabilities})["fused"] == pytest.approx([2 / 3, 0, 1])
 
 
-def test_an_item_of_several_classes_is_taken_as_the_predicted_one_if_that_is_right():
+def test_an_item_of_several_classes_is_one_true_class_the_predicted_one_if_that_is_right():
     labels = np.array([[0, 1, 1], [0, 1, 1], [1, 0, 0]])
-    assert taken_as(labels, np.array([2, 0, 1])).tolist() == [2, 1, 0]
-    assert taken_as(LABELS, PREDICTED) is LABELS
+    assert one_true_class(labels, np.array([2, 0, 1])).tolist() == [2, 1, 0]
+    assert one_true_class(LABELS, PREDICTED) is LABELS

@@ -1,4 +1,4 @@
-"""Figures of the frozen features, against slow implementations and by hand."""
+"""Metrics of the frozen features, against slow implementations and by hand."""
 
 import numpy as np
 import pandas as pd
@@ -7,9 +7,10 @@ import pytest
 from huse_tf import keys
 from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.evaluation.comparison_table import Outcome
+from huse_tf.evaluation.context import EvaluationContext
 from huse_tf.evaluation.frozen_features import frozen_retrieval, nearest_neighbours
 from huse_tf.evaluation.frozen_rows import frozen_rows
-from huse_tf.evaluation.per_query import QueryFigures
+from huse_tf.evaluation.per_query import QueryMetrics
 from huse_tf.sections import EvaluationConfig
 
 TAXONOMY = Taxonomy(tuple((top, leaf) for top in "ab" for leaf in "xyz"))
@@ -36,18 +37,22 @@ def table(count: int) -> pd.DataFrame:
     return pd.DataFrame({"product_id": [f"p{i}" for i in products], "text": products.astype(str)})
 
 
+def context(items: pd.DataFrame) -> EvaluationContext:
+    return EvaluationContext(items, TAXONOMY, CONFIG)
+
+
 def cosine(one, other) -> float:
     return float(np.float64(one) @ other / np.linalg.norm(np.float64(one)) / np.linalg.norm(other))
 
 
 def test_retrieval_is_by_cosine_within_each_modality():
     features, items = drawn(0, 24), table(24)
-    metrics, queries = frozen_retrieval(features, items, TAXONOMY, CONFIG)
+    metrics, queries = frozen_retrieval(features, context(items))
     assert {path.partition("/")[0] for path in metrics} == {"image_to_image", "text_to_text"}
     labels = features[keys.LABEL]
     for modality in (keys.IMAGE, keys.TEXT):
-        vectors = features[f"{modality}_features"]
-        asked = np.flatnonzero(features[f"{modality}_mask"]).tolist()
+        vectors = features[keys.features(modality)]
+        asked = np.flatnonzero(features[keys.mask(modality)]).tolist()
         if modality == keys.TEXT:  # the first item of each product stands for both
             asked = [row for row in asked if row % 2 == 0 or row - 1 not in asked]
         hits = []
@@ -59,8 +64,8 @@ def test_retrieval_is_by_cosine_within_each_modality():
         path = f"{modality}_to_{modality}/class/recall_at_1"
         assert metrics[path] == pytest.approx(np.mean(hits))
         assert queries[path].values.tolist() == hits
-    for path, figure in queries.items():
-        assert figure.values.mean() == pytest.approx(metrics[path]), path
+    for path, query in queries.items():
+        assert query.values.mean() == pytest.approx(metrics[path]), path
 
 
 def test_texts_without_a_known_word_are_alike_and_near_nothing():
@@ -69,7 +74,7 @@ def test_texts_without_a_known_word_are_alike_and_near_nothing():
     features[keys.LABEL] = np.int32([0, 0, 0, 0, 1, 1, 1, 1])
     features[keys.TEXT_MASK] = np.ones(8, np.float32)
     features[keys.TEXT_FEATURES] = np.float32([[0, 0], [0, 0], [0, 0], [0, 0], *[[3, 4]] * 4])
-    metrics, _ = frozen_retrieval(features, table(8), TAXONOMY, CONFIG)
+    metrics, _ = frozen_retrieval(features, context(table(8)))
     assert metrics["text_to_text/class/queries"] == 4
     assert metrics["text_to_text/class/recall_at_1"] == 1
 
@@ -77,7 +82,7 @@ def test_texts_without_a_known_word_are_alike_and_near_nothing():
 @pytest.mark.parametrize("other", [np.ones((24, 6), np.int32), np.ones((24, 4, 6), np.float32)])
 def test_word_ids_and_patches_have_no_cosine(other):
     features, items = drawn(0, 24) | {keys.TEXT_FEATURES: other}, table(24)
-    metrics, _ = frozen_retrieval(features, items, TAXONOMY, CONFIG)
+    metrics, _ = frozen_retrieval(features, context(items))
     assert {path.partition("/")[0] for path in metrics} == {"image_to_image"}
     assert set(nearest_neighbours(features, features)) == {"classification/image/accuracy"}
 
@@ -92,20 +97,20 @@ def test_the_five_nearest_vote():
         ("fused", ["image", "text"]),
     ):
         rows, hits = found[f"classification/{name}/accuracy"]
-        has = [[side[f"{m}_mask"] > 0 for m in modalities] for side in (known, asked)]
-        there, told = (np.flatnonzero(np.any(each, axis=0)) for each in has)
-        assert rows.tolist() == told.tolist()
+        has = [[part[keys.mask(m)] > 0 for m in modalities] for part in (known, asked)]
+        known_rows, asked_rows = (np.flatnonzero(np.any(each, axis=0)) for each in has)
+        assert rows.tolist() == asked_rows.tolist()
         for row, hit in zip(rows, hits, strict=True):
-            # A part that is missing on one side only is at distance 1, on both at 0.
+            # A modality that only one of the two items lacks is at distance 1, one that both lack at 0.
             away = [
                 sum(
-                    float(np.sum((_unit(asked[f"{m}_features"][row]) - _unit(each)) ** 2))
+                    float(np.sum((_unit(asked[keys.features(m)][row]) - _unit(each)) ** 2))
                     for m in modalities
-                    for each in [known[f"{m}_features"][other]]
+                    for each in [known[keys.features(m)][other]]
                 )
-                for other in there
+                for other in known_rows
             ]
-            voters = known[keys.LABEL][there[np.argsort(away)[:5]]]
+            voters = known[keys.LABEL][known_rows[np.argsort(away)[:5]]]
             assert hit == (np.bincount(voters).argmax() == asked[keys.LABEL][row])
 
 
@@ -118,15 +123,15 @@ def test_items_of_several_classes_have_no_vote_but_retrieval():
     features = drawn(0, 24)
     features[keys.LABELS] = np.eye(6, dtype=np.float32)[features.pop(keys.LABEL)]
     assert nearest_neighbours(features, features) == {}
-    one, _ = frozen_retrieval(features, table(24), TAXONOMY, CONFIG)
-    assert one == frozen_retrieval(drawn(0, 24), table(24), TAXONOMY, CONFIG)[0]
+    one, _ = frozen_retrieval(features, context(table(24)))
+    assert one == frozen_retrieval(drawn(0, 24), context(table(24)))[0]
 
 
 def test_equal_features_make_one_row():
     def outcome(method, seed, value):
         paths = {"frozen_features/image_to_image/class/recall_at_1": value, "x": 9.0}
         paths["unseen/frozen_features/text_to_text/class/recall_at_1"] = value / 2
-        queries = {path: QueryFigures(np.array(["p"]), np.array([v])) for path, v in paths.items()}
+        queries = {path: QueryMetrics(np.array(["p"]), np.array([v])) for path, v in paths.items()}
         return Outcome(method, seed, paths, queries)
 
     outcomes = [outcome("a", 0, 0.5), outcome("b", 0, 0.5), outcome("a", 1, 0.25)]
@@ -135,11 +140,11 @@ def test_equal_features_make_one_row():
         ("frozen features", 0),
         ("frozen features", 1),
     ]
-    assert rows[0].figures == {
+    assert rows[0].metrics == {
         "image_to_image/class/recall_at_1": 0.5,
         "unseen/text_to_text/class/recall_at_1": 0.25,
     }
-    assert rows[0].queries.keys() == rows[0].figures.keys()
+    assert rows[0].queries.keys() == rows[0].metrics.keys()
     named = [row.method for row in frozen_rows(outcomes, {"a": "one", "b": "other"})]
     assert named == ["frozen features of a", "frozen features of b", "frozen features of a"]
     assert frozen_rows([Outcome("pairs", 0, {"pairs/auc": 0.5}, {})], {"pairs": ""}) == []

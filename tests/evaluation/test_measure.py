@@ -7,8 +7,15 @@ import pytest
 
 from huse_tf import keys
 from huse_tf.data.classes.taxonomy import Taxonomy
-from huse_tf.evaluation import measure as measures
-from huse_tf.evaluation.measure import Predictions, galleries, measure, predict
+from huse_tf.evaluation import predictions as modules
+from huse_tf.evaluation.context import EvaluationContext
+from huse_tf.evaluation.measure import measure
+from huse_tf.evaluation.predictions import (
+    ModalityPredictions,
+    Predictions,
+    galleries,
+    predict,
+)
 from huse_tf.models import inference
 from huse_tf.sections import EvaluationConfig
 
@@ -25,16 +32,16 @@ def model():
     }
     outputs = {}
     for modality in (keys.IMAGE, keys.TEXT):
-        x = inputs[f"{modality}_features"]
-        outputs[f"{modality}_embedding"] = keras.layers.UnitNormalization()(x)
-        outputs[f"{modality}_logits"] = keras.layers.Dropout(0.5)(x * 2)
+        x = inputs[keys.features(modality)]
+        outputs[keys.embedding(modality)] = keras.layers.UnitNormalization()(x)
+        outputs[keys.logits(modality)] = keras.layers.Dropout(0.5)(x * 2)
     return keras.Model(inputs, outputs)
 
 
 def features(rng, count):
     modalities = (keys.IMAGE, keys.TEXT)
-    vectors = {f"{m}_features": rng.normal(size=(count, 3)).astype("f4") for m in modalities}
-    return {**vectors, **{f"{m}_mask": np.ones(count, np.float32) for m in modalities}}
+    vectors = {keys.features(m): rng.normal(size=(count, 3)).astype("f4") for m in modalities}
+    return {**vectors, **{keys.mask(m): np.ones(count, np.float32) for m in modalities}}
 
 
 def softmax(logits):
@@ -46,15 +53,15 @@ def test_predictions_are_softmaxes_and_embeddings_without_dropout(rng, model):
     batch = features(rng, 7)
     found = predict(model, {**batch, keys.LABEL: np.zeros(7, np.int32)})
     np.testing.assert_allclose(
-        found.image_probabilities, softmax(2 * batch[keys.IMAGE_FEATURES]), atol=1e-6
+        found.image.probabilities, softmax(2 * batch[keys.IMAGE_FEATURES]), atol=1e-6
     )
     np.testing.assert_allclose(
-        found.text_probabilities, softmax(2 * batch[keys.TEXT_FEATURES]), atol=1e-6
+        found.text.probabilities, softmax(2 * batch[keys.TEXT_FEATURES]), atol=1e-6
     )
     for modality in (keys.IMAGE, keys.TEXT):
-        x = batch[f"{modality}_features"]
+        x = batch[keys.features(modality)]
         expected = x / np.linalg.norm(x, axis=1, keepdims=True)
-        np.testing.assert_allclose(getattr(found, f"{modality}_embedding"), expected, atol=1e-6)
+        np.testing.assert_allclose(found.of(modality).embedding, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("size", [1, 3, 10, 11, 1024])
@@ -63,27 +70,26 @@ def test_batches_do_not_change_predictions(rng, model, monkeypatch, size):
     whole = predict(model, batch)
     monkeypatch.setattr(inference, "_ITEMS_A_BATCH", size)
     parts = predict(model, batch)
-    for field in dataclasses.fields(Predictions):
-        one, other = getattr(whole, field.name), getattr(parts, field.name)
-        if one is None or field.name == "modalities":
-            assert other == one
-            continue
-        assert np.shape(one) == np.shape(other)
-        np.testing.assert_allclose(one, other, atol=1e-6)
+    for modality in (keys.IMAGE, keys.TEXT):
+        for field in dataclasses.fields(ModalityPredictions):
+            one, other = (getattr(each.of(modality), field.name) for each in (whole, parts))
+            assert np.shape(one) == np.shape(other)
+            np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
-def test_nothing_is_said_of_what_is_missing(rng, model, multi_label):
+def test_predictions_from_a_missing_modality_are_nan(rng, model, multi_label):
     batch = features(rng, 4)
     batch[keys.IMAGE_MASK][1] = batch[keys.TEXT_MASK][[0, 3]] = 0
     found = predict(model, batch, multi_label)
-    assert found.image_mask.tolist() == [True, False, True, True]
-    assert found.text_mask.tolist() == [False, True, True, False]
+    assert found.image.mask.tolist() == [True, False, True, True]
+    assert found.text.mask.tolist() == [False, True, True, False]
     for modality in (keys.IMAGE, keys.TEXT):
-        for part in ("embedding", "probabilities"):
-            said = np.isfinite(getattr(found, f"{modality}_{part}"))
-            np.testing.assert_array_equal(said.all(axis=1), getattr(found, f"{modality}_mask"))
-            np.testing.assert_array_equal(said.any(axis=1), said.all(axis=1))
+        one = found.of(modality)
+        for rows in (one.embedding, one.probabilities):
+            finite = np.isfinite(rows)
+            np.testing.assert_array_equal(finite.all(axis=1), one.mask)
+            np.testing.assert_array_equal(finite.any(axis=1), finite.all(axis=1))
     assert np.isfinite(found.fused(0.5)).all()
 
 
@@ -91,8 +97,8 @@ def test_predictions_of_label_sets_are_sigmoids(rng, model):
     batch = features(rng, 5)
     found = predict(model, batch, multi_label=True)
     expected = 1 / (1 + np.exp(-2 * batch[keys.IMAGE_FEATURES].astype(np.float64)))
-    np.testing.assert_allclose(found.image_probabilities, expected, atol=1e-6)
-    extremes = measures._sigmoid(np.array([-1e4, 0, 1e4], np.float32))
+    np.testing.assert_allclose(found.image.probabilities, expected, atol=1e-6)
+    extremes = modules._sigmoid(np.array([-1e4, 0, 1e4], np.float32))
     np.testing.assert_allclose(extremes, [0, 0.5, 1])
 
 
@@ -100,12 +106,21 @@ def test_softmax_of_extreme_scores_is_finite():
     """exp(1000) overflows; only differences count: scores 1000 and 999 are as 1 and 0."""
     logits = np.array([[1000, 999, -1000], [-1000, -1000, -1000]], np.float32)
     expected = [[1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1)), 0], [1 / 3] * 3]
-    np.testing.assert_allclose(measures._softmax(logits), expected, atol=1e-6)
+    np.testing.assert_allclose(modules._softmax(logits), expected, atol=1e-6)
 
 
-def complete(*arrays):
+def complete(image_embedding, text_embedding, image_probabilities, text_probabilities):
     """Predictions of items with image and text."""
-    return Predictions(*arrays, *np.ones((2, len(arrays[0])), bool))
+    everywhere = np.ones(len(image_embedding), bool)
+    return Predictions(
+        ModalityPredictions(image_embedding, image_probabilities, everywhere),
+        ModalityPredictions(text_embedding, text_probabilities, everywhere),
+    )
+
+
+def measured(predictions, items, config=CONFIG, weight=None, seen=None):
+    """`measure` with the classes of this file."""
+    return measure(predictions, EvaluationContext(items, TAXONOMY, config, weight, seen))
 
 
 def test_fused_is_the_weighted_mean():
@@ -134,12 +149,12 @@ def random_predictions(rng, count):
 
 
 def test_the_text_gallery_has_each_text_of_a_product_once(rng):
-    """Items 0 and 1 are two pictures of one product with one text."""
+    """Items 0 and 1 are two images of one product with one text."""
     predictions = random_predictions(rng, 4)
     image, text = galleries(predictions, make_items())
-    np.testing.assert_array_equal(image.embeddings, predictions.image_embedding)
+    np.testing.assert_array_equal(image.embeddings, predictions.image.embedding)
     np.testing.assert_array_equal(image.items, [0, 1, 2, 3])
-    np.testing.assert_array_equal(text.embeddings, predictions.text_embedding[[0, 2, 3]])
+    np.testing.assert_array_equal(text.embeddings, predictions.text.embedding[[0, 2, 3]])
     np.testing.assert_array_equal(text.items, [0, 2, 3])
     np.testing.assert_array_equal(text.labels, [0, 1, 2])
     assert image.products[0] == image.products[1] == text.products[0]
@@ -147,13 +162,11 @@ def test_the_text_gallery_has_each_text_of_a_product_once(rng):
 
 
 def test_the_index_of_the_items_does_not_matter(rng):
-    """One side of a split keeps the row numbers of the whole."""
+    """A split keeps the row numbers of the whole table."""
     predictions = random_predictions(rng, 4)
     items = make_items()
     other = items.set_index(pd.Index([7, 3, 90, 4]))
-    assert measure(predictions, items, TAXONOMY, CONFIG, 0.5) == measure(
-        predictions, other, TAXONOMY, CONFIG, 0.5
-    )
+    assert measured(predictions, items, CONFIG, 0.5) == measured(predictions, other, CONFIG, 0.5)
 
 
 def test_the_fusion_weight_is_tuned_only_where_none_is_given():
@@ -161,17 +174,17 @@ def test_the_fusion_weight_is_tuned_only_where_none_is_given():
     rng = np.random.default_rng(0)
     right, wrong = np.eye(3)[[0, 0, 1, 2]], np.eye(3)[[1, 1, 2, 0]]
     predictions = complete(unit(rng, 4), unit(rng, 4), right, wrong)
-    tuned, _ = measure(predictions, make_items(), TAXONOMY, CONFIG)
+    tuned, _ = measured(predictions, make_items(), CONFIG)
     assert tuned["classification/fusion_weight"] > 0.5
     assert tuned["classification/fused/accuracy"] == 1
-    given, _ = measure(predictions, make_items(), TAXONOMY, CONFIG, 0.0)
+    given, _ = measured(predictions, make_items(), CONFIG, 0.0)
     assert given["classification/fusion_weight"] == 0
     assert given["classification/fused/accuracy"] == 0
     assert given["classification/image/accuracy"] == 1
     assert given["classification/text/accuracy"] == 0
 
 
-def test_figures_of_perfect_embeddings_by_hand():
+def test_metrics_of_perfect_embeddings_by_hand():
     """Each class at its own axis: all of a class come first. Each class is one product's, so no query has
     another one to find; with the own product among the candidates all find it first.
 
@@ -183,7 +196,7 @@ def test_figures_of_perfect_embeddings_by_hand():
     shares = np.eye(3)[[0, 0, 1, 2]]
     predictions = complete(axes, axes, shares, shares)
     config = dataclasses.replace(CONFIG, with_own_product=True)
-    metrics, undefined = measure(predictions, make_items(), TAXONOMY, config, 0.5)
+    metrics, undefined = measured(predictions, make_items(), config, 0.5)
     assert metrics["text_to_image/with_own_product/class/recall_at_1"] == 1
     assert metrics["text_to_image/with_own_product/class/queries"] == 3
     assert metrics["image_to_image/with_own_product/class/queries"] == 2
@@ -210,25 +223,23 @@ def test_figures_of_perfect_embeddings_by_hand():
 def without(predictions, image=(), text=()):
     """The predictions, of items of which these have no image and those no text."""
     changes = {}
-    for name, rows in (("image", list(image)), ("text", list(text))):
-        for part in ("embedding", "probabilities"):
-            changed = getattr(predictions, f"{name}_{part}").copy()
-            changed[rows] = np.nan
-            changes[f"{name}_{part}"] = changed
-        mask = np.ones(len(changed), bool)
-        mask[rows] = False
-        changes[f"{name}_mask"] = mask
+    for modality, rows in ((keys.IMAGE, list(image)), (keys.TEXT, list(text))):
+        one = predictions.of(modality)
+        embedding, probabilities = one.embedding.copy(), one.probabilities.copy()
+        mask = np.ones(len(embedding), bool)
+        embedding[rows], probabilities[rows], mask[rows] = np.nan, np.nan, False
+        changes[modality] = ModalityPredictions(embedding, probabilities, mask)
     return dataclasses.replace(predictions, **changes)
 
 
-def test_what_is_missing_neither_searches_nor_is_found(rng):
+def test_a_missing_modality_neither_searches_nor_is_found(rng):
     """Item 0 has no text, so the text of its product comes from item 1; item 3 has no image."""
     predictions = without(random_predictions(rng, 4), image=[3], text=[0])
     image, text = galleries(predictions, make_items())
     assert image.items.tolist() == [0, 1, 2]
     assert text.items.tolist() == [1, 2, 3]
-    np.testing.assert_array_equal(text.embeddings, predictions.text_embedding[[1, 2, 3]])
-    metrics, _ = measure(predictions, make_items(), TAXONOMY, CONFIG, 0.5)
+    np.testing.assert_array_equal(text.embeddings, predictions.text.embedding[[1, 2, 3]])
+    metrics, _ = measured(predictions, make_items(), CONFIG, 0.5)
     asked = ("queries", "queries_without_relevant")
     assert sum(metrics[f"image_to_text/class/{name}"] for name in asked) == 3
     assert metrics["classification/fused/image_only/items"] == 1
@@ -243,12 +254,9 @@ def test_the_fusion_weight_is_tuned_on_complete_items():
     right, wrong = np.eye(3)[[0, 0, 1, 2]], np.eye(3)[[1, 1, 2, 0]]
     image = np.concatenate([right[:2], wrong[2:]])
     predictions = without(complete(unit(rng, 4), unit(rng, 4), image, wrong), text=[2, 3])
-    assert (
-        measure(predictions, make_items(), TAXONOMY, CONFIG)[0]["classification/fusion_weight"]
-        > 0.5
-    )
+    assert measured(predictions, make_items(), CONFIG)[0]["classification/fusion_weight"] > 0.5
     nothing = without(predictions, text=[0, 1, 2, 3])
-    metrics, undefined = measure(nothing, make_items(), TAXONOMY, CONFIG)
+    metrics, undefined = measured(nothing, make_items(), CONFIG)
     assert metrics["classification/fusion_weight"] == 0.5
     assert undefined["classification/text"] == "every item lacks its text"
     assert undefined["text_to_image"] == "every item lacks its text"
@@ -260,7 +268,7 @@ def test_label_sets_are_measured_as_sets(rng):
     shares = np.array([[0.9, 0.1, 0.1], [0.9, 0.2, 0.4], [0.1, 0.9, 0.1], [0.1, 0.1, 0.9]])
     predictions = dataclasses.replace(complete(axes, axes, shares, shares), multi_label=True)
     items = make_items().assign(labels=labels)
-    metrics, _ = measure(predictions, items, TAXONOMY, CONFIG)
+    metrics, _ = measured(predictions, items, CONFIG)
     assert metrics["classification/fused/hit_at_1"] == 1
     assert metrics["classification/fused/subset_accuracy"] == 0.75
     assert "classification/fused/accuracy" not in metrics
@@ -272,7 +280,7 @@ def test_label_sets_are_measured_as_sets(rng):
 
 def test_cut_offs_beyond_the_number_of_classes_are_listed_as_undefined(rng):
     config = EvaluationConfig(recall_at=(1, 50), precision_at=(1, 2, 3, 4, 10))
-    metrics, undefined = measure(random_predictions(rng, 4), make_items(), TAXONOMY, config, 0.5)
+    metrics, undefined = measured(random_predictions(rng, 4), make_items(), config, 0.5)
     for k in (4, 10):
         assert undefined[f"hierarchical_precision_at_{k}"] == "there are only 3 classes"
     assert "every class" in undefined["hierarchical_precision_at_3"]
@@ -281,11 +289,11 @@ def test_cut_offs_beyond_the_number_of_classes_are_listed_as_undefined(rng):
     assert metrics["image_to_image/item/recall_at_50"] == 1
 
 
-def test_chunks_do_not_change_figures(rng):
+def test_chunks_do_not_change_metrics(rng):
     predictions, items = random_predictions(rng, 4), make_items()
-    whole = measure(predictions, items, TAXONOMY, CONFIG, 0.5)
+    whole = measured(predictions, items, CONFIG, 0.5)
     small = dataclasses.replace(CONFIG, query_chunk=1)
-    assert measure(predictions, items, TAXONOMY, small, 0.5) == whole
+    assert measured(predictions, items, small, 0.5) == whole
 
 
 def test_a_model_of_two_replicas_answers_once(rng, mirrored):
@@ -296,20 +304,20 @@ def test_a_model_of_two_replicas_answers_once(rng, mirrored):
         inputs = {key: keras.Input((3,), name=key) for key in names}
         outputs = {}
         for modality in (keys.IMAGE, keys.TEXT):
-            x = inputs[f"{modality}_features"]
-            outputs[f"{modality}_embedding"] = keras.layers.UnitNormalization()(x)
-            outputs[f"{modality}_logits"] = keras.layers.Dense(4)(x)
+            x = inputs[keys.features(modality)]
+            outputs[keys.embedding(modality)] = keras.layers.UnitNormalization()(x)
+            outputs[keys.logits(modality)] = keras.layers.Dense(4)(x)
         model = keras.Model(inputs, outputs)
     found = predict(model, batch)
-    assert len(found.image_embedding) == len(found.text_probabilities) == 5
+    assert len(found.image.embedding) == len(found.text.probabilities) == 5
     again = predict(model, {key: value[2:] for key, value in batch.items()})
-    np.testing.assert_allclose(again.text_probabilities, found.text_probabilities[2:], atol=1e-6)
+    np.testing.assert_allclose(again.text.probabilities, found.text.probabilities[2:], atol=1e-6)
 
 
-def test_retrieval_is_told_by_what_items_have(rng):
-    """Item 1 has a text only, item 3 an image only; nobody's path is there where all have both."""
+def test_retrieval_is_measured_by_availability_pattern(rng):
+    """Item 1 has a text only, item 3 an image only; without missing modalities there are no patterns."""
     predictions = without(random_predictions(rng, 4), image=[1], text=[3])
-    metrics, _ = measure(predictions, make_items(), TAXONOMY, CONFIG, 0.5)
+    metrics, _ = measured(predictions, make_items(), CONFIG, 0.5)
     asked = {
         pattern: {
             source: metrics.get(f"{source}_to_image/{pattern}/item/queries", 0)
@@ -322,22 +330,22 @@ def test_retrieval_is_told_by_what_items_have(rng):
     assert asked["image_only"] == {"image": 1, "text": 0}
     # Item 1's text is that of item 0, which stands for both in the gallery.
     assert asked["text_only"] == {"image": 0, "text": 0}
-    complete_ones, _ = measure(random_predictions(rng, 4), make_items(), TAXONOMY, CONFIG, 0.5)
+    complete_ones, _ = measured(random_predictions(rng, 4), make_items(), CONFIG, 0.5)
     assert not any("image_and_text" in path for path in complete_ones)
 
 
-def test_zero_shot_figures_are_of_the_unseen_classes(rng):
+def test_zero_shot_metrics_are_of_the_unseen_classes(rng):
     """Both items are of class 2, which alone is unseen: the only candidate, and last among all."""
     scores = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])
     vectors = unit(rng, 2)
     items = make_items(("a", "b"), ("x", "y"), (2, 2))
     predictions = complete(vectors, vectors, scores, scores)
     seen = np.array([True, True, False])
-    figures, _ = measure(predictions, items, TAXONOMY, CONFIG, 0.5, seen)
-    assert figures["zero_shot/unseen_only/candidates"] == 1
+    metrics, _ = measured(predictions, items, CONFIG, 0.5, seen)
+    assert metrics["zero_shot/unseen_only/candidates"] == 1
     for source in ("image", "text", "fused"):
-        assert figures[f"zero_shot/all/{source}/hit_at_1"] == 0
-        assert figures[f"zero_shot/all/{source}/hit_at_2"] == 0
-    plain, _ = measure(predictions, items, TAXONOMY, CONFIG, 0.5)
+        assert metrics[f"zero_shot/all/{source}/hit_at_1"] == 0
+        assert metrics[f"zero_shot/all/{source}/hit_at_2"] == 0
+    plain, _ = measured(predictions, items, CONFIG, 0.5)
     assert not any(path.startswith("zero_shot") for path in plain)
     assert plain["classification/image/hit_at_2"] == 0

@@ -1,4 +1,4 @@
-"""Figures and report of a model that fuses image and text itself."""
+"""Metrics and report of a model that fuses image and text itself."""
 
 import dataclasses
 
@@ -9,7 +9,9 @@ import pytest
 from huse_tf import keys
 from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.evaluation import plots
-from huse_tf.evaluation.measure import Predictions, final_fusion_weight, measure, predict
+from huse_tf.evaluation.context import EvaluationContext
+from huse_tf.evaluation.measure import final_fusion_weight, measure
+from huse_tf.evaluation.predictions import ModalityPredictions, Predictions, predict
 from huse_tf.sections import EvaluationConfig
 
 LABELS = [0, 0, 1, 2]
@@ -22,12 +24,8 @@ def predictions(image_mask=(1, 1, 1, 1)):
     """Image and text are always wrong, the model's own fusion is right but for the last item."""
     axes, wrong = np.eye(4, dtype=np.float32)[LABELS], np.eye(3)[[1, 1, 2, 0]]
     return Predictions(
-        image_embedding=axes,
-        text_embedding=axes,
-        image_probabilities=wrong,
-        text_probabilities=wrong,
-        image_mask=np.array(image_mask, bool),
-        text_mask=np.ones(4, bool),
+        ModalityPredictions(axes, wrong, np.array(image_mask, bool)),
+        ModalityPredictions(axes, wrong, np.ones(4, bool)),
         fused_probabilities=np.eye(3)[[0, 0, 1, 0]],
         contributions=np.array([[0.1, 0.9], [0.3, 0.7], [0.4, 0.6], [0.8, 0.2]]),
     )
@@ -35,7 +33,7 @@ def predictions(image_mask=(1, 1, 1, 1)):
 
 @pytest.mark.parametrize("weight", [None, 0.3])
 def test_the_models_own_fusion_is_what_is_measured(weight):
-    metrics, _ = measure(predictions(), ITEMS, TAXONOMY, CONFIG, weight)
+    metrics, _ = measure(predictions(), EvaluationContext(ITEMS, TAXONOMY, CONFIG, weight))
     assert metrics["classification/fused/accuracy"] == 0.75
     assert metrics["classification/image/accuracy"] == 0
     assert "classification/fusion_weight" not in metrics
@@ -45,9 +43,9 @@ def test_the_models_own_fusion_is_what_is_measured(weight):
 
 
 def test_incomplete_items_have_the_prediction_of_what_is_there():
-    """Item 0 has no image: the text, which is wrong, answers; contributions are of the others."""
+    """Item 0 has no image, so its text, which is wrong, decides; contributions are of the others."""
     found = predictions(image_mask=(0, 1, 1, 1))
-    metrics, _ = measure(found, ITEMS, TAXONOMY, CONFIG)
+    metrics, _ = measure(found, EvaluationContext(ITEMS, TAXONOMY, CONFIG))
     assert metrics["classification/fused/accuracy"] == 0.5
     assert metrics["classification/fused/image_and_text/accuracy"] == pytest.approx(2 / 3)
     assert metrics["contribution/image"] == pytest.approx((0.3 + 0.4 + 0.8) / 3)
@@ -55,9 +53,9 @@ def test_incomplete_items_have_the_prediction_of_what_is_there():
 
 def test_other_models_need_a_weight():
     other = dataclasses.replace(predictions(), fused_probabilities=None, contributions=None)
-    with pytest.raises(ValueError, match="by a weight"):
+    with pytest.raises(ValueError, match="weighted mean"):
         other.fused(None)
-    metrics, _ = measure(other, ITEMS, TAXONOMY, CONFIG)
+    metrics, _ = measure(other, EvaluationContext(ITEMS, TAXONOMY, CONFIG))
     assert not any(name.startswith("contribution") for name in metrics)
 
 
@@ -86,5 +84,5 @@ def test_predictions_hold_what_the_model_says_of_both():
 def test_bars_and_histogram_tell_their_numbers_in_words_too():
     bars = plots.bars("one", {"image": 0.25, "text": 0.75}, "contribution")
     assert 'aria-label="contribution: image 0.250, text 0.750."' in bars
-    histogram = plots.histogram("two", np.linspace(0, 1, 11), "contribution of the image")
+    histogram = plots.share_histogram("two", np.linspace(0, 1, 11), "contribution of the image")
     assert "11 items: a tenth below 0.100, half below 0.500, a tenth above 0.900" in histogram

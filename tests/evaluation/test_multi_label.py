@@ -1,4 +1,4 @@
-"""Figures of label sets: hand-derived cases and slow implementations."""
+"""Metrics of label sets: hand-derived cases and slow implementations."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from huse_tf.evaluation.multi_label import (
-    macro_f1,
-    mean_average_precision,
+    class_mean_average_precision,
+    label_set_macro_f1,
     micro_f1,
-    multi_label_figures,
+    multi_label_metrics,
     subset_accuracy,
 )
 
@@ -26,7 +26,7 @@ def test_by_hand():
     Micro: 3 hits of 4 predicted and 4 true, F1 6/8.
     Average precision: class 0 ranks items 0, 1, 2 (true, false, true): (1 + 2/3) / 2; others 1.
     """
-    assert multi_label_figures(PROBABILITIES, LABELS) == pytest.approx(
+    assert multi_label_metrics(PROBABILITIES, LABELS) == pytest.approx(
         {
             "subset_accuracy": 1 / 3,
             "micro_f1": 3 / 4,
@@ -65,13 +65,13 @@ def test_equal_the_slow_implementations(seed):
     right = sum(list(t > 0) == list(g) for t, g in zip(labels, predicted, strict=True))
     assert subset_accuracy(probabilities, labels) == pytest.approx(right / 20)
     assert micro_f1(probabilities, labels) == pytest.approx(2 * hits / count)
-    assert macro_f1(probabilities, labels) == pytest.approx(statistics.fmean(f1))
+    assert label_set_macro_f1(probabilities, labels) == pytest.approx(statistics.fmean(f1))
     expected = pytest.approx(statistics.fmean(precisions))
-    assert mean_average_precision(probabilities, labels) == expected
+    assert class_mean_average_precision(probabilities, labels) == expected
 
 
 def test_one_item_is_enough_and_nothing_predicted_is_no_error():
-    figures = multi_label_figures(np.array([[0.1, 0.2]]), np.array([[1.0, 0.0]]))
+    figures = multi_label_metrics(np.array([[0.1, 0.2]]), np.array([[1.0, 0.0]]))
     assert figures == pytest.approx(
         {"subset_accuracy": 0, "micro_f1": 0, "macro_f1": 0, "mean_average_precision": 1}
     )

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.evaluation.pairs import (
+    PairItems,
     measure_pair_scorer,
-    pair_figures,
+    pair_metrics,
     score_of_embeddings,
     score_of_model,
     scores_pairs,
@@ -21,7 +22,7 @@ from huse_tf.sections import EvaluationConfig
 CONFIG = EvaluationConfig(recall_at=(1, 2, 5), pair_queries=1000, validation_pairs=4)
 
 
-def figures(score, count=12, config=CONFIG, **changes):
+def metrics_of(score, count=12, config=CONFIG, threshold=None, quick=False, **changes):
     """Of `count` products in two classes, each with a text of its own."""
     known = {
         "products": np.arange(count),
@@ -30,7 +31,7 @@ def figures(score, count=12, config=CONFIG, **changes):
         "complete": np.ones(count, bool),
         **changes,
     }
-    found = pair_figures(score, config=config, **known)
+    found = pair_metrics(score, PairItems(**known), config, threshold=threshold, quick=quick)
     for path, (items, values) in found.queries.items():
         assert len(items) == len(values) == len(set(items.tolist()))
         assert found.metrics[path] == pytest.approx(values.mean())
@@ -42,7 +43,7 @@ def perfect(images, texts):
 
 
 def test_a_perfect_score():
-    found, undefined = figures(perfect, threshold=0.0)
+    found, undefined = metrics_of(perfect, threshold=0.0)
     assert undefined == {}
     for prefix, candidates in (("pairs", 12), ("pairs/same_class", 6)):
         assert found[f"{prefix}/accuracy"] == found[f"{prefix}/auc"] == 1
@@ -55,7 +56,7 @@ def test_a_perfect_score():
 
 def test_equal_scores_are_all_before_the_true_one():
     """Nothing is told apart: the true one is last of 6 or 12, and true and mismatched alike match."""
-    found, _ = figures(lambda images, texts: np.full(len(images), 0.3), threshold=0.0)
+    found, _ = metrics_of(lambda images, texts: np.full(len(images), 0.3), threshold=0.0)
     assert found["pairs/accuracy"] == found["pairs/auc"] == 0.5
     assert found["pairs/image_to_text/rank_at_5"] == 0
     assert found["pairs/same_class/text_to_image/rank_at_5"] == 0
@@ -63,14 +64,14 @@ def test_equal_scores_are_all_before_the_true_one():
 
 def test_differences_of_rounding_are_ties():
     noisy = np.random.default_rng(0).normal(0, 1e-7, 10_000)
-    found, _ = figures(lambda images, texts: 0.3 + noisy[: len(images)])
+    found, _ = metrics_of(lambda images, texts: 0.3 + noisy[: len(images)])
     assert found["pairs/image_to_text/rank_at_5"] == 0
 
 
 def test_ranks_by_loops(rng):
     """With fewer products than 101 all others are candidates, so ranks need no draw."""
     table = rng.normal(size=(12, 12))
-    found, _ = figures(lambda images, texts: table[images, texts])
+    found, _ = metrics_of(lambda images, texts: table[images, texts])
     for prefix, step in (("pairs", 1), ("pairs/same_class", 2)):
         for task, scores in (("image_to_text", table), ("text_to_image", table.T)):
             ranks = []
@@ -84,7 +85,7 @@ def test_ranks_by_loops(rng):
 
 
 def test_there_are_101_candidates_of_other_products_and_texts():
-    """150 products with two pictures each; 30 of them share one text, and are no wrong answers."""
+    """150 products with two images each; 30 of them share one text, and are no wrong answers."""
     seen = []
 
     def score(images, texts):
@@ -93,7 +94,7 @@ def test_there_are_101_candidates_of_other_products_and_texts():
 
     products = np.repeat(np.arange(150), 2)
     texts = np.where(products < 30, "the same", products.astype(str)).tolist()
-    found, _ = figures(
+    found, _ = metrics_of(
         score,
         products=products,
         labels=np.zeros(300, int),
@@ -109,22 +110,17 @@ def test_there_are_101_candidates_of_other_products_and_texts():
         assert not ((products[images] < 30) & (products[others] < 30))[wrong].any()
 
 
-def test_each_query_has_its_own_figure():
+def test_each_query_has_its_own_value():
     """Item 3 never matches, and neither does it with others: half of its two pairs are right, and it
     comes last wherever it is sought."""
 
     def score(images, texts):
         return np.where((images == texts) & (images != 3), 2.0, -2.0)
 
-    found = pair_figures(
-        score,
-        np.arange(12),
-        np.arange(12) % 2,
-        [f"text {n}" for n in range(12)],
-        np.ones(12, bool),
-        CONFIG,
-        threshold=0.0,
+    items = PairItems(
+        np.arange(12), np.arange(12) % 2, [f"text {n}" for n in range(12)], np.ones(12, bool)
     )
+    found = pair_metrics(score, items, CONFIG, threshold=0.0)
     for prefix in ("pairs", "pairs/same_class"):
         assert f"{prefix}/auc" in found.queries
         for path, other in (("accuracy", 0.5), ("image_to_text/rank_at_1", 0.0)):
@@ -142,16 +138,16 @@ def test_incomplete_items_are_left_out():
         assert complete[texts].all()
         return perfect(images, texts)
 
-    found, _ = figures(score, complete=complete)
+    found, _ = metrics_of(score, complete=complete)
     assert found["pairs/queries"] == 8
 
 
-def test_what_cannot_be_told_is_said():
-    found, undefined = figures(perfect, labels=np.arange(12))
+def test_undefined_metrics_have_reasons():
+    found, undefined = metrics_of(perfect, labels=np.arange(12))
     assert set(undefined) == {"pairs/same_class"}
     assert found["pairs/image_to_text/rank_at_1"] == 1
     assert not any(name.startswith("pairs/same_class") for name in found)
-    found, undefined = figures(perfect, products=np.zeros(12, int))
+    found, undefined = metrics_of(perfect, products=np.zeros(12, int))
     assert (found, set(undefined)) == ({}, {"pairs", "pairs/same_class"})
 
 
@@ -159,7 +155,7 @@ QUERY_END = 2
 
 
 def search_items(queries, titles):
-    """Features of items of one product each: a text is [CLS] query [SEP] title [SEP], the picture its
+    """Features of items of one product each: a text is [CLS] query [SEP] title [SEP], the image its
     number from 0, and all are of one class."""
     count, length = len(queries), 8
     ids = np.zeros((count, length), np.int32)
@@ -177,7 +173,7 @@ def search_items(queries, titles):
 
 
 class Reader(keras.layers.Layer):
-    """Its logit is what `judge` says of (picture's number, ids of the text)."""
+    """Its logit is `judge` of (image's number, ids of the text)."""
 
     def __init__(self, judge):
         super().__init__()
@@ -214,7 +210,7 @@ TITLES = [[20], [21], [22, 23], [24], [25], []]
 
 
 def test_queries_and_products_by_a_perfect_scorer():
-    """It knows each picture's query; what it reads is one product's title beside a query."""
+    """It knows each image's query, and reads one product's title beside a query."""
     features = search_items(QUERIES, TITLES)
     read = []
 
@@ -238,7 +234,7 @@ def test_queries_and_products_by_a_perfect_scorer():
 
 
 def test_queries_and_products_by_loops(rng):
-    """A table of scores by picture and query; ranks by sorting what are other queries' products."""
+    """A table of scores by image and query; ranks by sorting the products of other queries."""
     queries, count = [[10 + n // 2] for n in range(12)], 12
     table = rng.normal(size=(count, 6))
     features = search_items(queries, [[30 + n] for n in range(count)])
@@ -267,7 +263,7 @@ def test_queries_drawn_at_random_are_told_by_chance():
 
 def test_items_of_several_classes_are_alike_by_one():
     multi_hot = np.eye(4)[np.arange(12) % 4] + np.eye(4)[(np.arange(12) + 1) % 4]
-    found, _ = figures(perfect, labels=multi_hot)
+    found, _ = metrics_of(perfect, labels=multi_hot)
     assert found["pairs/same_class/candidates"] == 9  # all but those two classes away
 
 
@@ -276,7 +272,7 @@ def test_draws_go_by_the_seed(rng):
 
     def metrics(seed):
         config = dataclasses.replace(CONFIG, pair_seed=seed)
-        return figures(lambda i, t: table[i, t], 300, config, threshold=0.0)[0]
+        return metrics_of(lambda i, t: table[i, t], 300, config, threshold=0.0)[0]
 
     assert metrics(1) == metrics(1)
     assert metrics(1) != metrics(2)
@@ -290,7 +286,7 @@ def test_quick_is_accuracy_of_a_few():
         pairs.append(len(images))
         return perfect(images, texts)
 
-    found, _ = figures(score, threshold=0.0, quick=True)
+    found, _ = metrics_of(score, threshold=0.0, quick=True)
     assert set(found) == {
         f"pairs/{path}{name}"
         for path in ("", "same_class/")
@@ -304,7 +300,7 @@ def test_no_pair_is_scored_twice_for_one_task():
         assert len({*zip(images.tolist(), texts.tolist(), strict=True)}) == len(images)
         return perfect(images, texts)
 
-    figures(lambda i, t: score(i, t) if len(i) > 24 else perfect(i, t))
+    metrics_of(lambda i, t: score(i, t) if len(i) > 24 else perfect(i, t))
 
 
 def test_cosines(rng):
@@ -315,7 +311,7 @@ def test_cosines(rng):
 
 
 def test_a_model_scores_pairs_of_features(rng):
-    """Its logit is the sum of a picture's features less that of the text's; dropout is off."""
+    """Its logit is the sum of an image's features less that of the text's; dropout is off."""
     image = keras.Input((2, 3), name=keys.IMAGE_FEATURES)
     text = keras.Input((4,), name=keys.TEXT_FEATURES, dtype="int32")
     logit = keras.layers.Dropout(0.5)(

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 
 from huse_tf.data.classes.taxonomy import Taxonomy
-from huse_tf.evaluation.measure import Predictions, measure
+from huse_tf.evaluation.context import EvaluationContext
+from huse_tf.evaluation.measure import measure
 from huse_tf.evaluation.per_query import per_query
+from huse_tf.evaluation.predictions import ModalityPredictions, Predictions
 from huse_tf.sections import EvaluationConfig
 
 # Rings of 2, 6 and 12 classes: the set of 5 has 6.
@@ -40,7 +42,8 @@ def measured(rng):
     )
     draw = lambda size: rng.normal(size=(count, size))  # noqa: E731
     predictions = Predictions(
-        unit(draw(4)), unit(draw(4)), shares(draw(12)), shares(draw(12)), image, text
+        ModalityPredictions(unit(draw(4)), shares(draw(12)), image),
+        ModalityPredictions(unit(draw(4)), shares(draw(12)), text),
     )
     return predictions, items
 
@@ -50,11 +53,12 @@ def test_means_over_queries_are_the_metrics(measured, multi_label):
     predictions, items = measured
     predictions = dataclasses.replace(predictions, multi_label=multi_label)
     config = dataclasses.replace(CONFIG, with_own_product=True)
-    metrics, _ = measure(predictions, items, TAXONOMY, config, 0.3)
-    figures = per_query(predictions, items, TAXONOMY, config, 0.3)
-    for path, figure in figures.items():
-        assert figure.values.mean() == pytest.approx(metrics[path], abs=1e-9), path
-        assert len(figure.products) == len(figure.values)
+    context = EvaluationContext(items, TAXONOMY, config, 0.3)
+    metrics, _ = measure(predictions, context)
+    queries = per_query(predictions, context)
+    for path, query in queries.items():
+        assert query.values.mean() == pytest.approx(metrics[path], abs=1e-9), path
+        assert len(query.products) == len(query.values)
     what = "hit_at_1" if multi_label else "accuracy"
     for path in (
         f"classification/fused/{what}",
@@ -67,7 +71,7 @@ def test_means_over_queries_are_the_metrics(measured, multi_label):
         "classification/text/hierarchical_precision_at_5",
         "pairs/text_to_image/rank_at_1",
     ):
-        assert path in figures
+        assert path in queries
 
 
 def test_of_unseen_classes_too(measured):
@@ -75,42 +79,46 @@ def test_of_unseen_classes_too(measured):
     seen = np.arange(12) % 3 > 0
     unseen = items["label"].isin(np.flatnonzero(~seen)).to_numpy()
     parts = {
-        field.name: getattr(predictions, field.name)[unseen]
-        for field in dataclasses.fields(predictions)
-        if isinstance(getattr(predictions, field.name), np.ndarray)
+        name: ModalityPredictions(
+            one.embedding[unseen], one.probabilities[unseen], one.mask[unseen]
+        )
+        for name, one in (("image", predictions.image), ("text", predictions.text))
     }
     predictions, items = dataclasses.replace(predictions, **parts), items[unseen]
-    metrics, _ = measure(predictions, items, TAXONOMY, CONFIG, 0.3, seen)
-    figures = per_query(predictions, items, TAXONOMY, CONFIG, 0.3, seen)
-    for path, figure in figures.items():
-        assert figure.values.mean() == pytest.approx(metrics[path], abs=1e-9), path
+    context = EvaluationContext(items, TAXONOMY, CONFIG, 0.3, seen)
+    metrics, _ = measure(predictions, context)
+    queries = per_query(predictions, context)
+    for path, query in queries.items():
+        assert query.values.mean() == pytest.approx(metrics[path], abs=1e-9), path
     path = "zero_shot/unseen_only/text/hit_at_1"
-    has_text = predictions.text_mask
-    assert figures[path].products.tolist() == items["product_id"][has_text].tolist()
+    has_text = predictions.text.mask
+    assert queries[path].products.tolist() == items["product_id"][has_text].tolist()
     assert not any(
         path.startswith("zero_shot")
-        for path in per_query(predictions, items, TAXONOMY, CONFIG, 0.3)
+        for path in per_query(predictions, EvaluationContext(items, TAXONOMY, CONFIG, 0.3))
     )
 
 
 def test_each_query_has_its_own_product(measured):
-    """A query's figures stay with it, whatever the order of the items."""
+    """A query keeps its values, whatever the order of the items."""
     predictions, items = measured
-    before = per_query(predictions, items, TAXONOMY, CONFIG, 0.3)
+    before = per_query(predictions, EvaluationContext(items, TAXONOMY, CONFIG, 0.3))
     path = "classification/image/accuracy"
     labels = items["label"].to_numpy()
-    right = predictions.image_probabilities.argmax(axis=1) == labels
-    there = predictions.image_mask
-    assert before[path].products.tolist() == items["product_id"][there].tolist()
-    assert before[path].values.tolist() == right[there].astype(float).tolist()
+    right = predictions.image.probabilities.argmax(axis=1) == labels
+    has_image = predictions.image.mask
+    assert before[path].products.tolist() == items["product_id"][has_image].tolist()
+    assert before[path].values.tolist() == right[has_image].astype(float).tolist()
     path = "image_to_text/item/recall_at_1"
-    assert set(before[path].products) <= set(items["product_id"][there])
+    assert set(before[path].products) <= set(items["product_id"][has_image])
 
 
-def test_what_cannot_be_measured_is_left_out(measured):
+def test_undefined_metrics_are_left_out(measured):
     predictions, items = measured
-    nobody = dataclasses.replace(predictions, image_mask=np.zeros(24, bool))
-    figures = per_query(nobody, items, TAXONOMY, CONFIG, 0.3)
-    assert "classification/image/accuracy" not in figures
-    assert {path.partition("/")[0] for path in figures} == {"classification", "text_to_text"}
-    assert not any(path.startswith("classification/image") for path in figures)
+    nobody = dataclasses.replace(
+        predictions, image=dataclasses.replace(predictions.image, mask=np.zeros(24, bool))
+    )
+    queries = per_query(nobody, EvaluationContext(items, TAXONOMY, CONFIG, 0.3))
+    assert "classification/image/accuracy" not in queries
+    assert {path.partition("/")[0] for path in queries} == {"classification", "text_to_text"}
+    assert not any(path.startswith("classification/image") for path in queries)

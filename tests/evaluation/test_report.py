@@ -13,6 +13,7 @@ import pytest
 
 from huse_tf.evaluation.classification import classification_metrics
 from huse_tf.evaluation.embedding_map import EmbeddingMap
+from huse_tf.evaluation.predictions import ModalityPredictions, Predictions
 from huse_tf.evaluation.report import Card, Example, Report, write_report
 from huse_tf.evaluation.retrieval import Gallery, text_gallery
 from huse_tf.evaluation.retrieval_tasks import all_retrieval_metrics
@@ -60,8 +61,22 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
+def predictions(
+    image: np.ndarray,
+    text: np.ndarray,
+    image_mask: np.ndarray | None = None,
+    text_mask: np.ndarray | None = None,
+) -> Predictions:
+    """Of these probabilities; the masks are true where none are given."""
+    everywhere, nothing = np.ones(len(image), bool), np.zeros((len(image), 1), np.float32)
+    return Predictions(
+        ModalityPredictions(nothing, image, everywhere if image_mask is None else image_mask),
+        ModalityPredictions(nothing, text, everywhere if text_mask is None else text_mask),
+    )
+
+
 def made_up(folder: pathlib.Path, class_names=("lamp", "sofa", "chair", "tree")) -> Report:
-    """Twelve products with two pictures each; four classes under two top levels."""
+    """Twelve products with two images each; four classes under two top levels."""
     rng = np.random.default_rng(0)
     products = np.repeat(np.arange(12), 2)
     labels = products % 4
@@ -72,8 +87,7 @@ def made_up(folder: pathlib.Path, class_names=("lamp", "sofa", "chair", "tree"))
     probabilities = [softmax(5 * points) for points in embeddings]
     picture = folder / "picture.png"
     PIL.Image.new("RGBA", (200, 100), (255, 0, 0, 128)).save(picture)
-    everywhere = np.ones(24, bool)
-    metrics = classification_metrics(*probabilities, everywhere, everywhere, labels, 0.4)
+    metrics = classification_metrics(predictions(*probabilities), labels, 0.4)
     images, texts = (Gallery(points, labels, products, np.arange(24)) for points in embeddings)
     texts = text_gallery(texts, [f"text {p}" for p in products])
     sets = {2: np.kron(np.eye(2), np.ones((2, 2))).astype(bool)}
@@ -162,7 +176,7 @@ def test_ids_are_unique_and_links_lead_to_them(tmp_path, report):
     assert set(links) <= set(ids)
 
 
-def test_shows_the_figures(tmp_path, report):
+def test_shows_the_metrics(tmp_path, report):
     text = Page(written(tmp_path, report)).text
     fused = report.metrics["classification/fused/accuracy"]
     row = " ".join(
@@ -182,7 +196,7 @@ def test_shows_the_figures(tmp_path, report):
 
 
 def test_confused_pairs_are_listed(tmp_path, report):
-    """Both pictures of product 3, a tree, were taken for a lamp: 2 of the 6 trees."""
+    """Both images of product 3, a tree, were predicted as lamps: 2 of the 6 trees."""
     assert "tree lamp 2 0.333" in Page(written(tmp_path, report)).text
 
 
@@ -206,7 +220,7 @@ def test_results_are_marked_in_words_and_signs(tmp_path, report):
     assert "✗ wrong class" in page.text
 
 
-def test_pictures_are_small_jpegs_on_white(tmp_path, report):
+def test_images_are_small_jpegs_on_white(tmp_path, report):
     """200 × 100 becomes 96 × 48; half-transparent red on white is (255, 127, 127)."""
     import base64
     import io
@@ -296,13 +310,13 @@ def test_nothing_rejected_nothing_confused_says_so(tmp_path, report):
 
 
 def test_missing_modalities_are_counted_by_pattern(tmp_path, report):
-    """Items 0-3 lack the text; the map, the cards and the figures do without."""
+    """Items 0-3 lack the text; the map, the cards and the metrics are of the others."""
     image, text = np.ones(24, bool), np.ones(24, bool)
     text[:4] = False
     by_text = report.probabilities["text"].copy()
     by_text[:4] = np.nan
     metrics = classification_metrics(
-        report.probabilities["image"], by_text, image, text, report.labels, 0.4
+        predictions(report.probabilities["image"], by_text, image, text), report.labels, 0.4
     )
     report = dataclasses.replace(
         report,
@@ -323,11 +337,11 @@ def test_missing_modalities_are_counted_by_pattern(tmp_path, report):
     assert [image["alt"] for image in page.attributes("img")] == ["an item without text"]
 
 
-def test_retrieval_is_shown_by_what_queries_have(tmp_path, report):
+def test_retrieval_is_shown_by_availability_pattern(tmp_path, report):
     path = "image_to_text/image_only/class"
     more = {f"{path}/queries": 7.0, f"{path}/recall_at_1": 0.1234, f"{path}/recall_at_5": 0.5}
     some = dataclasses.replace(report, metrics=report.metrics | more)
-    assert "By what the queries have" not in Page(written(tmp_path, report)).text
+    assert "By the modalities of the query" not in Page(written(tmp_path, report)).text
     assert "Image → text image only 0.123 0.500 – 7" in Page(written(tmp_path, some)).text
 
 
@@ -356,7 +370,9 @@ def test_a_modality_that_no_item_has(tmp_path, report):
     kept = {k: v for k, v in report.metrics.items() if "image_to" in k and "to_image" in k}
     everywhere = np.ones(24, bool)
     metrics = kept | classification_metrics(
-        report.probabilities["image"], nothing, everywhere, ~everywhere, report.labels, 0.5
+        predictions(report.probabilities["image"], nothing, everywhere, ~everywhere),
+        report.labels,
+        0.5,
     )
     report = dataclasses.replace(
         report,
@@ -394,13 +410,12 @@ def test_contributions_of_each_item_are_shown(tmp_path, report):
 
 
 def test_items_of_several_classes(tmp_path, report):
-    """Multi-hot labels: other figures, cards with all classes, right if one is shared."""
+    """Multi-hot labels: other metrics, cards with all classes, right if one is shared."""
     labels = np.eye(4, dtype=np.float32)[report.labels]
     labels[:, 3] = 1
-    everywhere = np.ones(24, bool)
     kept = {k: v for k, v in report.metrics.items() if not k.startswith("classification/")}
     image, text = report.probabilities["image"], report.probabilities["text"]
-    metrics = classification_metrics(image, text, everywhere, everywhere, labels, 0.4)
+    metrics = classification_metrics(predictions(image, text), labels, 0.4)
     cards = [Card(c, "x", None, 0.5) for c in ((1, 3), (1,), (2,))]
     report = dataclasses.replace(
         report,
@@ -421,4 +436,29 @@ def test_items_of_several_classes(tmp_path, report):
         " ".join(page.text.split())
     )
     assert "tree garden 24" in page.text  # in the table of classes: all items are trees
-    assert "An item of several classes counts for the predicted one" in page.text
+    assert "An item of several classes counts for the predicted class" in page.text
+
+
+def test_epochs_are_not_validations(tmp_path, report):
+    """Three rows of history, validated after every second epoch, are six epochs."""
+    assert "3 epochs . The model of epoch 2" in Page(written(tmp_path, report)).text.replace(
+        "epochs.", "epochs ."
+    )
+    history = [{**row, "epoch": 2 * row["epoch"]} for row in report.history]
+    rare = dataclasses.replace(report, history=history, best_epoch=4)
+    assert "6 epochs, validated 3 times. The model of epoch 4" in Page(written(tmp_path, rare)).text
+
+
+def test_unseen_classes_have_a_table(tmp_path, report):
+    assert "Unseen classes" not in Page(written(tmp_path, report)).text
+    more = {
+        "zero_shot/unseen_only/candidates": 14.0,
+        "zero_shot/unseen_only/image/hit_at_1": 0.5,
+        "zero_shot/all/candidates": 70.0,
+        "zero_shot/all/image/hit_at_1": 0.25,
+        "zero_shot/all/image/hierarchical_precision_at_5": 0.125,
+    }
+    some = dataclasses.replace(report, metrics=report.metrics | more)
+    text = Page(written(tmp_path, some)).text
+    assert "Candidates Prediction from Hit@1 HP@5 14 unseen classes image 0.500 –" in text
+    assert "all 70 classes image 0.250 0.125" in text

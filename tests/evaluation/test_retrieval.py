@@ -413,7 +413,7 @@ def test_embeddings_that_are_not_of_unit_norm_are_refused(norm):
 
 
 def test_ids_of_another_length_are_refused():
-    with pytest.raises(ValueError, match="one of products for each of 2"):
+    with pytest.raises(ValueError, match="an entry of products for each of 2"):
         gallery(np.eye(2), [0, 1], products=[0, 1, 2])
 
 

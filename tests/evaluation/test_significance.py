@@ -111,5 +111,5 @@ def test_the_sign_says_who_is_ahead(rng):
 
 
 def test_unequal_lengths_are_refused():
-    with pytest.raises(ValueError, match="Received: 2, 3 and 2"):
+    with pytest.raises(ValueError, match="Received: 2 and 3 values, 2 clusters"):
         paired_bootstrap(np.zeros(2), np.zeros(3), np.zeros(2))
