@@ -1,1 +1,1 @@
-"""Evaluation: metrics as pure functions, what a run is measured by, and the report."""
+"""Evaluation: metrics as pure functions, all metrics of a model, tables, and HTML pages."""

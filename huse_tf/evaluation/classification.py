@@ -60,8 +60,8 @@ def classification_metrics(
         correct_sets: for each k of hierarchical precision, [K, K] bool (`Taxonomy.correct_sets`).
 
     Returns:
-        Metrics such as `classification/image/accuracy` and `classification/fused/macro_f1`; for items
-        of several classes those of `multi_label_metrics` with `hit_at_1` instead of the accuracy.
+        Metrics such as `classification/image/accuracy` and `classification/fused/macro_f1`. Items of
+        several classes have `hit_at_1` and the metrics of `multi_label_metrics` instead.
     """
     metrics = {}
     if not predictions.fuses_itself and fusion_weight is not None:

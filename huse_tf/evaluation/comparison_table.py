@@ -1,7 +1,7 @@
 """Tables of several methods over several seeds: means, spreads, the best method and its ties.
 
-A table shows ten rows first and folds the others (`ComparisonTable.leading`): the ten methods with the highest mean
-over the table's columns.
+A table shows first the ten methods with the highest mean over its columns, and the baselines; it folds the
+other rows (`ComparisonTable.leading`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from huse_tf.evaluation.retrieval_tasks import WITH_OWN_PRODUCT
 from huse_tf.evaluation.significance import Difference, paired_bootstrap
 
 LEVEL = 0.05  # of significance
-LEADING = 10  # rows of a table that are shown first
+LEADING = 10  # methods of a table that are shown first
 
 SAME_CLASS_MAP = "Other products of the class, mAP"
 _TASKS = {
@@ -130,12 +130,14 @@ class Outcome:
         seed: of the split, the initial weights and the order of training.
         metrics: of the measured items, by metric path, with costs and the metrics of unseen classes.
         queries: the values of single queries, by metric path.
+        is_baseline: whether tables always show it, because every method is compared with it.
     """
 
     method: str
     seed: int
     metrics: Mapping[str, float]
     queries: Mapping[str, QueryMetrics]
+    is_baseline: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,24 +171,27 @@ class ComparisonTable:
     title: str
     columns: Sequence[Column]
     rows: Mapping[str, Sequence[Cell | None]]
+    baselines: Collection[str] = ()
 
     @property
     def leading(self) -> list[str]:
-        """The methods of the rows that are shown first, at most ten.
+        """The methods of the rows that are shown first: at most ten methods, and the baselines.
 
-        Of a table with more rows: those with the highest mean over the columns, the highest first.
-        Methods that lack a metric of the table come after those that have all. Of equal means, and of
-        costs, which have no best, the first in the order of the outcomes.
+        Of more than ten methods: those with the highest mean over the columns, the highest first. Methods
+        that lack a metric of the table come after those that have all. Costs have no best, so their
+        rows keep the order of the outcomes, as do equal means.
         """
-        if len(self.rows) <= LEADING or any(column.is_cost for column in self.columns):
-            return list(self.rows)[:LEADING]
+        methods = [method for method in self.rows if method not in self.baselines]
+        if len(methods) <= LEADING:
+            return list(self.rows)
 
         def merit(method: str) -> tuple[int, float]:
             means = [cell.mean for cell in self.rows[method] if cell is not None]
             return len(means), float(np.mean(means)) if means else 0.0
 
-        # Sorting is stable, also in reverse.
-        return sorted(self.rows, key=merit, reverse=True)[:LEADING]
+        if not any(column.is_cost for column in self.columns):
+            methods.sort(key=merit, reverse=True)  # stable, also in reverse
+        return methods[:LEADING] + [each for each in self.rows if each in self.baselines]
 
     @property
     def folded(self) -> list[str]:
@@ -215,13 +220,14 @@ def tables(outcomes: Sequence[Outcome]) -> list[ComparisonTable]:
     Args:
         outcomes: at least one.
     """
+    baselines = {outcome.method for outcome in outcomes if outcome.is_baseline}
     found = []
     for title, columns in TABLES.items():
         present = [c for c in columns if any(c.path in outcome.metrics for outcome in outcomes)]
         if present:
             cells = [_cells_by_method(outcomes, column) for column in present]
             rows = {name: [each[name] for each in cells] for name in _methods(outcomes)}
-            found.append(ComparisonTable(title, present, rows))
+            found.append(ComparisonTable(title, present, rows, baselines))
     return found
 
 
@@ -290,7 +296,7 @@ def as_markdown(found: Sequence[ComparisonTable]) -> str:
         if table.folded:
             summary = f"<summary>{len(table.folded)} more</summary>"
             rows = _markdown_rows(table, table.folded)
-            parts.append(f"<details>{summary}\n\n{rows}\n\n</details>")
+            parts.append(f'<details markdown="1">{summary}\n\n{rows}\n\n</details>')
     return "\n\n".join(parts) + "\n"
 
 

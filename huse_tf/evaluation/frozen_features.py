@@ -124,7 +124,7 @@ def _is_vector(features: Any) -> bool:
 
 
 def _unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Rows scaled to unit norm; zeros, as of a text without a known word, stay zeros."""
+    """Rows scaled to unit norm; rows of zeros, such as texts without a known word, stay zeros."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(norms > 0, norms, 1)
 

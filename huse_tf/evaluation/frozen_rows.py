@@ -32,7 +32,11 @@ def frozen_rows(outcomes: Sequence[Outcome], reads: Mapping[str, Hashable]) -> l
         name = named.get(reads[outcome.method])
         if name is not None:
             row = Outcome(
-                name, outcome.seed, _of_features(outcome.metrics), _of_features(outcome.queries)
+                name,
+                outcome.seed,
+                _of_features(outcome.metrics),
+                _of_features(outcome.queries),
+                is_baseline=True,
             )
             found.setdefault((name, outcome.seed), row)
     return list(found.values())

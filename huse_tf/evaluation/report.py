@@ -215,7 +215,7 @@ def _metric(value: float | None) -> str:
 
 
 def _task_name(task: str) -> str:
-    """ "image_to_text" -> "Image → text"."""
+    """The title of a task: "image_to_text" becomes "Image → text"."""
     return task.replace("_to_", " → ").capitalize()
 
 
@@ -227,7 +227,7 @@ def _pair_tasks(report: Report) -> tuple[str, str]:
 
 
 def _verdict(report: Report, query: Card, card: Card) -> str:
-    """ "right" (a class of the query), "near" (another class of the same top level) or "wrong"."""
+    """How a result is marked: "right" shares a class, "near" a top level, "wrong" neither."""
     if {*card.labels} & {*query.labels}:
         return "right"
     tops, wanted = ({report.top_levels[c] for c in each.labels} for each in (card, query))

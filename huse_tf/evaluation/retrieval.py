@@ -108,8 +108,8 @@ def retrieval_metrics(
     "product", a query whose class has no other product is such a query.
 
     Args:
-        queries: what to search with.
-        candidates: what to search in.
+        queries: the gallery whose entries search.
+        candidates: the gallery that they search in, of the same embedding space.
         relevance: "class": relevant candidates share the query's class (HUSE, DSCMR), or at least one of
             its classes. "item": relevant candidates belong to the query's product.
         excluded: the candidates that a query may not find. "product": all of its own product, so that

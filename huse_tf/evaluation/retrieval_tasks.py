@@ -62,7 +62,7 @@ def rules(same_modality: bool, with_own_product: bool) -> list[Rule]:
 
 
 def hierarchical_rules(same_modality: bool, with_own_product: bool) -> dict[str, Excluded]:
-    """Of hierarchical precision: the path between task and metric -> what is excluded; see `rules`."""
+    """The rules of hierarchical precision: path between task and metric -> excluded candidates."""
     found: dict[str, Excluded] = {"": "product"}
     if with_own_product:
         found[f"{WITH_OWN_PRODUCT}/"] = _itself(same_modality)

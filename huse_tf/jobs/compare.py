@@ -354,6 +354,6 @@ def protocol(seeds: Iterable[int], split: str = keys.TEST, frozen: bool = False)
         "corrected for the number of comparisons. Each method's epoch and fusion weight were chosen on "
         "the validation split. By class, relevant candidates are other products of the query's class; the "
         "query's own product is excluded. Of more than "
-        f"{LEADING} rows, a table shows first the {LEADING} with the highest mean over its columns."
+        f"{LEADING} methods, a table shows first the {LEADING} with the highest mean over its columns."
         + (rows if frozen else "")
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from huse_tf import keys
 from huse_tf.config import Config
@@ -24,7 +25,7 @@ from huse_tf.run_folder import RunFolder
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MeasuredSplit:
-    """The metrics of one split, and what they were computed from.
+    """The metrics of one split, with the predictions and the context behind them.
 
     Attributes:
         split: its name (keys.py).
@@ -42,7 +43,9 @@ class MeasuredSplit:
     metrics: Mapping[str, float]
     undefined: Mapping[str, str]
     predictions: Predictions | None = None
-    pair_queries: Mapping[str, tuple[Any, Any]] = dataclasses.field(default_factory=dict)
+    pair_queries: Mapping[str, tuple[np.ndarray, np.ndarray]] = dataclasses.field(
+        default_factory=dict
+    )
 
 
 def measure_split(
@@ -89,7 +92,7 @@ def measure_split(
 def measure_queries(
     measured: MeasuredSplit, dataset: Dataset
 ) -> tuple[dict[str, float], dict[str, QueryMetrics]]:
-    """The metrics of a split with those of the frozen features, and the values of single queries.
+    """The metrics of a split and of its frozen features, and the values of single queries.
 
     The metrics of the frozen features have paths that begin with `frozen_features`: retrieval, and the
     accuracy of the nearest training items, if the split's classes have training items.

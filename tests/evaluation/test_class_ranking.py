@@ -77,14 +77,14 @@ def test_equals_loops(rng, several, some):
     candidates = np.sort(rng.permutation(60)[:44]) if some else None
     cut_offs = (1, 2, 5, 10, 20)
     sets = {k: taxonomy.correct_sets(k) for k in cut_offs}
-    figures = ranking_metrics(scores, labels, sets, candidates)
+    metrics = ranking_metrics(scores, labels, sets, candidates)
     among = range(60) if candidates is None else candidates.tolist()
     for k in cut_offs:
         hit, precision = slow_figures(scores, label_sets, taxonomy, k, among)
-        assert figures[f"hit_at_{k}"] == pytest.approx(hit)
-        assert figures[f"hierarchical_precision_at_{k}"] == pytest.approx(precision)
-        assert figures[f"hierarchical_precision_at_{k}"] >= hit / k - 1e-12
-    assert figures["hit_at_1"] == figures["hierarchical_precision_at_1"]
+        assert metrics[f"hit_at_{k}"] == pytest.approx(hit)
+        assert metrics[f"hierarchical_precision_at_{k}"] == pytest.approx(precision)
+        assert metrics[f"hierarchical_precision_at_{k}"] >= hit / k - 1e-12
+    assert metrics["hit_at_1"] == metrics["hierarchical_precision_at_1"]
 
 
 def test_chance_is_the_mean_size_of_the_sets(rng):
@@ -153,7 +153,7 @@ def test_zero_shot_among_unseen_only_and_among_all():
 
 
 def test_softmax_is_asked_among_all_only():
-    """It cannot hit, but what it says may be near: z (unseen) for c, which is in the set of z."""
+    """No hit is possible, but a near class is: c for z (unseen), because c is in the set of z."""
     text = np.array([[0.1, 0.1, 0.0, 0.8]])
     seen = np.array([True, True, False, True])
     found = zero_shot_metrics({"text": text}, np.array([2]), seen, SETS, names_unseen=False)

@@ -149,7 +149,7 @@ def test_ten_rows_stand_as_they_came():
     (table,) = tables(many(10))
     assert table.leading == [f"m{n}" for n in range(10)]
     assert table.folded == []
-    assert "<details>" not in as_markdown([table])
+    assert "<details" not in as_markdown([table])
 
 
 def test_of_more_rows_the_ten_best_stand_first_and_the_others_are_folded():
@@ -161,10 +161,20 @@ def test_of_more_rows_the_ten_best_stand_first_and_the_others_are_folded():
     assert table.leading == [f"m{n}" for n in range(10, 0, -1)]
     assert table.folded == ["m0", "m11", "m12"]
     assert list(table.rows) == [f"m{n}" for n in range(13)], "the CSV file keeps the order"
-    shown, _, folded = as_markdown([table]).partition("<details><summary>3 more</summary>")
+    shown, _, folded = as_markdown([table]).partition("<summary>3 more</summary>")
     assert "| m10 | 0.500" in shown.replace("**", "") and "| m12 |" not in shown
     assert folded.count("| m") - folded.count("| method") == 3
     assert folded.rstrip().endswith("</details>")
+
+
+def test_baselines_are_always_shown_beside_the_ten_best():
+    """The baseline is worse than all eleven methods."""
+    baseline = Outcome("frozen", 0, {PATH: -1.0}, {}, is_baseline=True)
+    (table,) = tables([*many(11), baseline])
+    assert table.leading == [*(f"m{n}" for n in range(10, 0, -1)), "frozen"]
+    assert table.folded == ["m0"]
+    (table,) = tables([*many(10), baseline])
+    assert table.folded == []
 
 
 def test_rows_of_costs_keep_their_order():

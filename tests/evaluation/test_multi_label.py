@@ -71,7 +71,7 @@ def test_equal_the_slow_implementations(seed):
 
 
 def test_one_item_is_enough_and_nothing_predicted_is_no_error():
-    figures = multi_label_metrics(np.array([[0.1, 0.2]]), np.array([[1.0, 0.0]]))
-    assert figures == pytest.approx(
+    metrics = multi_label_metrics(np.array([[0.1, 0.2]]), np.array([[1.0, 0.0]]))
+    assert metrics == pytest.approx(
         {"subset_accuracy": 0, "micro_f1": 0, "macro_f1": 0, "mean_average_precision": 1}
     )

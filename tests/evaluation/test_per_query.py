@@ -59,9 +59,9 @@ def test_means_over_queries_are_the_metrics(measured, multi_label):
     for path, query in queries.items():
         assert query.values.mean() == pytest.approx(metrics[path], abs=1e-9), path
         assert len(query.products) == len(query.values)
-    what = "hit_at_1" if multi_label else "accuracy"
+    hits = "hit_at_1" if multi_label else "accuracy"
     for path in (
-        f"classification/fused/{what}",
+        f"classification/fused/{hits}",
         "image_to_text/class/mean_average_precision",
         "text_to_image/item/recall_at_3",
         "image_to_image/hierarchical_precision_at_5",
@@ -115,10 +115,10 @@ def test_each_query_has_its_own_product(measured):
 
 def test_undefined_metrics_are_left_out(measured):
     predictions, items = measured
-    nobody = dataclasses.replace(
+    imageless = dataclasses.replace(
         predictions, image=dataclasses.replace(predictions.image, mask=np.zeros(24, bool))
     )
-    queries = per_query(nobody, EvaluationContext(items, TAXONOMY, CONFIG, 0.3))
+    queries = per_query(imageless, EvaluationContext(items, TAXONOMY, CONFIG, 0.3))
     assert "classification/image/accuracy" not in queries
     assert {path.partition("/")[0] for path in queries} == {"classification", "text_to_text"}
     assert not any(path.startswith("classification/image") for path in queries)

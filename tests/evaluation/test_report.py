@@ -326,13 +326,13 @@ def test_missing_modalities_are_counted_by_pattern(tmp_path, report):
     )
     page = Page(written(tmp_path, report))
 
-    def figure(path):
+    def accuracy(path):
         return f"{metrics[f'classification/{path}/accuracy']:.3f}"
 
-    assert f"Macro-F1 Items image {figure('image')}" in page.text
+    assert f"Macro-F1 Items image {accuracy('image')}" in page.text
     assert re.search(r"fused, items with image only [\d.]+ [\d.]+ 4 ", page.text)
     assert re.search(r"fused, items with image and text [\d.]+ [\d.]+ 20 ", page.text)
-    assert re.search(rf" text {figure('text')} [\d.]+ 20 ", page.text)
+    assert re.search(rf" text {accuracy('text')} [\d.]+ 20 ", page.text)
     assert "text only" not in page.text
     assert [image["alt"] for image in page.attributes("img")] == ["an item without text"]
 

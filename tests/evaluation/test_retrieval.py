@@ -498,7 +498,7 @@ def test_label_sets_of_one_class_are_classes():
 @pytest.mark.parametrize("relevance", ["class", "item"])
 def test_patterns_ask_their_queries_among_all_candidates(relevance):
     """Against the slow implementation, with the queries taken out by hand; one text is of no item."""
-    sides = {
+    both = {
         name: gallery(each.embeddings, each.labels, each.products, np.arange(14)[::step])
         for name, each, step in (
             ("image", random_gallery(1, 14, 4, True), 1),
@@ -506,18 +506,18 @@ def test_patterns_ask_their_queries_among_all_candidates(relevance):
         )
     }
     patterns = {"image_only": np.arange(14) < 4, "image_and_text": np.arange(14) >= 4}
-    found = pattern_metrics(sides["image"], sides["text"], patterns, RECALL_AT, chunk=5)
+    found = pattern_metrics(both["image"], both["text"], patterns, RECALL_AT, chunk=5)
     asked = 0
     for pattern, members in patterns.items():
-        for source, target in itertools.product(sides, repeat=2):
-            queries = sides[source]
+        for source, target in itertools.product(both, repeat=2):
+            queries = both[source]
             queries = queries[[row for row, item in enumerate(queries.items) if members[item]]]
             itself = "query" if source == target else "nothing"
             excluded = "product" if relevance == "class" else itself
-            expected = slow_metrics(queries, sides[target], relevance, excluded)
+            expected = slow_metrics(queries, both[target], relevance, excluded)
             for name, value in expected.items():
                 path = f"{source}_to_{target}/{pattern}/{relevance}/{name}"
                 assert found[path] == pytest.approx(value), path
             asked += len(queries)
     assert asked == 2 * (14 + 7)
-    assert pattern_metrics(sides["image"], sides["text"], {}, RECALL_AT, chunk=5) == {}
+    assert pattern_metrics(both["image"], both["text"], {}, RECALL_AT, chunk=5) == {}
