@@ -22,6 +22,7 @@ from huse_tf import keys
 from huse_tf.cli import command_line, config_flags
 from huse_tf.cli.quiet import import_tensorflow
 from huse_tf.config import Config
+from huse_tf.settings import replaced
 
 flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4"], "Seeds, at least three for a claim.")
 flags.DEFINE_string("output", None, "The Markdown file that holds the marks.", required=True)
@@ -76,7 +77,7 @@ def _settings(
 ) -> Config:
     return dataclasses.replace(
         base,
-        method=dataclasses.replace(base.method, **changes),
+        method=replaced(base.method, **changes),
         data=dataclasses.replace(base.data, split_seed=seed),
         training=dataclasses.replace(base.training, seed=seed, run_dir=str(folder)),
     )

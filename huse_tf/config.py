@@ -8,11 +8,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import typing
-from typing import Any
+from typing import Any, TypeVar
 
 from huse_tf import keys, seals
-from huse_tf.errors import UserError, unknown_name
+from huse_tf.errors import UserError
 from huse_tf.methods import METHODS
 from huse_tf.methods.base import Method
 from huse_tf.run_folder import RunFolder
@@ -24,6 +23,9 @@ from huse_tf.sections import (
     FeatureConfig,
     TrainingConfig,
 )
+from huse_tf.settings import Settings, flat, leaves
+
+_Kind = TypeVar("_Kind", bound=Settings)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,22 +48,24 @@ class Config:
     @classmethod
     def from_preset(cls, method: type[Method]) -> Config:
         """The defaults, with what `method` brings along for the other sections."""
-        sections = {}
+        sections: dict[str, Any] = {}
         for name, section in SECTIONS.items():
-            fields = {field.name for field in dataclasses.fields(section)}
-            sections[name] = section(**{n: v for n, v in method.preset.items() if n in fields})
+            mine = {n: value for n, value in method.preset.items() if n in leaves(section)}
+            sections[name] = section.of(**mine)
         return cls(method=method(), **sections)
 
     def to_json(self) -> str:
-        tree: dict[str, Any] = {name: dataclasses.asdict(getattr(self, name)) for name in SECTIONS}
-        tree["method"] = {"name": self.method.name, **dataclasses.asdict(self.method)}
+        tree: dict[str, Any] = {name: flat(getattr(self, name)) for name in SECTIONS}
+        tree["method"] = {"name": self.method.name, **flat(self.method)}
         return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Config:
         tree = json.loads(text)
         method = dict(tree["method"])
-        sections = {name: _build(section, tree[name]) for name, section in SECTIONS.items()}
+        sections: dict[str, Any] = {
+            name: _build(section, tree[name]) for name, section in SECTIONS.items()
+        }
         return cls(method=_build(METHODS[method.pop("name")], method), **sections)
 
     def to_flagfile(self) -> str:
@@ -72,26 +76,19 @@ class Config:
         return "\n".join([*lines, *flag_lines(self.method)]) + "\n"
 
 
-def flag_lines(section: Any) -> list[str]:
+def flag_lines(section: Settings) -> list[str]:
     """The settings of one section, or of a method, as `--name=value`."""
     lines = []
-    for field in dataclasses.fields(section):
-        value = getattr(section, field.name)
+    for name, value in flat(section).items():
         if isinstance(value, tuple):
             value = ",".join(map(str, value))
-        lines.append(f"--{field.name}={str(value).lower() if isinstance(value, bool) else value}")
+        lines.append(f"--{name}={str(value).lower() if isinstance(value, bool) else value}")
     return lines
 
 
-def _build(kind: type, values: dict[str, Any]) -> Any:
-    hints = typing.get_type_hints(kind)
-    known = {field.name for field in dataclasses.fields(kind)}
-    for name in values:
-        if name not in known:
-            raise unknown_name(f"setting of {kind.__name__}", name, known)
-    return kind(
-        **{n: tuple(v) if typing.get_origin(hints[n]) is tuple else v for n, v in values.items()}
-    )
+def _build(kind: type[_Kind], tree: dict[str, Any]) -> _Kind:
+    """The settings of a JSON object, in which tuples are lists."""
+    return kind.of(**{n: tuple(v) if isinstance(v, list) else v for n, v in tree.items()})
 
 
 def save(config: Config, run: RunFolder) -> None:

@@ -300,7 +300,7 @@ class ExportConfig(Settings):
     )
 
 
-SECTIONS: dict[str, type] = {
+SECTIONS: dict[str, type[Settings]] = {
     "data": DataConfig,
     "features": FeatureConfig,
     "training": TrainingConfig,

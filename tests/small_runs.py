@@ -16,6 +16,7 @@ import PIL.Image
 from huse_tf.config import Config
 from huse_tf.methods.huse import Huse
 from huse_tf.sections import DataConfig, FeatureConfig, TrainingConfig
+from huse_tf.settings import flat, replaced
 
 CLASSES = ("home<seats<chairs", "home<seats<sofas", "lamps")
 NOUNS = ("chair", "sofa", "lamp")
@@ -83,7 +84,7 @@ def settings(folder: pathlib.Path, table: Sequence[dict[str, str]] | None = None
         data=data,
         features=features,
         training=training,
-        method=Huse(embedding_dim=8, image_layers=(16,), text_layers=(16,), classifier_norm=4.0),
+        method=Huse.of(embedding_dim=8, image_layers=(16,), text_layers=(16,), classifier_norm=4.0),
     )
     return change(config, export_dir=str(folder / "exported"), export_check=False, report_queries=2)
 
@@ -92,9 +93,8 @@ def change(config: Config, **changes) -> Config:
     """The settings with some fields changed, of any section."""
     for name in ("data", "features", "method", "training", "evaluation", "export"):
         section = getattr(config, name)
-        fields = {field.name for field in dataclasses.fields(section)}
-        mine = {key: changes.pop(key) for key in list(changes) if key in fields}
-        config = dataclasses.replace(config, **{name: dataclasses.replace(section, **mine)})
+        mine = {key: changes.pop(key) for key in list(changes) if key in flat(section)}
+        config = dataclasses.replace(config, **{name: replaced(section, **mine)})
     if changes:
         raise ValueError(f"No such settings: {changes}")
     return config

@@ -17,6 +17,7 @@ GROUND = {
     "errors",
     "files",
     "keys",
+    "lazy",
     "locks",
     "run_folder",
     "seals",

@@ -11,6 +11,7 @@ from huse_tf.config import Config
 from huse_tf.errors import UserError
 from huse_tf.methods import METHODS
 from huse_tf.sections import SECTIONS, EvaluationConfig
+from huse_tf.settings import leaves
 
 EXPERIMENTS = pathlib.Path(__file__).parents[1] / "experiments"
 
@@ -78,10 +79,9 @@ def test_the_flag_file_of_fashion_bert_has_the_sizes_of_the_paper(parse):
 
 @pytest.mark.parametrize("name", sorted(METHODS))
 def test_a_flagfile_restores_the_settings(parse, tmp_path, name):
-    mine = {field.name for field in dataclasses.fields(METHODS[name])}
     changes = {"margin": 0.25, "image_layers": (7, 8), "depth": 3}
-    changes = {key: value for key, value in changes.items() if key in mine}
-    method = dataclasses.replace(METHODS[name](), **changes)
+    changes = {key: value for key, value in changes.items() if key in leaves(METHODS[name])}
+    method = METHODS[name].of(**changes)
     settings = dataclasses.replace(
         Config.from_preset(METHODS[name]),
         method=method,
@@ -93,7 +93,7 @@ def test_a_flagfile_restores_the_settings(parse, tmp_path, name):
 
 
 def test_settings_without_a_flag_are_those_of_the_run(parse):
-    base = dataclasses.replace(Config(), method=METHODS["huse"](margin=0.1))
+    base = dataclasses.replace(Config(), method=METHODS["huse"].of(margin=0.1))
     settings = parse("--seed=5", base=base)
     assert settings.training.seed == 5
 
@@ -101,9 +101,9 @@ def test_settings_without_a_flag_are_those_of_the_run(parse):
 def test_every_setting_has_help_and_one_name():
     names = []
     for kind in (*SECTIONS.values(), METHODS["huse"]):
-        for field in dataclasses.fields(kind):
-            assert field.metadata["help"].endswith((".", "]."))
-            names.append(field.name)
+        for leaf in leaves(kind).values():
+            assert leaf.help.endswith((".", "]."))
+            names.append(leaf.name)
     assert len(names) == len(set(names))
 
 
@@ -147,12 +147,12 @@ def test_variants_take_flags_and_settings_of_their_own(parse):
     found = parse("--method=huse_paper", "--dropout=0.3", "--batch_size=32", variants=specs)
     assert list(found) == specs
     plain, varied, paper = (found[spec] for spec in specs)
-    assert plain.method == METHODS["huse"](dropout=0.3)
-    assert varied.method == METHODS["huse"](
+    assert plain.method == METHODS["huse"].of(dropout=0.3)
+    assert varied.method == METHODS["huse"].of(
         dropout=0.3, graph_weight=0.0, image_layers=(7, 8), margin_rule="prose"
     )
     assert type(varied.method.graph_weight) is float
-    assert paper.method == METHODS["huse_paper"](dropout=0.3)
+    assert paper.method == METHODS["huse_paper"].of(dropout=0.3)
     assert {each.training.batch_size for each in found.values()} == {32}
     assert paper.training.max_steps == 250_000
     assert plain.training.max_steps == 0

@@ -1,6 +1,5 @@
 """`--help` of the real commands shows the defaults of the chosen method."""
 
-import dataclasses
 import os
 import pathlib
 import re
@@ -12,6 +11,7 @@ import pytest
 from huse_tf.cli.flag_help import method_to_show
 from huse_tf.config import Config
 from huse_tf.methods import METHODS
+from huse_tf.settings import flat, leaves
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -41,18 +41,17 @@ def default_in(text):
 def test_help_on_a_method_shows_its_settings_and_defaults_only(name):
     told = help_of(f"--method={name}", "--help")
     config = Config.from_preset(METHODS[name])
-    mine = {field.name for field in dataclasses.fields(config.method)}
-    others = {f.name for m in METHODS.values() for f in dataclasses.fields(m)} - mine
+    mine = set(flat(config.method))
+    others = {leaf for each in METHODS.values() for leaf in leaves(each)} - mine
     assert mine <= set(told) and not others & set(told)
     assert default_in(told["method"]) == name
     for section in (config.method, config.training, config.features):
-        for field in dataclasses.fields(section):
-            value = getattr(section, field.name)
+        for setting, value in flat(section).items():
             if isinstance(value, bool):
                 value = str(value).lower()
             if isinstance(value, tuple):
                 value = ",".join(map(str, value))
-            assert (default_in(told[field.name]) or "") == str(value).replace(" ", ""), field.name
+            assert (default_in(told[setting]) or "") == str(value).replace(" ", ""), setting
 
 
 def test_a_flag_file_can_name_the_method(tmp_path):
@@ -68,10 +67,9 @@ def test_help_without_a_method_shows_the_value_of_each(command):
     for name in ("margin", "classification_weight", "image_layers"):
         assert default_in(told[name]) is None, "one method's default would pass for all methods'"
         for method in METHODS.values():
-            fields = {field.name: field for field in dataclasses.fields(method)}
-            if name in fields:
+            if name in leaves(method):
                 assert method.name in told[name]
-                value = fields[name].default
+                value = leaves(method)[name].default
                 words = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
                 assert words in told[name]
     assert re.search(r"Presets: .*huse_paper 1\.6192e-05", told["learning_rate"])

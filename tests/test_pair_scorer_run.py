@@ -16,7 +16,7 @@ from huse_tf.training.loop import read_history
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairs")
-    method = FashionBert(depth=1, hidden_dim=8, heads=2, initial_weights="random")
+    method = FashionBert.of(depth=1, hidden_dim=8, heads=2, initial_weights="random")
     config = change(
         settings(folder),
         image_encoder="patches:2:efficientnet_lite0@map",

@@ -32,7 +32,7 @@ def runs(tmp_path_factory):
         clip_norm=1.0,
         field_dropout=0.2,
     )
-    method = FashionBert(depth=1, hidden_dim=8, heads=2, initial_weights="random")
+    method = FashionBert.of(depth=1, hidden_dim=8, heads=2, initial_weights="random")
     first = dataclasses.replace(config, method=method)
     train.train_model(first)
     second = change(

@@ -27,7 +27,7 @@ def run(tmp_path_factory):
         settings(folder), text_encoder="fields:2:tfidf", text_separator="[SEP]", field_dropout=0.2
     )
     sizes = {"embedding_dim": 8, "image_layers": (16,), "text_layers": (16,)}
-    config = dataclasses.replace(config, method=ModalityWeights(**sizes))
+    config = dataclasses.replace(config, method=ModalityWeights.of(**sizes))
     return folder, train.train_run(config), config
 
 

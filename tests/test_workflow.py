@@ -17,6 +17,7 @@ from huse_tf import files, keys, seals
 from huse_tf.errors import UserError
 from huse_tf.jobs import evaluate, export, run_data, train
 from huse_tf.jobs.runs import open_run
+from huse_tf.settings import flat
 from huse_tf.training.loop import read_history
 from huse_tf.training.monitor import monitored
 
@@ -179,7 +180,7 @@ def test_other_settings_are_refused_by_name(copied):
 
 def test_another_method_is_other_settings(copied):
     _, config = copied
-    paper = configs.METHODS["huse_paper"](**dataclasses.asdict(config.method))
+    paper = configs.METHODS["huse_paper"].of(**flat(config.method))
     with pytest.raises(UserError, match=r"--method=huse there, --method=huse_paper here"):
         train.train_run(dataclasses.replace(config, method=paper))
 

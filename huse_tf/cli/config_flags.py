@@ -9,7 +9,7 @@ import dataclasses
 import re
 import typing
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from absl import flags
 
@@ -19,7 +19,9 @@ from huse_tf.errors import UserError, unknown_name
 from huse_tf.methods import METHODS
 from huse_tf.methods.base import Method
 from huse_tf.sections import SECTIONS
+from huse_tf.settings import Leaf, Settings, flat, leaves, replaced
 
+_Section = TypeVar("_Section", bound=Settings)
 _OF_THE_RUN = ("seed", "run_dir")  # a comparison gives each of its runs its own
 
 flags.disclaim_key_flags()  # flags belong to the command that asks for them, for its --help
@@ -34,11 +36,9 @@ def define_flags(*sections: str, method: bool = False, shown: type[Method] | Non
         shown: the only one of them, for its own --help (`flag_help.method_to_show`).
     """
     for section in sections:
-        for field in dataclasses.fields(SECTIONS[section]):
-            help = f"[{section}] {field.metadata['help']}"
-            if method:
-                help = section_help(section, field, shown)
-            _define(SECTIONS[section], field, section_default(field, shown), help)
+        for leaf in leaves(SECTIONS[section]).values():
+            help = section_help(section, leaf, shown) if method else f"[{section}] {leaf.help}"
+            _define(leaf, section_default(leaf, shown), help)
     if not method:
         return
     name = shown.name if shown else "huse"
@@ -48,26 +48,23 @@ def define_flags(*sections: str, method: bool = False, shown: type[Method] | Non
         sorted(METHODS),
         "The method, or a preset of one. --method=NAME --help shows its settings and defaults only.",
     )
-    for field, owner in _method_fields(shown).values():
+    for leaf in _method_leaves(shown).values():
         if shown:
-            _define(owner, field, field.default, f"[{name}] {field.metadata['help']}")
+            _define(leaf, leaf.default, f"[{name}] {leaf.help}")
         else:
-            _define(owner, field, None, method_help(field.name))
+            _define(leaf, None, method_help(leaf.name))
 
 
-def _method_fields(
-    method: type[Method] | None = None,
-) -> dict[str, tuple[dataclasses.Field, type[Method]]]:
-    """Each field of the method, or of all methods, by name, with the first one that has it."""
-    found: dict[str, tuple[dataclasses.Field, type[Method]]] = {}
+def _method_leaves(method: type[Method] | None = None) -> dict[str, Leaf]:
+    """The settings of the method, or of all methods, by name; of one name the first."""
+    found: dict[str, Leaf] = {}
     for owner in [method] if method else METHODS.values():
-        for field in dataclasses.fields(owner):
-            found.setdefault(field.name, (field, owner))
+        found = leaves(owner) | found
     return found
 
 
-def _define(kind: type, field: dataclasses.Field, default: Any, help: str) -> None:
-    hint = typing.get_type_hints(kind)[field.name]
+def _define(leaf: Leaf, default: Any, help: str) -> None:
+    hint = leaf.type
     define: dict[type, Callable[..., Any]] = {
         bool: flags.DEFINE_bool,
         int: flags.DEFINE_integer,
@@ -75,12 +72,12 @@ def _define(kind: type, field: dataclasses.Field, default: Any, help: str) -> No
         str: flags.DEFINE_string,
     }
     if typing.get_origin(hint) is Literal:
-        flags.DEFINE_enum(field.name, default, list(typing.get_args(hint)), help)
+        flags.DEFINE_enum(leaf.name, default, list(typing.get_args(hint)), help)
     elif typing.get_origin(hint) is tuple:
         words = None if default is None else [str(value) for value in default]
-        flags.DEFINE_list(field.name, words, help)
+        flags.DEFINE_list(leaf.name, words, help)
     else:
-        define[hint](field.name, default, help)
+        define[hint](leaf.name, default, help)
 
 
 def from_flags(base: Config | None = None, values: flags.FlagValues = flags.FLAGS) -> Config:
@@ -132,10 +129,10 @@ def _varied(config: Config, spec: str) -> Config:
     """The settings, with those that the spec names."""
     sections = {name: getattr(config, name) for name in ("method", "features", "training")}
     owners = {
-        field.name: name
+        leaf: name
         for name, section in sections.items()
-        for field in dataclasses.fields(section)
-        if field.name not in _OF_THE_RUN
+        for leaf in flat(section)
+        if leaf not in _OF_THE_RUN
     }
     changes: dict[str, dict[str, Any]] = {name: {} for name in sections}
     _, colon, settings = spec.partition(":")
@@ -148,13 +145,13 @@ def _varied(config: Config, spec: str) -> Config:
             raise UserError(f"In --methods={spec}, expected {name}=VALUE.")
         owner = owners[name]
         try:
-            value = _parsed(typing.get_type_hints(type(sections[owner]))[name], text)
+            value = _parsed(leaves(type(sections[owner]))[name].type, text)
         except ValueError as error:
             raise UserError(
                 f"In --methods={spec}, {name} is written like its flag. Received: {text!r}."
             ) from error
         changes[owner][name] = value
-    varied = {name: dataclasses.replace(sections[name], **changes[name]) for name in sections}
+    varied = {name: replaced(sections[name], **changes[name]) for name in sections}
     return dataclasses.replace(config, **varied)
 
 
@@ -175,8 +172,8 @@ def _parsed(hint: Any, text: str) -> Any:
 def _check_owned(kinds: Iterable[type[Method]], values: flags.FlagValues) -> None:
     """Refuses settings of other methods than these."""
     kinds = list(kinds)
-    known = {field.name: None for kind in kinds for field in dataclasses.fields(kind)}
-    for name in _method_fields():
+    known = {name: None for kind in kinds for name in leaves(kind)}
+    for name in _method_leaves():
         if name in values and values[name].present and name not in known:
             raise UserError(
                 f"--{name} is not a setting of method {' or '.join(repr(k.name) for k in kinds)}. "
@@ -190,19 +187,18 @@ def _from_flags(kind: type[Method], base: Config, values: flags.FlagValues) -> C
     return Config(method=method, **sections)
 
 
-def _override(section: Any, values: flags.FlagValues) -> Any:
-    hints = typing.get_type_hints(type(section))
+def _override(section: _Section, values: flags.FlagValues) -> _Section:
     changes: dict[str, Any] = {}
-    for field in dataclasses.fields(section):
-        if field.name in values and values[field.name].present:
-            value: Any = values[field.name].value
-            if typing.get_origin(hints[field.name]) is tuple:
-                item = typing.get_args(hints[field.name])[0]
+    for name, leaf in leaves(type(section)).items():
+        if name in values and values[name].present:
+            value: Any = values[name].value
+            if typing.get_origin(leaf.type) is tuple:
+                item = typing.get_args(leaf.type)[0]
                 try:
                     value = tuple(item(v) for v in value)
                 except ValueError as error:
                     raise UserError(
-                        f"--{field.name} takes a comma-separated list of {item.__name__}. Received: {value}."
+                        f"--{name} takes a comma-separated list of {item.__name__}. Received: {value}."
                     ) from error
-            changes[field.name] = value
-    return dataclasses.replace(section, **changes)
+            changes[name] = value
+    return replaced(section, **changes)

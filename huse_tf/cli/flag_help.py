@@ -5,7 +5,6 @@ One flag can be a setting of several methods, with another meaning and another d
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from absl import flags
 
 from huse_tf.methods import METHODS
 from huse_tf.methods.base import Method
+from huse_tf.settings import Leaf, leaves
 
 _HELP = {"help", "helpshort", "helpfull", "helpxml", "?"}
 
@@ -35,28 +35,28 @@ def method_to_show(arguments: Sequence[str]) -> type[Method] | None:
     return METHODS.get(str(values["method"].value))
 
 
-def section_default(field: dataclasses.Field, method: type[Method] | None) -> Any:
-    """The default of a field of a section, under the method's preset."""
-    return (method.preset if method else {}).get(field.name, field.default)
+def section_default(leaf: Leaf, method: type[Method] | None) -> Any:
+    """The default of a section's setting, under the method's preset."""
+    return (method.preset if method else {}).get(leaf.name, leaf.default)
 
 
-def section_help(section: str, field: dataclasses.Field, method: type[Method] | None) -> str:
-    """The help of a field of a section; without a method with what presets say of it."""
-    text = f"[{section}] {field.metadata['help']}"
-    presets = {each.name: each.preset for each in METHODS.values() if field.name in each.preset}
+def section_help(section: str, leaf: Leaf, method: type[Method] | None) -> str:
+    """The help of a section's setting; without a method, with the defaults of all presets."""
+    text = f"[{section}] {leaf.help}"
+    presets = {each.name: each.preset for each in METHODS.values() if leaf.name in each.preset}
     if method is not None or not presets:
         return text
-    values = {name: preset[field.name] for name, preset in presets.items()}
+    values = {name: preset[leaf.name] for name, preset in presets.items()}
     return f"{text} Presets: {_by_value(values)}."
 
 
 def method_help(name: str) -> str:
-    """The help of a field of methods: each meaning that it has, with the methods and their defaults."""
+    """The help of a setting of methods: each help text with its methods and their defaults."""
     meanings: dict[str, dict[str, Any]] = {}
     for method in METHODS.values():
-        for field in dataclasses.fields(method):
-            if field.name == name:
-                meanings.setdefault(field.metadata["help"], {})[method.name] = field.default
+        leaf = leaves(method).get(name)
+        if leaf is not None:
+            meanings.setdefault(leaf.help, {})[method.name] = leaf.default
     return "\n".join(
         f"[{', '.join(values)}] {text} Default: {_told(values)}."
         for text, values in meanings.items()

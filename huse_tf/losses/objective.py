@@ -64,6 +64,16 @@ class Objective:
                     f"The weight of {name} must be finite and >= 0. Received: {weight}."
                 )
 
+    def plus(self, other: Objective) -> Objective:
+        """An objective with the terms of both. Both must have fixed weights and terms of other names."""
+        if not isinstance(self.weights, Mapping) or not isinstance(other.weights, Mapping):
+            raise ValueError("Only objectives of fixed weights can be added.")
+        return Objective(
+            {**self.terms, **other.terms},
+            {**self.weights, **other.weights},
+            tuple(dict.fromkeys((*self.targets, *other.targets))),
+        )
+
     def __call__(
         self, outputs: Tensors, batch: Tensors, squared_gradient: SquaredGradient = _no_gradient
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:

@@ -1,4 +1,4 @@
-"""All methods by name. Adding one is adding a file and a row here."""
+"""All methods by name. A new method is a new file and a row here."""
 
 from huse_tf.methods.adamine import AdaMine
 from huse_tf.methods.base import Method
@@ -6,8 +6,7 @@ from huse_tf.methods.cca import Cca
 from huse_tf.methods.clip import Clip
 from huse_tf.methods.cme import Cme
 from huse_tf.methods.deep_cca import DeepCca
-from huse_tf.methods.devise import Devise
-from huse_tf.methods.devise_star import DeviseStar
+from huse_tf.methods.devise import Devise, DeviseStar
 from huse_tf.methods.dscmr import Dscmr
 from huse_tf.methods.fashion_bert import FashionBert
 from huse_tf.methods.hie import Hie

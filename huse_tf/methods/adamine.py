@@ -3,41 +3,51 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from huse_tf.methods.probed import Probed
+from huse_tf import keys, losses, models
+from huse_tf.lazy import keras
+from huse_tf.methods.base import RETRIEVAL_PRESET, Method
+from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
-if TYPE_CHECKING:
-    from huse_tf.losses.objective import Objective
-
 
 @dataclasses.dataclass(frozen=True)
-class AdaMine(Probed):
+class AdaMine(Method):
     """All triplets of a batch in both directions, each level averaged over those that have a loss.
 
-    At the level of classes the authors draw one positive a query; this takes all there are.
+    At the level of classes the authors draw one positive a query; this takes all positives.
     The towers and their front are ours, HUSE's, as in the HUSE paper's comparison.
     """
 
     name: ClassVar[str] = "adamine"
+    preset: ClassVar[Mapping[str, Any]] = RETRIEVAL_PRESET
+    probed: ClassVar[bool] = True
+    has_cross_entropy: ClassVar[bool] = False
     needs_pairs: ClassVar[bool] = True
 
+    towers: MlpTowers = MlpTowers()
+    embedding_dim: int = embedding_dim_setting()
     margin: float = setting(0.3, "alpha, in cosine distance; .3 in the authors' code.", minimum=0)
     semantic_weight: float = setting(
         0.1, "lambda, weight of the triplets of classes; .1 in the authors' code.", minimum=0
     )
 
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.adaptive_triplet import AdaptiveTriplet
+    def embedding_size(self, spec: DataSpec) -> int:
+        return self.embedding_dim
 
-        return self.objective(
-            spec,
-            adjust_logits,
-            {
-                "instance": AdaptiveTriplet(self.margin, "item"),
-                "semantic": AdaptiveTriplet(self.margin, "class"),
+    def build_model(self, spec: DataSpec) -> keras.Model:
+        return models.probed_model(spec, *self.towers.build(spec, self.embedding_dim))
+
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        self.refuse_adjusted_logits(adjust_logits)
+        return losses.Objective(
+            terms={
+                "instance": losses.AdaptiveTriplet(self.margin, "item"),
+                "semantic": losses.AdaptiveTriplet(self.margin, "class"),
             },
-            {"instance": 1.0, "semantic": self.semantic_weight},
+            weights={"instance": 1.0, "semantic": self.semantic_weight},
+            targets=(*spec.targets, keys.PRODUCT),
         )

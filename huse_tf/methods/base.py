@@ -1,8 +1,4 @@
-"""What a method is: its hyper-parameters, the model it builds, and the objective it minimises.
-
-Method files import models and losses inside their two builders, because the settings (which become
-flags) must be readable without TensorFlow.
-"""
+"""What a method is: settings, the model that it builds and the objective that training minimises."""
 
 from __future__ import annotations
 
@@ -11,92 +7,190 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from huse_tf.settings import Settings
+import numpy as np
+
+from huse_tf import keys, losses, models
+from huse_tf.errors import UserError
+from huse_tf.lazy import keras
+from huse_tf.settings import Settings, flat, leaves
 from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
-    import keras
-    import numpy as np
-
     from huse_tf.data.pipeline import Change
-    from huse_tf.losses.objective import Objective
+
+# A preset for methods whose class scores come from probes. Accuracy would not do: a probe finds classes in
+# embeddings that have hardly begun to learn about as well as in the features themselves.
+RETRIEVAL_PRESET: Mapping[str, Any] = {
+    "monitor": (
+        "image_to_text/class/mean_average_precision",
+        "text_to_image/class/mean_average_precision",
+    )
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Method(Settings, abc.ABC):
-    """A dataclass whose fields are hyper-parameters; subclasses are listed in `METHODS`."""
+    """A frozen dataclass of hyper-parameters and parts; the package's own are rows of `METHODS`.
+
+    A subclass sets `name`, builds a model and an objective, and declares below what differs from the
+    defaults. tests/conformance checks every declaration for every method.
+    """
 
     name: ClassVar[str]
-    # Settings of the other sections that come with this method, by field name.
-    preset: ClassVar[Mapping[str, Any]] = {}
-    # Whether its model has the outputs of `models.two_tower`: embeddings and class logits of each
-    # modality. If not, what evaluation and export may ask follows from the outputs it does have.
-    embeds: ClassVar[bool] = True
+    """The value of --method."""
 
-    # Whether it learns from nothing but items with both image and text.
+    preset: ClassVar[Mapping[str, Any]] = {}
+    """Defaults for settings of other sections (training, features), by name."""
+
+    embeds: ClassVar[bool] = True
+    """Whether the model gives an embedding and class logits of each modality by itself. A model that
+    does not scores pairs of image and text, and is asked for nothing else."""
+
     needs_pairs: ClassVar[bool] = False
+    """Whether it learns only from items that have both an image and a text."""
+
+    probed: ClassVar[bool] = False
+    """Whether the class logits come from linear probes, which training does not change (`refit`)."""
+
+    has_cross_entropy: ClassVar[bool] = True
+    """Whether a loss has class logits that --class_balance=logits can adjust."""
+
+    text_kinds: ClassVar[tuple[str, ...]] = ("floats", "words")
+    """The kinds of text features that it takes: "floats" of a frozen encoder, ids of "words", ids of
+    word "pieces"."""
+
+    @property
+    def frozen_weights(self) -> int:
+        """How many weight arrays of the model gradients never change, without an image backbone's."""
+        return 4 if self.probed else 0
 
     @property
     def names_unseen_classes(self) -> bool:
-        """Whether its class logits speak of classes that had no training item (zero-shot hits)."""
+        """Whether its logits rank classes that had no training item (zero-shot hits)."""
         return False
 
     @property
     def needs_class_embeddings(self) -> bool:
-        """Whether the method, under these settings, reads `DataSpec.class_embeddings`."""
+        """Whether, under these settings, it reads `DataSpec.class_embeddings`."""
         return False
 
     @property
     def scores_queries(self) -> bool:
-        """Whether its model scores pairs of a query, with which texts begin, and a product."""
+        """Whether the model matches a query, with which each text begins, to a product."""
         return False
+
+    def embedding_size(self, spec: DataSpec) -> int:
+        """D, the size of the embedding. Not asked of a method that does not embed."""
+        raise NotImplementedError(f"{type(self).__name__} must say the size of its embedding.")
+
+    def extra_outputs(self, spec: DataSpec) -> Mapping[str, tuple[int, ...]]:
+        """Shapes, without the batch, of outputs beside embeddings and class logits, by key."""
+        return {}
+
+    def output_shapes(self, spec: DataSpec) -> dict[str, tuple[int, ...]]:
+        """The shape of each output of the model, without the batch, by key."""
+        size, classes = self.embedding_size(spec), spec.num_classes
+        shapes: dict[str, tuple[int, ...]] = {}
+        for modality in (keys.IMAGE, keys.TEXT):
+            shapes[keys.embedding(modality)] = (size,)
+            shapes[keys.logits(modality)] = (classes,)
+        return {**shapes, **self.extra_outputs(spec)}
 
     @abc.abstractmethod
     def build_model(self, spec: DataSpec) -> keras.Model:
-        """A functional model: dict of features (keys.py) in, dict of outputs (keys.py) out.
+        """A functional model from a dict of features to a dict of outputs (keys.py).
 
-        Towers know no masks: they turn the zeros that stand for a missing image or text into some
-        embedding, which no loss, figure or answer may use.
+        A missing image or text comes as zeros. Towers turn them into some embedding, which no loss,
+        metric or answer may use.
+
+        Raises:
+            UserError: settings that do not suit each other or the data.
         """
 
     @abc.abstractmethod
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        """What is minimised.
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        """The loss terms and their weights.
 
         Args:
             spec: of the data.
-            adjust_logits: whether to adjust the logits in the loss to how frequent classes are
-                (`spec.class_shares`), for --class_balance=logits. A method without class logits
-                refuses that.
+            adjust_logits: whether the loss adjusts logits to the frequency of classes
+                (`spec.class_shares`), for --class_balance=logits.
+
+        Raises:
+            UserError: `adjust_logits` without a class cross-entropy.
         """
 
     def adapt(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
-        """Sets what the model takes from the training items before its first step.
+        """Sets weights that have a closed form from the training items, before the first step.
 
-        For means, whitening and all that has a closed form. Called once a run: a run that is resumed
-        finds it in its checkpoint.
+        It runs once a run; a run that is resumed has the result in its checkpoint.
 
         Args:
-            model: as `build_model` made it; its variables may be assigned.
-            features: the training items, arrays [items, ...] by key (keys.py), masks and labels
-                among them; large ones are memory-mapped.
+            model: from `build_model`; its variables may be assigned.
+            features: the training items, arrays [items, ...] by key (keys.py), with masks and labels;
+                large ones are memory-mapped.
         """
 
     def refit(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
-        """Sets what of the model has a closed form, given all that is trained, before each validation.
+        """Sets weights that have a closed form given the trained ones, before each validation.
 
-        Arguments as for `adapt`. What it sets is not trained, and no loss reads it.
+        By default the linear probes of a method that is `probed`. No loss reads what this sets.
+
+        Args:
+            model: as for `adapt`.
+            features: as for `adapt`.
         """
+        if self.probed:
+            models.set_probes(model, features)
 
     def changes(self, spec: DataSpec, features: Mapping[str, Any]) -> Sequence[Change]:
-        """What is drawn or changed in each training batch; keys that it adds reach the objective.
+        """Functions that change each training batch; the objective can read the keys that they add.
 
         They are functions of (batch, rows, generator), see `data.pipeline.Change`, so a resumed run
         draws the same.
 
         Args:
             spec: of the data.
-            features: the training items, as for `adapt`; changes may take from items that are in no
-                batch of theirs.
+            features: all training items, as for `adapt`, from which a change may take.
         """
         return ()
+
+    def class_names(self, spec: DataSpec) -> np.ndarray:
+        """[K, dim] float32 of unit norm: the class names, embedded by --class_encoder.
+
+        Raises:
+            ValueError: the spec holds none; `needs_class_embeddings` must be true to get them.
+        """
+        if spec.class_embeddings is None:
+            raise ValueError(f"{self.name} needs `DataSpec.class_embeddings`.")
+        return spec.class_embeddings
+
+    def refuse_adjusted_logits(self, adjust_logits: bool) -> None:
+        """For the objective of a method without a class cross-entropy.
+
+        Raises:
+            UserError: `adjust_logits` is true.
+        """
+        if adjust_logits:
+            raise UserError(
+                f"Method {self.name} has no class cross-entropy whose logits could be adjusted. Expected "
+                "--class_balance=none, weights or sampling. Received: --class_balance=logits."
+            )
+
+    def refuse_unused(self, name: str, used_by: str, received: str) -> None:
+        """For a setting that has no effect under the other settings.
+
+        Args:
+            name: of the setting.
+            used_by: the settings under which it has one, as flags.
+            received: what the user has in their place.
+
+        Raises:
+            UserError: the setting is not at its default.
+        """
+        value = flat(self)[name]
+        if value != leaves(type(self))[name].default:
+            raise UserError(
+                f"--{name} is a setting of {used_by}. Received: --{name}={value} with {received}. "
+                "Leave it out, or change that."
+            )

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar, Literal
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from huse_tf import keys
-from huse_tf.methods.probed import Probed
+from huse_tf import heads, keys, losses, models
+from huse_tf.lazy import keras
+from huse_tf.methods.base import RETRIEVAL_PRESET, Method
+from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
-if TYPE_CHECKING:
-    import keras
-
-    from huse_tf.losses.objective import Objective
-
 
 @dataclasses.dataclass(frozen=True)
-class Clip(Probed):
-    """Items find their own other half, one of their product, or one of their class in the batch.
+class Clip(Method):
+    """An image finds its own text in the batch, one of its product, or one of its class; and vice versa.
 
     The towers and their front are ours, HUSE's, and not the paper's.
     """
 
     name: ClassVar[str] = "clip"
+    preset: ClassVar[Mapping[str, Any]] = RETRIEVAL_PRESET
+    probed: ClassVar[bool] = True
+    has_cross_entropy: ClassVar[bool] = False
     needs_pairs: ClassVar[bool] = True
 
+    towers: MlpTowers = MlpTowers()
+    embedding_dim: int = embedding_dim_setting()
     positives: Literal["item", "product", "class"] = setting(
         "item", "What an item's image and text are drawn to: that of the item, product or class."
     )
@@ -33,27 +37,33 @@ class Clip(Probed):
         0.07, "Temperature at the start; it is learned. .07 in the paper.", minimum=0.01
     )
 
+    def embedding_size(self, spec: DataSpec) -> int:
+        return self.embedding_dim
+
+    def extra_outputs(self, spec: DataSpec) -> Mapping[str, tuple[int, ...]]:
+        return {keys.LOGIT_SCALE: (1,)}
+
     def build_model(self, spec: DataSpec) -> keras.Model:
-        import math
+        # === Towers, with probes ===
+        towers = models.probed_model(spec, *self.towers.build(spec, self.embedding_dim))
 
-        import keras
-
-        from huse_tf.heads.variables import on_every_row, trainable_row
-
-        towers = super().build_model(spec)
-        like = towers.output[keys.IMAGE_EMBEDDING]
+        # === Learned scale of the similarities ===
+        any_row = towers.output[keys.IMAGE_EMBEDDING]
         start = keras.initializers.Constant(-math.log(self.temperature))
-        scale = keras.ops.exp(trainable_row(1, like, "log_scale", start))
-        # The paper's bound, without which training may become unstable. Its gradient is that of no
-        # bound, or a scale that once got there could not come back.
+        scale = keras.ops.exp(heads.trainable_row(1, any_row, "log_scale", start))
+        # The paper's bound, without which training may become unstable. The gradient ignores the bound,
+        # so that a scale beyond it can come back.
         excess = keras.ops.stop_gradient(keras.ops.maximum(scale - 100.0, 0.0))
-        scale = on_every_row(scale - excess, like)
-        return keras.Model(
-            towers.input, {**towers.output, keys.LOGIT_SCALE: scale}, name=towers.name
+        scale = heads.on_every_row(scale - excess, any_row)
+
+        # === Functional model ===
+        outputs = {**towers.output, keys.LOGIT_SCALE: scale}
+        return keras.Model(towers.input, outputs, name=towers.name)
+
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        self.refuse_adjusted_logits(adjust_logits)
+        return losses.Objective(
+            terms={"contrast": losses.InfoNce(self.positives)},
+            weights={"contrast": 1.0},
+            targets=(*spec.targets, keys.PRODUCT),
         )
-
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.info_nce import InfoNce
-
-        term = InfoNce(self.positives)
-        return self.objective(spec, adjust_logits, {"contrast": term}, {"contrast": 1.0})

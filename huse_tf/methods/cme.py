@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from huse_tf import keys
-from huse_tf.methods.two_towers import TwoTowers
+from huse_tf import keys, losses, models
+from huse_tf.lazy import keras
+from huse_tf.methods.base import Method
+from huse_tf.methods.parts import Classifier, MlpTowers, embedding_dim_setting
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
-if TYPE_CHECKING:
-    from huse_tf.losses.objective import Objective
-
 
 @dataclasses.dataclass(frozen=True)
-class Cme(TwoTowers):
+class Cme(Method):
     """An item's image and text alike, those of different items not, and a classifier each.
 
-    Where the authors draw pairs, of which 8 in 10 do not match, this takes all pairs of a batch.
+    The authors draw pairs, of which 8 in 10 do not match; this takes all pairs of a batch.
     The towers and their front are ours, HUSE's, as in the HUSE paper's comparison.
     """
 
     name: ClassVar[str] = "cme"
-    shared_classifier: ClassVar[bool] = False
 
+    towers: MlpTowers = MlpTowers()
+    classifier: Classifier = Classifier()
+    embedding_dim: int = embedding_dim_setting()
     margin: float = setting(
         0.1,
         "alpha, the cosine up to which non-matching pairs are left alone; .1 in the authors' code.",
@@ -43,24 +44,28 @@ class Cme(TwoTowers):
         minimum=0,
     )
 
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.classification import classification_term
-        from huse_tf.losses.cross_modal_gap import CrossModalGap
-        from huse_tf.losses.non_matching import NonMatching
-        from huse_tf.losses.objective import Objective
+    def embedding_size(self, spec: DataSpec) -> int:
+        return self.embedding_dim
 
-        return Objective(
+    def build_model(self, spec: DataSpec) -> keras.Model:
+        return models.two_tower_model(
+            spec,
+            *self.towers.build(spec, self.embedding_dim),
+            *self.classifier.separate(spec, self.embedding_dim),
+        )
+
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        shares = spec.class_shares if adjust_logits else None
+        return losses.Objective(
             terms={
-                "classification": classification_term(
-                    spec.multi_label, spec.class_shares if adjust_logits else None
-                ),
-                "cross_modal_gap": CrossModalGap(),
-                "non_matching": NonMatching(self.margin),
+                "classification": losses.classification_term(spec.multi_label, shares),
+                "cross_modal_gap": losses.CrossModalGap(),
+                "non_matching": losses.NonMatching(self.margin),
             },
-            targets=(*spec.targets, keys.PRODUCT),
             weights={
                 "classification": self.classification_weight,
                 "cross_modal_gap": 1.0 - self.non_matching_share,
                 "non_matching": self.non_matching_share,
             },
+            targets=(*spec.targets, keys.PRODUCT),
         )

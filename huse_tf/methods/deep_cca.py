@@ -3,84 +3,80 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from huse_tf import keys
-from huse_tf.methods.front import image_power_setting, input_dropout_setting
-from huse_tf.methods.probed import Probed, refuse_adjusted_logits, set_probes
+import numpy as np
+
+from huse_tf import keys, losses, models
+from huse_tf.lazy import keras
+from huse_tf.methods.base import RETRIEVAL_PRESET, Method
+from huse_tf.methods.canonical_projections import canonical_projections, complete_items
+from huse_tf.methods.parts import MlpTowers, TrainableFront, embedding_dim_setting
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
-if TYPE_CHECKING:
-    import keras
-    import numpy as np
-
-    from huse_tf.losses.objective import Objective
-
 
 @dataclasses.dataclass(frozen=True)
-class DeepCca(Probed):
-    """Towers whose outputs correlate as much as they can, and linear CCA of those outputs.
+class DeepCca(Method):
+    """Towers trained for the correlation of their outputs, and linear CCA of those outputs.
 
-    The paper optimises over all items at once (L-BFGS); here over large batches, after Wang et al.
-    2015 (ICASSP). Labels have no part in the embedding, but by --class_balance; linear probes give
-    class scores. Features come as they are, nothing is dropped, and what correlates are the towers'
-    outputs themselves: unit norm comes after the linear CCA only.
+    The paper optimises over all items at once (L-BFGS); this uses large batches, after Wang et al. 2015
+    (ICASSP). Labels affect the embedding only through --class_balance; linear probes give class scores.
+    Features come as they are, nothing is dropped, and the correlated outputs have no unit norm: that
+    comes after the linear CCA only.
     """
 
     name: ClassVar[str] = "deep_cca"
-    needs_pairs: ClassVar[bool] = True
-
-    input_dropout: float = input_dropout_setting(0.0)
-    image_power: float = image_power_setting(1.0)
-    dropout: float = setting(0.0, "Dropout between the towers' layers.", minimum=0, maximum=0.95)
-    embedding_dim: int = setting(64, "D, the size of the embedding.", minimum=1)
-    regularization: float = setting(
-        0.1, "Ridge of the covariances, over the mean variance.", minimum=1e-4
-    )
     preset: ClassVar[Mapping[str, Any]] = {
-        **Probed.preset,
+        **RETRIEVAL_PRESET,
         "learning_rate": 1e-3,
         "batch_size": 512,
         "epochs": 200,
     }
+    probed: ClassVar[bool] = True
+    has_cross_entropy: ClassVar[bool] = False
+    needs_pairs: ClassVar[bool] = True
+
+    towers: MlpTowers = MlpTowers(front=TrainableFront(), dropout=0.0)
+    embedding_dim: int = embedding_dim_setting(64)
+    regularization: float = setting(
+        0.1, "Ridge of the covariances, over the mean variance.", minimum=1e-4
+    )
+
+    @property
+    def frozen_weights(self) -> int:
+        return 8  # the projections and the probes, a kernel and a bias each
+
+    def embedding_size(self, spec: DataSpec) -> int:
+        return self.embedding_dim
+
+    def extra_outputs(self, spec: DataSpec) -> Mapping[str, tuple[int, ...]]:
+        size = (self.embedding_dim,)
+        return {keys.IMAGE_REPRESENTATION: size, keys.TEXT_REPRESENTATION: size}
 
     def build_model(self, spec: DataSpec) -> keras.Model:
-        from huse_tf.models.canonical import deep_canonical
+        towers = self.towers.build(spec, self.embedding_dim, unit_norm=False)
+        return models.deep_canonical(spec, *towers)
 
-        return deep_canonical(spec, *self.build_towers(spec))
-
-    def tower_builder(self, spec: DataSpec) -> Callable[..., keras.Model]:
-        import functools
-
-        return functools.partial(super().tower_builder(spec), unit_norm=False)
-
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.canonical_correlation import CanonicalCorrelation
-        from huse_tf.losses.objective import Objective
-
-        refuse_adjusted_logits(self.name, adjust_logits)
-        return Objective(
-            terms={"canonical_correlation": CanonicalCorrelation(self.regularization)},
-            weights={"canonical_correlation": 1.0},
-            targets=spec.targets,
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        self.refuse_adjusted_logits(adjust_logits)
+        term = losses.CanonicalCorrelation(self.regularization)
+        return losses.Objective(
+            {"canonical_correlation": term}, {"canonical_correlation": 1.0}, spec.targets
         )
 
     def adapt(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
-        from huse_tf.methods.canonical_projections import complete_items
-
+        """Only checks that there are enough items."""
         complete_items(features, "embedding_dim", self.embedding_dim)
 
     def refit(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
-        """Linear CCA of the towers' outputs, for the loss leaves open how to turn them to each other; then
-        the probes."""
-        from huse_tf.methods.canonical_projections import canonical_projections, complete_items
-        from huse_tf.models.canonical import set_projections
-        from huse_tf.models.inference import run_model
+        """Linear CCA of the towers' outputs, then the probes.
 
+        The loss does not change when either tower's outputs are rotated; linear CCA aligns them.
+        """
         complete = complete_items(features, "embedding_dim", self.embedding_dim)
-        outputs = run_model(model, features)
+        outputs = models.run_model(model, features)
         found = canonical_projections(
             outputs[keys.IMAGE_REPRESENTATION][complete],
             outputs[keys.TEXT_REPRESENTATION][complete],
@@ -88,5 +84,5 @@ class DeepCca(Probed):
             self.embedding_dim,
             self.regularization,
         )
-        set_projections(model, found.kernels, found.biases)
-        set_probes(model, features)
+        models.set_projections(model, found.kernels, found.biases)
+        super().refit(model, features)

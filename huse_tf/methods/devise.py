@@ -6,42 +6,43 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from huse_tf import keys
-from huse_tf.errors import UserError
-from huse_tf.methods.front import PictureFront
+import numpy as np
+
+from huse_tf import keys, losses, models
+from huse_tf.lazy import keras
+from huse_tf.methods.base import Method
+from huse_tf.methods.parts import HUSE_FRONT, LinearTowers
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
 if TYPE_CHECKING:
-    import keras
-    import numpy as np
-
     from huse_tf.data.pipeline import Batch, Change
-    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
-class Devise(PictureFront):
-    """One linear map a modality into the space of class-name embeddings; the nearest name wins.
+class Devise(Method):
+    """One linear map of each modality into the space of class-name embeddings; the nearest name wins.
 
-    The two maps share no weight: each learns what it would learn alone. So the paper's DeViSE, for
-    images only, is the image half, and the half that a catalogue without texts trains;
+    The two maps share no weight: each learns what it would learn alone. So the paper's DeViSE, for images
+    only, is the image half, and a catalogue without texts trains that half alone;
     --monitor=classification/image/accuracy picks its best epoch. Features come as they are. DeViSE* of
     the HUSE paper, both halves on HUSE's layers, is --method=devise_star.
 
-    It ranks classes. With --multi_label hit@k and mAP are of that ranking; F1 and subset accuracy ask
-    which classes an item has, which no nearness answers, and say nothing.
+    It ranks classes. With --multi_label, hit@k and mAP measure that ranking. F1 and subset accuracy ask
+    which classes an item has; a ranking does not answer that, and they mean nothing here.
 
-    --class_encoder says what embeds the names: skip_gram as in the paper, any text encoder, or
-    random for the baseline without meaning. Stage 1 of the paper is a frozen --image_encoder, by SGD;
-    stage 2 has the --image_backbone trained along from --start_from=STAGE_1, by --optimizer=adagrad.
+    --class_encoder embeds the names: skip_gram as in the paper, any text encoder, or random for the
+    baseline without meaning. Stage 1 of the paper is a frozen --image_encoder, by SGD; stage 2 trains the
+    --image_backbone too, from --start_from=STAGE_1, by --optimizer=adagrad.
     """
 
     name: ClassVar[str] = "devise"
-    # Of 1, 3 and 10 on validation items of the bundled catalogue, one split. The hinge's gradient
-    # is bounded, so its steps may be long: what counts is which label comes first, not how long M v is.
+    # The best of 1, 3 and 10 on validation items of the bundled catalogue, one split. The gradient of the
+    # hinge is bounded, so steps may be long: the order of the labels counts, not the length of M v.
     preset: ClassVar[Mapping[str, Any]] = {"optimizer": "sgd", "learning_rate": 10.0}
+    has_cross_entropy: ClassVar[bool] = False
 
+    towers: LinearTowers = LinearTowers()
     loss: Literal["hinge", "l2"] = setting(
         "hinge",
         "Hinge rank loss, or squared distance to the label's vector (the paper's ablation), which bears "
@@ -54,13 +55,9 @@ class Devise(PictureFront):
         "or the sum over all.",
     )
 
-    image_layers: tuple[int, ...] = setting(
-        (), "Widths of hidden layers before the image's map; the paper has none.", minimum=1
-    )
-    text_layers: tuple[int, ...] = setting(
-        (), "Widths of hidden layers before the text's map; the paper has no texts.", minimum=1
-    )
-    dropout: float = setting(0.15, "Dropout between such layers.", minimum=0, maximum=0.95)
+    @property
+    def frozen_weights(self) -> int:
+        return 1  # the vectors of the class names
 
     @property
     def names_unseen_classes(self) -> bool:
@@ -70,65 +67,37 @@ class Devise(PictureFront):
     def needs_class_embeddings(self) -> bool:
         return True
 
+    def embedding_size(self, spec: DataSpec) -> int:
+        return self.class_names(spec).shape[1]
+
+    def extra_outputs(self, spec: DataSpec) -> Mapping[str, tuple[int, ...]]:
+        size = (self.embedding_size(spec),)
+        return {keys.IMAGE_PROJECTION: size, keys.TEXT_PROJECTION: size}
+
     def build_model(self, spec: DataSpec) -> keras.Model:
-        import functools
+        if not self.towers.image_layers and not self.towers.text_layers:
+            self.refuse_unused("dropout", "--image_layers or --text_layers", "no hidden layers")
+        towers = self.towers.build(spec, self.embedding_size(spec))
+        return models.label_space_model(spec, *towers, self.class_names(spec))
 
-        from huse_tf.models.label_space import label_space
-        from huse_tf.models.two_tower import IMAGE_TOWER, TEXT_TOWER
-        from huse_tf.towers.linear import linear_tower
-
-        vectors = _label_vectors(spec)
-        if not self.image_layers and not self.text_layers:
-            self._check_default("dropout", "--image_layers or --text_layers", "no hidden layers")
-        tower = functools.partial(
-            linear_tower,
-            dim=vectors.shape[1],
-            dropout=self.dropout,
-            input_dropout=self.input_dropout,
-        )
-        image_tower = tower(
-            IMAGE_TOWER,
-            spec.image,
-            hidden=self.image_layers,
-            power=self.image_power,
-            network=self.picture_layers(spec),
-        )
-        text_tower = tower(TEXT_TOWER, spec.text, hidden=self.text_layers)
-        return label_space(spec, image_tower, text_tower, vectors)
-
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        import numpy as np
-
-        from huse_tf.losses.hinge_rank import HingeRank
-        from huse_tf.losses.label_regression import LabelRegression
-        from huse_tf.losses.objective import Objective
-
-        if adjust_logits:
-            raise UserError(
-                "DeViSE has no classifier whose logits could be adjusted. Expected "
-                "--class_balance=weights or sampling. Received: --class_balance=logits."
-            )
-        vectors = _label_vectors(spec)
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        self.refuse_adjusted_logits(adjust_logits)
+        vectors = self.class_names(spec)
         if self.loss == "l2":
             for name in ("margin", "negatives"):
-                self._check_default(name, "--loss=hinge", "--loss=l2")
-            return Objective({"l2": LabelRegression(vectors)}, {"l2": 1.0}, spec.targets)
-        # Labels that training never meets would only be pushed away from all it does meet.
-        met = np.ones(spec.num_classes) if spec.class_shares is None else spec.class_shares > 0
-        first_violation = self.negatives == "first_violation"
-        term = HingeRank(vectors, met.astype(np.float32), self.margin, first_violation)
-        drawn = (keys.NEGATIVE_ORDER,) if first_violation else ()
-        return Objective({"hinge": term}, {"hinge": 1.0}, (*spec.targets, *drawn))
-
-    def _check_default(self, name: str, where: str, here: str) -> None:
-        """Refuses a setting that would be of no effect."""
-        if getattr(self, name) != getattr(type(self), name):
-            raise UserError(
-                f"--{name} is a setting of {where}. Received: --{name}={getattr(self, name)} with {here}. "
-                "Leave it out, or change that."
+                self.refuse_unused(name, "--loss=hinge", "--loss=l2")
+            return losses.Objective(
+                {"l2": losses.LabelRegression(vectors)}, {"l2": 1.0}, spec.targets
             )
+        # A label without training items would only be pushed away from every item.
+        trained = np.ones(spec.num_classes) if spec.class_shares is None else spec.class_shares > 0
+        first_violation = self.negatives == "first_violation"
+        term = losses.HingeRank(vectors, trained.astype(np.float32), self.margin, first_violation)
+        drawn = (keys.NEGATIVE_ORDER,) if first_violation else ()
+        return losses.Objective({"hinge": term}, {"hinge": 1.0}, (*spec.targets, *drawn))
 
     def changes(self, spec: DataSpec, features: Mapping[str, Any]) -> Sequence[Change]:
+        """Draws the order of the false labels, for negatives=first_violation."""
         if self.loss == "l2" or self.negatives == "all":
             return ()
 
@@ -138,7 +107,16 @@ class Devise(PictureFront):
         return (draw_order,)
 
 
-def _label_vectors(spec: DataSpec) -> np.ndarray:
-    if spec.class_embeddings is None:
-        raise ValueError("DeViSE needs `DataSpec.class_embeddings`.")
-    return spec.class_embeddings
+@dataclasses.dataclass(frozen=True)
+class DeviseStar(Devise):
+    """DeViSE* of the HUSE paper (arXiv 1911.05978, section 4): the layers of HUSE, and its training.
+
+    The front is ours, HUSE's: dropout of features and the square root of image features.
+    """
+
+    name: ClassVar[str] = "devise_star"
+    preset: ClassVar[Mapping[str, Any]] = {}
+
+    towers: LinearTowers = LinearTowers(
+        front=HUSE_FRONT, image_layers=(512,) * 5, text_layers=(512,) * 2
+    )

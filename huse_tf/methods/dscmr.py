@@ -4,47 +4,54 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from huse_tf import keys
+import numpy as np
+
+from huse_tf import keys, losses, models
 from huse_tf.errors import UserError
-from huse_tf.methods.front import image_power_setting, input_dropout_setting
-from huse_tf.methods.two_towers import TwoTowers
-from huse_tf.settings import setting
+from huse_tf.lazy import keras
+from huse_tf.methods.base import RETRIEVAL_PRESET, Method
+from huse_tf.methods.parts import HiddenTowers, TrainableFront, embedding_dim_setting
+from huse_tf.settings import leaves, setting
 from huse_tf.spec import DataSpec
-
-if TYPE_CHECKING:
-    import keras
-    import numpy as np
-
-    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
-class Dscmr(TwoTowers):
+class Dscmr(Method):
     """Labels regressed on a common representation, pairs by class, and no gap: J1 + lambda J2 + eta J3.
 
-    What --normalization, --last_activation and the weights leave open between the paper and its
-    authors' code is by default as in the code; the paper names no weights. Neither has dropout or changes
-    features before the first layer. The best epoch is that of
-    the best validation mAP of both directions; the authors' code picks it on the test side.
+    The paper names no weights of the terms. Where it and its authors' code differ or leave
+    --normalization, --last_activation or the weights open, the defaults are those of the code. Neither
+    has dropout or changes features before the first layer. The best epoch has the best validation mAP
+    of both directions; the authors' code picks it on the test split.
 
-    A regression of 0 weight (the ablation "- J1") teaches no class. The classifier is then solved for
-    as with --classifier=closed_form, which moves nothing else.
+    With --j1_weight=0 (the ablation "- J1") no term trains the classifier. It is then solved for as with
+    --classifier=closed_form, which changes nothing else.
     """
 
     name: ClassVar[str] = "dscmr"
+    preset: ClassVar[Mapping[str, Any]] = {
+        **RETRIEVAL_PRESET,
+        "optimizer": "adam",
+        "learning_rate": 1e-4,
+        "beta_1": 0.5,
+        "beta_2": 0.999,
+        "batch_size": 100,
+        "epochs": 500,
+        "validate_every": 5,
+        "patience": 0,
+    }
+    has_cross_entropy: ClassVar[bool] = False
 
-    embedding_dim: int = setting(1024, "D, the size of the embedding.", minimum=1)
-    image_layers: tuple[int, ...] = setting(
-        (2048,), "Widths of the image tower's hidden layers.", minimum=1
+    towers: HiddenTowers = HiddenTowers(
+        front=TrainableFront(), image_layers=(2048,), text_layers=(2048,), dropout=0.0
     )
-    text_layers: tuple[int, ...] = setting(
-        (2048,), "Widths of the text tower's hidden layers.", minimum=1
+    embedding_dim: int = embedding_dim_setting(1024)
+    last_activation: Literal["linear", "relu"] = setting(
+        "linear",
+        "Activation of the last layer, before L2; relu confines cosine distances to [0, 1].",
     )
-    dropout: float = setting(0.0, "Dropout between the towers' layers.", minimum=0, maximum=0.95)
-    input_dropout: float = input_dropout_setting(0.0)
-    image_power: float = image_power_setting(1.0)
     classifier_norm: float = setting(
         0.58,
         "Length of the classifier's class vectors at the start; that of the authors' code.",
@@ -65,104 +72,71 @@ class Dscmr(TwoTowers):
         "The linear classifier P: trained as in the authors' code, or least squares on each batch as in "
         "the paper's algorithm 1 (and on all training items for the class scores).",
     )
-    preset: ClassVar[Mapping[str, Any]] = {
-        "optimizer": "adam",
-        "learning_rate": 1e-4,
-        "beta_1": 0.5,
-        "beta_2": 0.999,
-        "batch_size": 100,
-        "epochs": 500,
-        "validate_every": 5,
-        "patience": 0,
-        "monitor": (
-            "image_to_text/class/mean_average_precision",
-            "text_to_image/class/mean_average_precision",
-        ),
-    }
 
     @property
     def _solved(self) -> bool:
+        """Whether the classifier has a closed form and is not trained."""
         return self.classifier == "closed_form" or self.j1_weight == 0
 
+    @property
+    def frozen_weights(self) -> int:
+        return 2 if self._solved else 0
+
+    def embedding_size(self, spec: DataSpec) -> int:
+        return self.embedding_dim
+
+    def extra_outputs(self, spec: DataSpec) -> Mapping[str, tuple[int, ...]]:
+        size = (self.embedding_dim,)
+        return {keys.IMAGE_PROJECTION: size, keys.TEXT_PROJECTION: size}
+
     def build_model(self, spec: DataSpec) -> keras.Model:
-        import functools
-
-        from huse_tf.models.common_space import common_space
-        from huse_tf.models.two_tower import IMAGE_TOWER, TEXT_TOWER
-        from huse_tf.towers.mlp import hidden_tower
-
-        if self._solved and self.classifier_norm != type(self).classifier_norm:
+        default_norm = leaves(type(self))["classifier_norm"].default
+        if self._solved and self.classifier_norm != default_norm:
             raise UserError(
                 "--classifier_norm is where a trained classifier begins. Received: --classifier_norm="
                 f"{self.classifier_norm} with --classifier={self.classifier} "
                 f"--j1_weight={self.j1_weight:g}, where it is solved for. Leave it out."
             )
-        if self.image_layers[-1:] != self.text_layers[-1:]:
+        widths = self.towers.image_layers, self.towers.text_layers
+        if widths[0][-1:] != widths[1][-1:]:
             raise UserError(
                 "The shared layer takes images and texts from layers of one width. Expected the same "
-                f"last width. Received: --image_layers={self.image_layers}, "
-                f"--text_layers={self.text_layers}."
+                f"last width. Received: --image_layers={widths[0]}, --text_layers={widths[1]}."
             )
-        tower = functools.partial(
-            hidden_tower, dropout=self.dropout, input_dropout=self.input_dropout
-        )
-        towers = {
-            keys.IMAGE: tower(
-                IMAGE_TOWER,
-                spec.image,
-                hidden=self.image_layers,
-                power=self.image_power,
-                network=self.picture_layers(spec),
-            ),
-            keys.TEXT: tower(TEXT_TOWER, spec.text, hidden=self.text_layers),
-        }
-        return common_space(
+        image_tower, text_tower = self.towers.build(spec)
+        return models.common_space_model(
             spec,
-            towers,
+            {keys.IMAGE: image_tower, keys.TEXT: text_tower},
             dim=self.embedding_dim,
             activation=self.last_activation,
             classifier_norm=self.classifier_norm,
             classifier_trained=not self._solved,
         )
 
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.objective import Objective
-        from huse_tf.losses.one_hot_regression import OneHotRegression
-        from huse_tf.losses.pair_likelihood import PairLikelihood
-        from huse_tf.losses.representation_gap import RepresentationGap
-        from huse_tf.losses.term import LossTerm
-        from huse_tf.models.common_space import MULTI_LABEL_SCALE
-
-        if adjust_logits:
-            raise UserError(
-                "Method dscmr regresses one-hot labels, and has no cross-entropy whose logits could be "
-                "adjusted. Expected another --class_balance. Received: logits."
-            )
-        terms: dict[str, LossTerm] = {
-            "j1": OneHotRegression(
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        self.refuse_adjusted_logits(adjust_logits)
+        terms: dict[str, losses.LossTerm] = {
+            "j1": losses.OneHotRegression(
                 spec.num_classes,
                 self.normalization,
                 self.classifier == "closed_form",
-                **(MULTI_LABEL_SCALE if spec.multi_label else {}),
+                **(models.MULTI_LABEL_SCALE if spec.multi_label else {}),
             ),
-            "j2": PairLikelihood(),
-            "j3": RepresentationGap(self.normalization),
+            "j2": losses.PairLikelihood(),
+            "j3": losses.RepresentationGap(self.normalization),
         }
         weights = {"j1": self.j1_weight, "j2": self.j2_weight, "j3": self.j3_weight}
-        return Objective(terms=terms, weights=weights, targets=spec.targets)
+        return losses.Objective(terms=terms, weights=weights, targets=spec.targets)
 
     def refit(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
-        """The classifier in closed form, from all training items."""
+        """The classifier in closed form, from all training items, where it is not trained."""
         if not self._solved:
             return
-        from huse_tf.losses.label_rows import joint_multi_hot, joint_projections
-        from huse_tf.losses.one_hot_regression import ridge_classifier
-        from huse_tf.losses.rows import joint_weights
-        from huse_tf.models.common_space import REPRESENTATION_CLASSIFIER
-        from huse_tf.models.inference import run_model
-
-        outputs = run_model(model, features)
-        classifier = model.get_layer(REPRESENTATION_CLASSIFIER)
-        labels = joint_multi_hot(features, classifier.units)
-        kernel = ridge_classifier(joint_projections(outputs), labels, joint_weights(features))
+        outputs = models.run_model(model, features)
+        classifier = model.get_layer(models.REPRESENTATION_CLASSIFIER)
+        kernel = losses.ridge_classifier(
+            losses.joint_projections(outputs),
+            losses.joint_multi_hot(features, classifier.units),
+            losses.joint_weights(features),
+        )
         classifier.kernel.assign(kernel)

@@ -1,4 +1,4 @@
-"""FashionBERT: one BERT stream over a text and the patches of a picture (Gao et al., SIGIR 2020)."""
+"""FashionBERT: one BERT stream over a text and the patches of an image (Gao et al., SIGIR 2020)."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from huse_tf import keys
+from huse_tf import changes, features, keys, losses, models
 from huse_tf.errors import UserError
+from huse_tf.lazy import keras
 from huse_tf.methods.base import Method
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec, WordPieces
 
 if TYPE_CHECKING:
-    import keras
     import keras_hub
 
-    from huse_tf.changes.masking import HideWords
+    from huse_tf.changes import HideWords
     from huse_tf.data.pipeline import Change
-    from huse_tf.losses.objective import Objective, Weighting
 
 TERMS = ("alignment", "masked_words", "masked_patches")
 
@@ -37,6 +36,8 @@ class FashionBert(Method):
     name: ClassVar[str] = "fashion_bert"
     needs_pairs: ClassVar[bool] = True
     embeds: ClassVar[bool] = False
+    has_cross_entropy: ClassVar[bool] = False
+    text_kinds: ClassVar[tuple[str, ...]] = ("pieces",)
     preset: ClassVar[Mapping[str, Any]] = {
         "image_encoder": "patches:8:efficientnet_lite0@map",
         "text_encoder": "tokens:minilm",
@@ -101,16 +102,22 @@ class FashionBert(Method):
     def scores_queries(self) -> bool:
         return self.text_parts == 2
 
-    def build_model(self, spec: DataSpec) -> keras.Model:
-        from huse_tf.models.single_stream import single_stream, start_from
+    def output_shapes(self, spec: DataSpec) -> dict[str, tuple[int, ...]]:
+        hidden = self._hide_words(spec).most(spec.text.shape[0])
+        return {
+            keys.MATCH_LOGITS: (),
+            keys.WORD_LOGITS: (hidden, spec.text.vocabulary_size or 0),
+            keys.PATCH_LOGITS: spec.image.shape,
+        }
 
+    def build_model(self, spec: DataSpec) -> keras.Model:
         pieces = _word_pieces(spec)
         if self.hidden_dim % self.heads:
             raise UserError(
                 f"--hidden_dim must be a multiple of --heads. Received: {self.hidden_dim} and {self.heads}."
             )
         bert = self._initial_bert(spec)
-        model = single_stream(
+        model = models.single_stream_model(
             spec,
             pieces,
             depth=self.depth,
@@ -122,19 +129,22 @@ class FashionBert(Method):
             has_query=self.scores_queries,
         )
         if bert is not None:
-            start_from(model, bert)
+            models.start_from(model, bert)
         return model
 
     def _initial_bert(self, spec: DataSpec) -> keras_hub.models.BertBackbone | None:
-        """What the transformer begins with; refused where it is of other sizes or word pieces."""
+        """The network whose weights the transformer starts with; None for random ones.
+
+        Raises:
+            UserError: its sizes or word pieces are not those of this model.
+        """
         if self.initial_weights == "random":
             return None
-        from huse_tf.features.bert import load_bert, load_tokenizer, word_pieces
-
         flag = f"--initial_weights={self.initial_weights}"
         try:
-            bert = load_bert(self.initial_weights)
-            pieces = word_pieces(load_tokenizer(self.initial_weights)[0])
+            bert = features.load_bert(self.initial_weights)
+            tokenizer, _, _ = features.load_tokenizer(self.initial_weights)
+            pieces = features.word_pieces(tokenizer)
         except UserError as error:
             raise UserError(f"{flag}: {error}") from error
         for name, size in (("hidden_dim", bert.hidden_dim), ("heads", bert.num_heads)):
@@ -156,19 +166,14 @@ class FashionBert(Method):
             )
         return bert
 
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.alignment import Alignment
-        from huse_tf.losses.masked_patches import MaskedPatches
-        from huse_tf.losses.masked_words import MaskedWords
-        from huse_tf.losses.objective import Objective
-
-        if adjust_logits:
-            raise UserError(
-                "--class_balance=logits adjusts the logits of classes, and fashion_bert has none. "
-                "Expected none, weights or sampling."
-            )
-        return Objective(
-            terms=dict(zip(TERMS, (Alignment(), MaskedWords(), MaskedPatches()), strict=True)),
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        self.refuse_adjusted_logits(adjust_logits)
+        return losses.Objective(
+            terms={
+                "alignment": losses.Alignment(),
+                "masked_words": losses.MaskedWords(),
+                "masked_patches": losses.MaskedPatches(),
+            },
             weights=self._weights(),
             targets=(
                 keys.WEIGHT,
@@ -181,40 +186,37 @@ class FashionBert(Method):
             ),
         )
 
-    def _weights(self) -> Mapping[str, float] | Weighting:
-        from huse_tf.losses.adaptive_weights import GradientWeights, LossWeights
-
+    def _weights(self) -> Mapping[str, float] | losses.Weighting:
         if self.task_weights == "uniform":
             return dict.fromkeys(TERMS, 1 / len(TERMS))
         if self.task_weights == "paper":
-            return GradientWeights()
-        return LossWeights(stop_gradient=self.task_weights == "code_stop_gradient")
+            return losses.GradientWeights()
+        return losses.LossWeights(stop_gradient=self.task_weights == "code_stop_gradient")
 
     def changes(self, spec: DataSpec, features: Mapping[str, Any]) -> Sequence[Change]:
-        from huse_tf.changes.masking import HidePatches
-        from huse_tf.changes.mismatches import Mismatch, MismatchQueries
-
+        """Mismatches pairs, then hides words and patches."""
         distances = spec.class_distances if self.mismatches == "same_class" else None
         drawn = self.mismatch_share, features, distances
-        return (
-            MismatchQueries(*drawn, _word_pieces(spec))
+        mismatch: Change = (
+            changes.MismatchQueries(*drawn, _word_pieces(spec))
             if self.scores_queries
-            else Mismatch(*drawn),
-            self._hide_words(spec),
-            HidePatches(self.patch_share),
+            else changes.Mismatch(*drawn)
         )
+        return mismatch, self._hide_words(spec), changes.HidePatches(self.patch_share)
 
     def _hide_words(self, spec: DataSpec) -> HideWords:
-        from huse_tf.changes.masking import HideWords
-
         pieces, size = _word_pieces(spec), spec.text.vocabulary_size
         if size is None:
-            raise ValueError("Word pieces are of a vocabulary; expected its size.")
-        return HideWords(self.word_share, pieces, size)
+            raise ValueError("Expected the vocabulary size of the word pieces.")
+        return changes.HideWords(self.word_share, pieces, size)
 
 
 def _word_pieces(spec: DataSpec) -> WordPieces:
-    """What the ids of the text mean; refuses features of other kinds than this method takes."""
+    """The meaning of the text's ids.
+
+    Raises:
+        UserError: the features are not word pieces and patches.
+    """
     if spec.text.pieces is None or len(spec.image.shape) != 2:
         raise UserError(
             "fashion_bert reads patches and word pieces. Expected --image_encoder=patches:8:NETWORK "

@@ -1,14 +1,10 @@
-"""What trains a fusion head, over HUSE's towers or over any sub-networks."""
+"""The objective of a fusion head, over HUSE's towers or over any sub-networks."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from huse_tf import keys
-from huse_tf.losses.block_norms import BlockPenalty
-from huse_tf.losses.fused_classification import FusedClassification
-from huse_tf.losses.objective import Objective
-from huse_tf.losses.term import LossTerm
+from huse_tf import keys, losses
 
 
 def fused_objective(
@@ -19,20 +15,22 @@ def fused_objective(
     targets: tuple[str, ...] = (keys.LABEL, keys.WEIGHT),
     masks: tuple[str, ...] = (),
     logit_offsets: np.ndarray | float = 0.0,
-) -> Objective:
+) -> losses.Objective:
     """Cross-entropy of the fused logits, and for "mnl" Lambda R_p.
 
     Args:
         fusion: name of the head (`heads.fusion`).
         p: of the norm of the contributions, for "mnl".
         penalty: Lambda, weight of R_p, for "mnl".
-        targets: keys of a batch that are read; LABELS in place of LABEL where items have several.
-        masks: those of them that say which items have a modality; items without one are left out.
+        targets: keys of the batch that the terms read; LABELS in place of LABEL for several classes.
+        masks: the masks among them; an item that lacks a modality is left out.
         logit_offsets: [K] added to the logits in the loss (`losses.logit_adjustment`).
     """
-    terms: dict[str, LossTerm] = {"fused_classification": FusedClassification(masks, logit_offsets)}
+    terms: dict[str, losses.LossTerm] = {
+        "fused_classification": losses.FusedClassification(masks, logit_offsets)
+    }
     weights = {"fused_classification": 1.0}
     if fusion == "mnl":
-        terms["block_penalty"] = BlockPenalty(p)
+        terms["block_penalty"] = losses.BlockPenalty(p)
         weights["block_penalty"] = penalty
-    return Objective(terms, weights, targets)
+    return losses.Objective(terms, weights, targets)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from huse_tf.methods.front import image_power_setting, input_dropout_setting
-from huse_tf.methods.two_towers import TwoTowers
+import numpy as np
+
+from huse_tf import keys, losses, models
+from huse_tf.lazy import keras
+from huse_tf.methods.base import Method
+from huse_tf.methods.parts import Classifier, MlpTowers, TrainableFront, embedding_dim_setting
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
-if TYPE_CHECKING:
-    from huse_tf.losses.objective import Objective
-
 
 @dataclasses.dataclass(frozen=True)
-class Huse(TwoTowers):
+class Huse(Method):
     """Two towers, one shared classifier, three losses (paper, eq. 5), settings for small catalogues."""
 
     name: ClassVar[str] = "huse"
 
+    towers: MlpTowers = MlpTowers()
+    classifier: Classifier = Classifier()
+    embedding_dim: int = embedding_dim_setting()
     classification_weight: float = setting(
         1.0, "alpha, weight of the class-level cross-entropy.", minimum=0
     )
@@ -33,28 +37,50 @@ class Huse(TwoTowers):
         "equation", "Margin of the graph loss: eq. (10) of the paper, or what its prose describes."
     )
 
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.classification import classification_term
-        from huse_tf.losses.cross_modal_gap import CrossModalGap
-        from huse_tf.losses.objective import Objective
-        from huse_tf.losses.semantic_graph import SemanticGraph
+    def embedding_size(self, spec: DataSpec) -> int:
+        return self.embedding_dim
 
-        return Objective(
+    def build_model(self, spec: DataSpec) -> keras.Model:
+        # === Inputs ===
+        inputs = models.feature_inputs(spec)
+
+        # === Towers ===
+        image_tower, text_tower = self.towers.build(spec, self.embedding_dim)
+        image = image_tower(inputs[keys.IMAGE_FEATURES])
+        text = text_tower(inputs[keys.TEXT_FEATURES])
+
+        # === Shared classifier (eq. 6) ===
+        classifier = self.classifier.shared(spec, self.embedding_dim, self.class_vectors(spec))
+
+        # === Functional model ===
+        outputs = {
+            keys.IMAGE_EMBEDDING: image,
+            keys.IMAGE_LOGITS: classifier(image),
+            keys.TEXT_EMBEDDING: text,
+            keys.TEXT_LOGITS: classifier(text),
+        }
+        return keras.Model(inputs, outputs, name="two_tower")
+
+    def class_vectors(self, spec: DataSpec) -> np.ndarray | None:
+        """[K, D] of unit norm by which the classifier scores; None: it learns its own."""
+        return None
+
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        shares = spec.class_shares if adjust_logits else None
+        return losses.Objective(
             terms={
-                "classification": classification_term(
-                    spec.multi_label, spec.class_shares if adjust_logits else None
-                ),
-                "semantic_graph": SemanticGraph(
+                "classification": losses.classification_term(spec.multi_label, shares),
+                "semantic_graph": losses.SemanticGraph(
                     spec.class_distances, self.margin, self.margin_rule, spec.multi_label
                 ),
-                "cross_modal_gap": CrossModalGap(),
+                "cross_modal_gap": losses.CrossModalGap(),
             },
-            targets=spec.targets,
             weights={
                 "classification": self.classification_weight,
                 "semantic_graph": self.graph_weight,
                 "cross_modal_gap": self.gap_weight,
             },
+            targets=spec.targets,
         )
 
 
@@ -63,13 +89,6 @@ class HusePaper(Huse):
     """The paper's training settings. Its loss weights and margin were never published."""
 
     name: ClassVar[str] = "huse_paper"
-    # The paper names neither.
-    input_dropout: float = input_dropout_setting(0.0)
-    image_power: float = image_power_setting(1.0)
-    # What Keras's usual initialisation gives for D = 512 and the paper's 101 classes.
-    classifier_norm: float = setting(
-        1.3, "Length of the shared classifier's class vectors at the start.", minimum=0
-    )
     preset: ClassVar[Mapping[str, Any]] = {
         "optimizer": "rmsprop",
         "learning_rate": 1.6192e-5,
@@ -79,3 +98,8 @@ class HusePaper(Huse):
         "patience": 0,
         "validate_every": 100,
     }
+
+    # The paper names no dropout of features and no power of them.
+    towers: MlpTowers = MlpTowers(front=TrainableFront())
+    # Class vectors of Keras's usual initialisation have this length for D = 512 and the paper's 101 classes.
+    classifier: Classifier = Classifier(classifier_norm=1.3)

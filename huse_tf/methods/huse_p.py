@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from huse_tf.methods.class_space import ClassSpace
+from huse_tf import losses, models
+from huse_tf.lazy import keras
+from huse_tf.methods.base import Method
+from huse_tf.methods.parts import Classifier, MlpTowers
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
-if TYPE_CHECKING:
-    from huse_tf.losses.objective import Objective
-
 
 @dataclasses.dataclass(frozen=True)
-class HuseP(ClassSpace):
-    """The ablation of the paper: eq. (13) stands where eq. (11) stood, all else is HUSE.
+class HuseP(Method):
+    """The ablation of the paper: eq. (13) replaces eq. (11), and the rest is HUSE.
 
-    Where HUSE imitates distances of classes, this puts every item at its class's name.
+    HUSE learns distances like those of the classes; this draws each item to the name of its class. So D
+    is the size of the embedded names, and there is no --embedding_dim.
     """
 
     name: ClassVar[str] = "huse_p"
 
+    towers: MlpTowers = MlpTowers()
+    classifier: Classifier = Classifier()
     classification_weight: float = setting(
         1.0, "alpha, weight of the class-level cross-entropy.", minimum=0
     )
@@ -30,25 +33,32 @@ class HuseP(ClassSpace):
     )
     gap_weight: float = setting(1.0, "gamma, weight of the cross-modal gap.", minimum=0)
 
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.class_projection import ClassProjection
-        from huse_tf.losses.classification import classification_term
-        from huse_tf.losses.cross_modal_gap import CrossModalGap
-        from huse_tf.losses.objective import Objective
+    @property
+    def needs_class_embeddings(self) -> bool:
+        return True
 
-        return Objective(
+    def embedding_size(self, spec: DataSpec) -> int:
+        return self.class_names(spec).shape[1]
+
+    def build_model(self, spec: DataSpec) -> keras.Model:
+        dim = self.embedding_size(spec)
+        image_tower, text_tower = self.towers.build(spec, dim)
+        classifier = self.classifier.shared(spec, dim)
+        return models.two_tower_model(spec, image_tower, text_tower, classifier, classifier)
+
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        shares = spec.class_shares if adjust_logits else None
+        return losses.Objective(
             terms={
-                "classification": classification_term(
-                    spec.multi_label, spec.class_shares if adjust_logits else None
-                ),
-                "projection": ClassProjection(self.vectors(spec)),
-                "cross_modal_gap": CrossModalGap(),
+                "classification": losses.classification_term(spec.multi_label, shares),
+                "projection": losses.ClassProjection(self.class_names(spec)),
+                "cross_modal_gap": losses.CrossModalGap(),
             },
-            targets=spec.targets,
             weights={
                 "classification": self.classification_weight,
                 # Eq. (13) is the sum over both modalities, the term their mean.
                 "projection": 2.0 * self.projection_weight,
                 "cross_modal_gap": self.gap_weight,
             },
+            targets=spec.targets,
         )

@@ -7,43 +7,38 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from huse_tf.methods.front import FeatureFront
+from huse_tf import losses, models
+from huse_tf.lazy import keras
+from huse_tf.methods.base import Method
+from huse_tf.methods.parts import Front
 from huse_tf.spec import DataSpec
-
-if TYPE_CHECKING:
-    import keras
-
-    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
-class LateFusion(FeatureFront):
-    """Class probabilities fused by a weight that validation items choose.
+class LateFusion(Method):
+    """Class probabilities of both modalities, fused by a weight that is tuned on validation items.
 
     Its embedding is the vector of class probabilities with unit norm, so D = K: retrieval by semantic
     matching (Rasiwasia et al. 2010, section 4.2).
     """
 
     name: ClassVar[str] = "late_fusion"
+    preset: ClassVar[Mapping[str, Any]] = {"learning_rate": 1e-3}  # one layer bears longer steps
 
-    # One layer takes longer strides than many.
-    preset: ClassVar[Mapping[str, Any]] = {"learning_rate": 1e-3}
+    front: Front = Front()
+
+    def embedding_size(self, spec: DataSpec) -> int:
+        return spec.num_classes
 
     def build_model(self, spec: DataSpec) -> keras.Model:
-        from huse_tf.models.posteriors import posteriors
-
-        self.picture_layers(spec)  # refuses pictures as they are
-        return posteriors(spec, input_dropout=self.input_dropout, image_power=self.image_power)
-
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.classification import classification_term
-        from huse_tf.losses.objective import Objective
-
-        shares = spec.class_shares if adjust_logits else None
-        return Objective(
-            terms={"classification": classification_term(spec.multi_label, shares)},
-            weights={"classification": 1.0},
-            targets=spec.targets,
+        self.front.image_layers(spec)  # none; refuses images in place of features
+        return models.posterior_model(
+            spec, input_dropout=self.front.input_dropout, image_power=self.front.image_power
         )
+
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        shares = spec.class_shares if adjust_logits else None
+        term = losses.classification_term(spec.multi_label, shares)
+        return losses.Objective({"classification": term}, {"classification": 1.0}, spec.targets)

@@ -1,30 +1,41 @@
-"""Separate models: what each modality's tower and classifier learn alone (HUSE paper, table 3)."""
+"""Separate models: each modality's tower and classifier learn alone (HUSE paper, table 3)."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from huse_tf.methods.two_towers import TwoTowers
+from huse_tf import losses, models
+from huse_tf.lazy import keras
+from huse_tf.methods.base import Method
+from huse_tf.methods.parts import Classifier, MlpTowers, embedding_dim_setting
 from huse_tf.spec import DataSpec
-
-if TYPE_CHECKING:
-    from huse_tf.losses.objective import Objective
 
 
 @dataclasses.dataclass(frozen=True)
-class Separate(TwoTowers):
+class Separate(Method):
     """HUSE's towers with a classifier each and no semantics; the modalities share nothing.
 
     The towers and their front are ours, HUSE's, as in the HUSE paper's comparison.
     """
 
     name: ClassVar[str] = "separate"
-    shared_classifier: ClassVar[bool] = False
 
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.classification import classification_term
-        from huse_tf.losses.objective import Objective
+    towers: MlpTowers = MlpTowers()
+    classifier: Classifier = Classifier()
+    embedding_dim: int = embedding_dim_setting()
 
-        term = classification_term(spec.multi_label, spec.class_shares if adjust_logits else None)
-        return Objective({"classification": term}, {"classification": 1.0}, spec.targets)
+    def embedding_size(self, spec: DataSpec) -> int:
+        return self.embedding_dim
+
+    def build_model(self, spec: DataSpec) -> keras.Model:
+        return models.two_tower_model(
+            spec,
+            *self.towers.build(spec, self.embedding_dim),
+            *self.classifier.separate(spec, self.embedding_dim),
+        )
+
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        shares = spec.class_shares if adjust_logits else None
+        term = losses.classification_term(spec.multi_label, shares)
+        return losses.Objective({"classification": term}, {"classification": 1.0}, spec.targets)

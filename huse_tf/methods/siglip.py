@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar, Literal
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from huse_tf import keys
-from huse_tf.methods.probed import Probed
+from huse_tf import heads, keys, losses, models
+from huse_tf.lazy import keras
+from huse_tf.methods.base import RETRIEVAL_PRESET, Method
+from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
-if TYPE_CHECKING:
-    import keras
-
-    from huse_tf.losses.objective import Objective
-
 
 @dataclasses.dataclass(frozen=True)
-class SigLip(Probed):
-    """Each pair of a batch is told right or wrong by itself.
+class SigLip(Method):
+    """Each pair of a batch is classified as right or wrong by itself.
 
     The towers and their front are ours, HUSE's, and not the paper's.
     """
 
     name: ClassVar[str] = "siglip"
+    preset: ClassVar[Mapping[str, Any]] = RETRIEVAL_PRESET
+    probed: ClassVar[bool] = True
+    has_cross_entropy: ClassVar[bool] = False
     needs_pairs: ClassVar[bool] = True
 
+    towers: MlpTowers = MlpTowers()
+    embedding_dim: int = embedding_dim_setting()
     positives: Literal["item", "product", "class"] = setting(
         "item", "What an item's image and text are drawn to: that of the item, product or class."
     )
@@ -38,26 +42,35 @@ class SigLip(Probed):
         "right ones.",
     )
 
+    def embedding_size(self, spec: DataSpec) -> int:
+        return self.embedding_dim
+
+    def extra_outputs(self, spec: DataSpec) -> Mapping[str, tuple[int, ...]]:
+        return {keys.LOGIT_SCALE: (1,), keys.LOGIT_BIAS: (1,)}
+
     def build_model(self, spec: DataSpec) -> keras.Model:
-        import math
+        # === Towers, with probes ===
+        towers = models.probed_model(spec, *self.towers.build(spec, self.embedding_dim))
 
-        import keras
-
-        from huse_tf.heads.variables import on_every_row, trainable_row
-
-        towers = super().build_model(spec)
-        like = towers.output[keys.IMAGE_EMBEDDING]
+        # === Learned scale and bias of the similarities ===
+        any_row = towers.output[keys.IMAGE_EMBEDDING]
         constant = keras.initializers.Constant
-        log_scale = trainable_row(1, like, "log_scale", constant(-math.log(self.temperature)))
-        bias = trainable_row(1, like, "logit_bias", constant(self.logit_bias))
-        pair_logits = {
-            keys.LOGIT_SCALE: on_every_row(keras.ops.exp(log_scale), like),
-            keys.LOGIT_BIAS: on_every_row(bias, like),
+        start = constant(-math.log(self.temperature))
+        log_scale = heads.trainable_row(1, any_row, "log_scale", start)
+        bias = heads.trainable_row(1, any_row, "logit_bias", constant(self.logit_bias))
+
+        # === Functional model ===
+        outputs = {
+            **towers.output,
+            keys.LOGIT_SCALE: heads.on_every_row(keras.ops.exp(log_scale), any_row),
+            keys.LOGIT_BIAS: heads.on_every_row(bias, any_row),
         }
-        return keras.Model(towers.input, {**towers.output, **pair_logits}, name=towers.name)
+        return keras.Model(towers.input, outputs, name=towers.name)
 
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.pairwise_sigmoid import PairwiseSigmoid
-
-        term = PairwiseSigmoid(self.positives)
-        return self.objective(spec, adjust_logits, {"contrast": term}, {"contrast": 1.0})
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        self.refuse_adjusted_logits(adjust_logits)
+        return losses.Objective(
+            terms={"contrast": losses.PairwiseSigmoid(self.positives)},
+            weights={"contrast": 1.0},
+            targets=(*spec.targets, keys.PRODUCT),
+        )

@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from huse_tf.methods.probed import Probed
+from huse_tf import keys, losses, models
+from huse_tf.lazy import keras
+from huse_tf.methods.base import RETRIEVAL_PRESET, Method
+from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
-if TYPE_CHECKING:
-    from huse_tf.losses.objective import Objective
-
 
 @dataclasses.dataclass(frozen=True)
-class Triplet(Probed):
+class Triplet(Method):
     """The baseline of the HUSE paper: anchors, positives and negatives of either modality.
 
     The towers and their front are ours, HUSE's, as in the HUSE paper's comparison.
     """
 
     name: ClassVar[str] = "triplet"
+    preset: ClassVar[Mapping[str, Any]] = RETRIEVAL_PRESET
+    probed: ClassVar[bool] = True
+    has_cross_entropy: ClassVar[bool] = False
 
+    towers: MlpTowers = MlpTowers()
+    embedding_dim: int = embedding_dim_setting()
     margin: float = setting(
         0.2, "alpha, in squared Euclidean distance of unit vectors; .2 in FaceNet.", minimum=0
     )
 
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.semi_hard_triplet import SemiHardTriplet
+    def embedding_size(self, spec: DataSpec) -> int:
+        return self.embedding_dim
 
-        term = SemiHardTriplet(self.margin)
-        return self.objective(spec, adjust_logits, {"triplet": term}, {"triplet": 1.0})
+    def build_model(self, spec: DataSpec) -> keras.Model:
+        return models.probed_model(spec, *self.towers.build(spec, self.embedding_dim))
+
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        self.refuse_adjusted_logits(adjust_logits)
+        return losses.Objective(
+            terms={"triplet": losses.SemiHardTriplet(self.margin)},
+            weights={"triplet": 1.0},
+            targets=(*spec.targets, keys.PRODUCT),
+        )

@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from huse_tf.methods.probed import Probed
+from huse_tf import keys, losses, models
+from huse_tf.lazy import keras
+from huse_tf.methods.base import RETRIEVAL_PRESET, Method
+from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
-if TYPE_CHECKING:
-    from huse_tf.losses.objective import Objective
-
 
 @dataclasses.dataclass(frozen=True)
-class VsePp(Probed):
-    """Items find their other half among all products; classes play no part.
+class VsePp(Method):
+    """An item's image finds its text among all products of a batch, and its text the image; no classes.
 
-    Against the hardest negative deep towers give up: all embeddings become one, and the loss stays at
-    the margin. The paper's image features pass through one linear layer; here, through one more.
+    Against the hardest negative deep towers collapse: all embeddings become one, and the loss stays at
+    the margin. So the image tower has one hidden layer. The paper's has none, only a linear layer.
     The towers and their front are ours, HUSE's, and not the paper's.
     """
 
     name: ClassVar[str] = "vse_pp"
+    preset: ClassVar[Mapping[str, Any]] = RETRIEVAL_PRESET
+    probed: ClassVar[bool] = True
+    has_cross_entropy: ClassVar[bool] = False
     needs_pairs: ClassVar[bool] = True
 
-    image_layers: tuple[int, ...] = setting(
-        (512,), "Widths of the image tower's hidden layers.", minimum=1
-    )
+    towers: MlpTowers = MlpTowers(image_layers=(512,))
+    embedding_dim: int = embedding_dim_setting()
     margin: float = setting(0.2, "alpha, in cosine; .2 in the paper.", minimum=0)
 
-    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> Objective:
-        from huse_tf.losses.hardest_negative import HardestNegative
+    def embedding_size(self, spec: DataSpec) -> int:
+        return self.embedding_dim
 
-        term = HardestNegative(self.margin)
-        return self.objective(spec, adjust_logits, {"matching": term}, {"matching": 1.0})
+    def build_model(self, spec: DataSpec) -> keras.Model:
+        return models.probed_model(spec, *self.towers.build(spec, self.embedding_dim))
+
+    def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        self.refuse_adjusted_logits(adjust_logits)
+        return losses.Objective(
+            terms={"matching": losses.HardestNegative(self.margin)},
+            weights={"matching": 1.0},
+            targets=(*spec.targets, keys.PRODUCT),
+        )

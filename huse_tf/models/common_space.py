@@ -17,7 +17,7 @@ MULTI_LABEL_SCALE = {"scale": 10.0, "offset": -5.0}
 REPRESENTATION_CLASSIFIER = "representation_classifier"
 
 
-def common_space(
+def common_space_model(
     spec: DataSpec,
     towers: Mapping[str, keras.Model],
     *,

@@ -15,7 +15,7 @@ LABEL_VECTORS = "label_vectors"
 _LOGIT_SCALE = 20.0
 
 
-def label_space(
+def label_space_model(
     spec: DataSpec,
     image_tower: keras.Model,
     text_tower: keras.Model,

@@ -10,7 +10,7 @@ from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.towers.front import tower_front
 
 
-def posteriors(spec: DataSpec, *, input_dropout: float, image_power: float) -> keras.Model:
+def posterior_model(spec: DataSpec, *, input_dropout: float, image_power: float) -> keras.Model:
     """Features at one scale, a dense layer, softmax (or sigmoids, for several classes), unit norm.
 
     Args:

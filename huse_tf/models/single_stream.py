@@ -27,7 +27,7 @@ _EPSILON = 1e-12  # of layer normalisation, as BERT
 _Initializers = Callable[[], keras.initializers.Initializer]
 
 
-def single_stream(
+def single_stream_model(
     spec: DataSpec,
     pieces: WordPieces,
     *,

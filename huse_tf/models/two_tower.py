@@ -1,4 +1,4 @@
-"""Two towers under one shared classifier (HUSE, figure 2), or under one each."""
+"""Two towers and class scores of their embeddings, by one shared classifier (HUSE) or by one each."""
 
 from __future__ import annotations
 
@@ -14,63 +14,86 @@ FIELD_TOWER = "text_field_{}"  # of a text column that is a modality of a fusion
 CLASSIFIER = "classifier"
 
 
-def two_tower(
+def two_tower_model(
     spec: DataSpec,
     image_tower: keras.Model,
     text_tower: keras.Model,
-    *,
-    classifier_norm: float,
-    shared_classifier: bool = True,
-    classifier_trained: bool = True,
-    class_vectors: np.ndarray | None = None,
+    image_classifier: keras.Layer,
+    text_classifier: keras.Layer,
 ) -> keras.Model:
-    """A model of two towers and the layer `classifier`, or `image_classifier` and `text_classifier`.
-
-    The shared classifier is one dense layer with bias, applied to both embeddings: the same kernel
-    scores the classes of images and of texts (eq. 6).
+    """A model of two towers with a classifier on each embedding.
 
     Args:
         spec: of the data.
-        image_tower, text_tower: models of one input (features) and one output (embedding), named
-            `IMAGE_TOWER` and `TEXT_TOWER`.
-        classifier_norm: expected length of a class vector of a classifier before training.
-        shared_classifier: whether both modalities have one classifier.
-        classifier_trained: whether training moves the classifiers, or they are set otherwise.
-        class_vectors: [K, D] of unit norm, what the classifiers score by. They are as long as
-            `classifier_norm` and stay as they are. None: they are learned.
+        image_tower, text_tower: from features to [batch, D], named `IMAGE_TOWER` and `TEXT_TOWER`.
+        image_classifier, text_classifier: from embeddings to logits [batch, K]. One layer can be both.
 
     Returns:
         A model from {image_features [batch, image_dim], text_features [batch, text_dim]} to
         {image_embedding, text_embedding [batch, D], image_logits, text_logits [batch, K]}.
     """
     inputs = feature_inputs(spec)
-    embeddings = {
-        keys.IMAGE: image_tower(inputs[keys.IMAGE_FEATURES]),
-        keys.TEXT: text_tower(inputs[keys.TEXT_FEATURES]),
+    image = image_tower(inputs[keys.IMAGE_FEATURES])
+    text = text_tower(inputs[keys.TEXT_FEATURES])
+    outputs = {
+        keys.IMAGE_EMBEDDING: image,
+        keys.IMAGE_LOGITS: image_classifier(image),
+        keys.TEXT_EMBEDDING: text,
+        keys.TEXT_LOGITS: text_classifier(text),
     }
-    # Scores of unit-norm embeddings are at most as large as the class vectors are long, and vectors
-    # of Keras's usual length leave the softmax nearly flat for a long time.
-    stddev = classifier_norm / image_tower.output_shape[-1] ** 0.5
-    names = [CLASSIFIER] if shared_classifier else [f"{name}_{CLASSIFIER}" for name in embeddings]
-    classifiers = [
-        keras.layers.Dense(
-            spec.num_classes,
-            kernel_initializer=keras.initializers.RandomNormal(stddev=stddev),
-            trainable=classifier_trained,
-            name=name,
-        )
-        for name in names
-    ]
-    outputs = {}
-    for place, (name, embedding) in enumerate(embeddings.items()):
-        outputs[keys.embedding(name)] = embedding
-        outputs[keys.logits(name)] = classifiers[place % len(classifiers)](embedding)
-    model = keras.Model(inputs, outputs, name="two_tower")
+    return keras.Model(inputs, outputs, name="two_tower")
+
+
+def linear_classifier(
+    num_classes: int,
+    dim: int,
+    *,
+    norm: float,
+    name: str = CLASSIFIER,
+    trainable: bool = True,
+    class_vectors: np.ndarray | None = None,
+) -> keras.layers.Dense:
+    """A dense layer with bias, from embeddings [batch, D] to class logits [batch, K].
+
+    Scores of unit-norm embeddings are at most as large as the class vectors are long. Vectors of
+    Keras's usual length leave the softmax nearly flat for a long time.
+
+    Args:
+        num_classes: K.
+        dim: D.
+        norm: expected length of a class vector before training.
+        name: of the layer; for a classifier of one modality `classifier_name`.
+        trainable: whether gradients change it.
+        class_vectors: [K, D] of unit norm. If given, they are the kernel, times `norm`, and the layer
+            is not trained.
+    """
+    initializer = keras.initializers.RandomNormal(stddev=norm / dim**0.5)
+    classifier = keras.layers.Dense(
+        num_classes, kernel_initializer=initializer, trainable=trainable, name=name
+    )
     if class_vectors is not None:
-        for classifier in classifiers:
-            classifier.kernel.assign(classifier_norm * class_vectors.T)
-            classifier.trainable = False
-    return model
+        classifier.build((None, dim))
+        classifier.kernel.assign(norm * class_vectors.T)
+        classifier.trainable = False
+    return classifier
+
+
+def separate_classifiers(
+    num_classes: int, dim: int, *, norm: float, trainable: bool = True
+) -> tuple[keras.layers.Dense, keras.layers.Dense]:
+    """An image classifier and a text classifier; arguments as for `linear_classifier`."""
+    image, text = (
+        linear_classifier(
+            num_classes, dim, norm=norm, trainable=trainable, name=classifier_name(modality)
+        )
+        for modality in (keys.IMAGE, keys.TEXT)
+    )
+    return image, text
+
+
+def classifier_name(modality: str) -> str:
+    """The layer's name where each modality has a classifier of its own."""
+    return f"{modality}_{CLASSIFIER}"
 
 
 def feature_inputs(spec: DataSpec) -> dict[str, keras.KerasTensor]:
@@ -82,7 +105,7 @@ def feature_inputs(spec: DataSpec) -> dict[str, keras.KerasTensor]:
 
 
 def modality_model(model: keras.Model, modality: str) -> keras.Model:
-    """The part of a model that one modality passes through.
+    """The tower and the classifier of one modality.
 
     Args:
         model: in whose graph neither modality's outputs depend on the other's features.
@@ -96,13 +119,13 @@ def modality_model(model: keras.Model, modality: str) -> keras.Model:
 
 
 def embedding_model(model: keras.Model, modality: str) -> keras.Model:
-    """Likewise from features to the embedding alone."""
+    """The tower of one modality: from features to the embedding. Arguments as for `modality_model`."""
     features = model.input[keys.features(modality)]
     return keras.Model(features, model.output[keys.embedding(modality)], name=f"{modality}_tower")
 
 
 def fusion_model(model: keras.Model) -> keras.Model | None:
-    """The part of a model that fuses both modalities, or None where it has none.
+    """The fusion head of a model as a model of its own, or None where there is no head.
 
     Returns:
         A model from {image_embedding, text_embedding} to fused logits [batch, K], of the same layers;
@@ -115,6 +138,6 @@ def fusion_model(model: keras.Model) -> keras.Model | None:
         del tensors[keys.TEXT_EMBEDDING]
         tensors[keys.TEXT_FEATURES] = model.input[keys.TEXT_FEATURES]
     head = keras.Model([*tensors.values()], model.output[keys.FUSED_LOGITS])
-    # Inputs of its own, for those of a dict must have its names.
+    # Fresh inputs: Keras requires names equal to the dict keys.
     inputs = {key: keras.Input(each.shape[1:], name=key) for key, each in tensors.items()}
     return keras.Model(inputs, head([*inputs.values()]), name="fusion")

@@ -2,18 +2,20 @@
 
 import dataclasses
 import functools
+import typing
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from huse_tf import config as configs
 from huse_tf import distribute, keys
 from huse_tf.config import Config
 from huse_tf.errors import UserError
 from huse_tf.methods import METHODS
+from huse_tf.methods.base import Method
 from huse_tf.sections import SECTIONS
+from huse_tf.settings import flat, leaves, replaced
 from huse_tf.spec import DataSpec, FeatureSpec, WordPieces
 from huse_tf.training.trainer import Trainer
 
@@ -35,42 +37,14 @@ TEXTS = {
     "words": FeatureSpec((7,), vocabulary_size=11),
     "pieces": FeatureSpec((7,), vocabulary_size=11, pieces=PIECES),
 }
-# What methods put out beside embeddings and logits: sizes by key.
-MORE_OUTPUTS = {
-    "clip": {keys.LOGIT_SCALE: 1},
-    "siglip": {keys.LOGIT_SCALE: 1, keys.LOGIT_BIAS: 1},
-    "deep_cca": {keys.IMAGE_REPRESENTATION: 8, keys.TEXT_REPRESENTATION: 8},
-    "devise": {keys.IMAGE_PROJECTION: 8, keys.TEXT_PROJECTION: 8},
-    "devise_star": {keys.IMAGE_PROJECTION: 8, keys.TEXT_PROJECTION: 8},
-    "dscmr": {keys.IMAGE_PROJECTION: 8, keys.TEXT_PROJECTION: 8},
-    "modality_weights": {keys.FUSED_LOGITS: 4, keys.MODALITY_WEIGHTS: 2, keys.BLOCK_NORMS: 2},
-}
-# Methods that learn embeddings only: two kernels and biases are probes, solved for.
-PROBED = {"adamine", "clip", "deep_cca", "siglip", "triplet", "vse_pp"}
-# Weights that are not learnt, by method: probes, label vectors of DeViSE and huse_plus, projections in
-# closed form.
-CONSTANTS = {
-    **dict.fromkeys(PROBED, 4),
-    **{"cca": 4, "deep_cca": 8, "devise": 1, "devise_star": 1, "huse_plus": 2},
-}
-# Methods without a cross-entropy refuse to adjust its logits.
-NO_CROSS_ENTROPY = {"devise", "devise_star", "dscmr", "fashion_bert", *PROBED}
+EMBEDDINGS = (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)
 # Layers of a fusion head: they learn from complete items only.
 HEAD = "fusion_"
-# Sizes of embeddings that --embedding_dim does not set: canonical variates, class probabilities.
-DIMS = {"cca": 3, "late_fusion": 4}
-# Texts that a method refuses: CCA correlates numbers.
-NO_TEXTS = {("cca", "words")}
-# Methods whose embeddings learn from images and texts together only.
-FROM_PAIRS = {"adamine", "clip", "deep_cca", "siglip", "vse_pp"}
-
-
-def suits(name, text):
-    return (text == "pieces") != METHODS[name].embeds and (name, text) not in NO_TEXTS
 
 
 def usual_text(name):
-    return "floats" if METHODS[name].embeds else "pieces"
+    """The first kind of text features that a method takes."""
+    return METHODS[name].text_kinds[0]
 
 
 every_method = pytest.mark.parametrize("name", sorted(METHODS))
@@ -79,7 +53,7 @@ every_method = pytest.mark.parametrize("name", sorted(METHODS))
 every_embedder = pytest.mark.parametrize("name", [n for n in sorted(METHODS) if METHODS[n].embeds])
 every_method_and_text = pytest.mark.parametrize(
     ("name", "text"),
-    [(name, text) for name in sorted(METHODS) for text in TEXTS if suits(name, text)],
+    [(name, text) for name in sorted(METHODS) for text in METHODS[name].text_kinds],
 )
 one_class_or_several = pytest.mark.parametrize("multi_label", [False, True])
 
@@ -98,8 +72,8 @@ def make_spec(text="floats", classes=4, multi_label=False):
 
 def make_method(name, **settings):
     """The method with small layers, where it has these settings."""
-    fields = {field.name for field in dataclasses.fields(METHODS[name])}
-    return METHODS[name](**{k: v for k, v in {**SMALL, **settings}.items() if k in fields})
+    known = leaves(METHODS[name])
+    return METHODS[name].of(**{k: v for k, v in {**SMALL, **settings}.items() if k in known})
 
 
 def make_batch(spec, count=12, seed=0, name="huse", method=None):
@@ -139,8 +113,8 @@ def without(batch, image=(), text=()):
     """The batch, in which these items have no image and those no text."""
     batch = {key: value.copy() for key, value in batch.items()}
     for name, rows in ((keys.IMAGE, list(image)), (keys.TEXT, list(text))):
-        batch[f"{name}_features"][rows] = 0
-        batch[f"{name}_mask"][rows] = 0
+        batch[keys.features(name)][rows] = 0
+        batch[keys.mask(name)][rows] = 0
     return batch
 
 
@@ -182,7 +156,7 @@ def test_the_table_is_complete():
     def below(kind):
         return {kind}.union(*map(below, kind.__subclasses__()))
 
-    methods = {kind for kind in below(configs.Method) if "name" in vars(kind)}
+    methods = {kind for kind in below(Method) if "name" in vars(kind)}
     assert {kind for kind in methods if kind.__module__.startswith("huse_tf")} == set(
         METHODS.values()
     )
@@ -192,16 +166,27 @@ def test_the_table_is_complete():
 
 @every_method
 def test_settings_survive_json(name):
-    """Each field moved off its default; flags are covered by tests/test_config.py."""
+    """Each setting moved off its default; flags are covered by tests/test_config.py."""
     method = METHODS[name]()
-    changes = {f.name: other_value(method, f) for f in dataclasses.fields(method)}
+    changes = {key: other_value(method, leaf) for key, leaf in leaves(METHODS[name]).items()}
     config = dataclasses.replace(
-        Config.from_preset(METHODS[name]), method=dataclasses.replace(method, **changes)
+        Config.from_preset(METHODS[name]), method=replaced(method, **changes)
     )
     again = Config.from_json(config.to_json())
     assert again == config
     assert type(again.method) is METHODS[name]
-    assert all(getattr(again.method, key) != getattr(method, key) for key in changes)
+    assert flat(again.method) == changes
+    assert all(changes[key] != value for key, value in flat(method).items())
+
+
+def classes_above(kind):
+    return [each for each in kind.__mro__ if issubclass(each, Method)]
+
+
+@every_method
+def test_a_method_is_at_most_three_classes_deep(name):
+    """Parts are held, not inherited."""
+    assert len(classes_above(METHODS[name])) <= 3
 
 
 @every_method
@@ -220,23 +205,61 @@ def test_outputs_have_the_keys_and_shapes_of_the_contract(name, text):
     }
     for count in (1, 2, 32):
         outputs = model(inputs(make_batch(spec, count, name=name)))
-        if not METHODS[name].embeds:
-            assert {key: tuple(value.shape) for key, value in outputs.items()} == {
-                keys.MATCH_LOGITS: (count,),
-                keys.WORD_LOGITS: (count, 1, 11),
-                keys.PATCH_LOGITS: (count, 4, 6),
-            }
-            continue
         assert {key: tuple(value.shape) for key, value in outputs.items()} == {
-            keys.IMAGE_EMBEDDING: (count, DIMS.get(name, 8)),
-            keys.TEXT_EMBEDDING: (count, DIMS.get(name, 8)),
-            keys.IMAGE_LOGITS: (count, 4),
-            keys.TEXT_LOGITS: (count, 4),
-            **{key: (count, size) for key, size in MORE_OUTPUTS.get(name, {}).items()},
+            key: (count, *shape) for key, shape in make_method(name).output_shapes(spec).items()
         }
-        for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING):
+        for key in EMBEDDINGS if METHODS[name].embeds else ():
             assert outputs[key].dtype == tf.float32
             np.testing.assert_allclose(np.linalg.norm(outputs[key], axis=1), 1, atol=1e-5)
+
+
+@every_method
+def test_declared_outputs_are_those_that_others_ask_for(name):
+    """Embeddings and class logits of both modalities, or the scores of pairs."""
+    spec = make_spec(usual_text(name))
+    shapes = make_method(name).output_shapes(spec)
+    if not METHODS[name].embeds:
+        assert shapes[keys.MATCH_LOGITS] == ()
+        return
+    for modality in (keys.IMAGE, keys.TEXT):
+        assert shapes[keys.embedding(modality)] == (make_method(name).embedding_size(spec),)
+        assert shapes[keys.logits(modality)] == (spec.num_classes,)
+
+
+@every_embedder
+def test_an_embedder_refuses_texts_of_kinds_that_it_does_not_declare(name):
+    for text in {"floats", "words"} - set(METHODS[name].text_kinds):
+        with pytest.raises(UserError, match="Received"):
+            make_method(name).build_model(make_spec(text))
+
+
+@every_method
+def test_class_embeddings_are_asked_for_where_they_are_read(name):
+    """A method that does not ask builds without them; one that asks says that they are missing."""
+    method = make_method(name)
+    spec = dataclasses.replace(make_spec(usual_text(name)), class_embeddings=None)
+    if method.needs_class_embeddings:
+        with pytest.raises(ValueError, match="class_embeddings"):
+            method.build_model(spec), method.build_objective(spec)
+    else:
+        method.build_model(spec), method.build_objective(spec)
+
+
+@every_method
+def test_probes_are_solved_for_where_a_method_declares_them(name):
+    """`refit` sets both classifiers of a probed method; gradients never do."""
+    method, spec = make_method(name), make_spec(usual_text(name))
+    model, items = method.build_model(spec), make_batch(spec, 24, name=name)
+    trained = {variable.path for variable in model.trainable_variables}
+    before = {variable.path: variable.numpy() for variable in model.weights}
+    method.refit(model, items)
+    moved = {v.path for v in model.weights if not np.array_equal(v.numpy(), before[v.path])}
+    assert not moved & trained
+    probes = {p for p in before if p.split("/")[0] in ("image_classifier", "text_classifier")}
+    if METHODS[name].probed:
+        assert len(probes) == 4 and probes <= moved
+    else:
+        assert not probes - trained
 
 
 @every_embedder
@@ -260,7 +283,7 @@ def test_every_variable_learns_from_a_finite_objective(name, text, multi_label):
     assert float(report["loss/total"]) == float(total)
     assert all(np.isfinite(float(value)) and float(value) >= 0 for value in report.values())
     variables = model.trainable_variables
-    assert len(variables) == len(model.weights) - CONSTANTS.get(name, 0)
+    assert len(variables) == len(model.weights) - make_method(name).frozen_weights
     for variable, gradient in zip(variables, tape.gradient(total, variables), strict=True):
         assert gradient is not None, variable.path
         assert np.isfinite(tf.convert_to_tensor(gradient)).all(), variable.path
@@ -302,8 +325,7 @@ def test_a_missing_modality_has_no_gradient(name, text, multi_label):
         assert np.isfinite(one).all()
         np.testing.assert_array_equal(one, two)
     one, two = (model(inputs(features)) for features in (batch, other))
-    embeddings = (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)
-    for key in embeddings if METHODS[name].embeds else (keys.MATCH_LOGITS,):
+    for key in EMBEDDINGS if METHODS[name].embeds else (keys.MATCH_LOGITS,):
         assert np.abs(one[key] - two[key]).max() > 1e-4, "the noise went nowhere"
 
 
@@ -317,7 +339,7 @@ def test_a_batch_without_one_modality_is_finite_and_trains_the_other(name, missi
     batch = without(make_batch(spec, name=name), **{missing: range(12)})
     with tf.GradientTape() as tape:
         total, report = objective(model(inputs(batch), training=True), as_tensors(batch))
-    assert float(total) > 0 or name in FROM_PAIRS
+    assert float(total) > 0 or METHODS[name].needs_pairs
     assert all(np.isfinite(float(value)) for value in report.values())
     for variable, gradient in zip(
         model.trainable_variables,
@@ -328,7 +350,7 @@ def test_a_batch_without_one_modality_is_finite_and_trains_the_other(name, missi
         assert np.isfinite(gradient).all(), variable.path
         if any(f"{missing}_{part}" in variable.path for part in ("tower", "classifier")):
             assert not gradient.any(), variable.path
-        elif not variable.path.startswith(HEAD) and name not in FROM_PAIRS:
+        elif not variable.path.startswith(HEAD) and not METHODS[name].needs_pairs:
             assert gradient.any(), variable.path
 
 
@@ -352,7 +374,7 @@ def test_an_item_of_weight_two_is_two_items(name, multi_label):
 def test_adjusted_logits_change_the_loss_and_not_the_outputs(name, multi_label):
     spec = make_spec(usual_text(name), multi_label=multi_label)
     model, method, batch = build(name, spec), make_method(name), make_batch(spec, name=name)
-    if name in NO_CROSS_ENTROPY:
+    if not METHODS[name].has_cross_entropy:
         with pytest.raises(UserError, match="--class_balance"):
             method.build_objective(spec, adjust_logits=True)
         return
@@ -429,11 +451,11 @@ def test_one_modality_does_not_see_the_other(name):
     model, batch = build(name, spec), inputs(make_batch(spec, name=name))
     base = model(batch)
     for touched, still in ((keys.TEXT, keys.IMAGE), (keys.IMAGE, keys.TEXT)):
-        key = f"{touched}_features"
+        key = keys.features(touched)
         outputs = model({**batch, key: batch[key] ** 2})
-        for part in ("embedding", "logits"):
-            np.testing.assert_array_equal(outputs[f"{still}_{part}"], base[f"{still}_{part}"])
-            assert np.abs(outputs[f"{touched}_{part}"] - base[f"{touched}_{part}"]).max() > 1e-4
+        for part in (keys.embedding, keys.logits):
+            np.testing.assert_array_equal(outputs[part(still)], base[part(still)])
+            assert np.abs(outputs[part(touched)] - base[part(touched)]).max() > 1e-4
 
 
 # For methods on pictures as they are; what these settings do, tests/features/test_image_backbones.py
@@ -450,27 +472,27 @@ REFUSED_SETTINGS = {
 SPECIAL_VALUES = {"hidden_dim": 10, "heads": 4, "patch_share": 0.6}
 
 
-def other_value(method, field):
+def other_value(method, leaf):
     """A value for this setting that is not the method's own."""
-    value = getattr(method, field.name)
-    if (method.name, field.name) == ("vse_pp", "margin"):
+    value = flat(method)[leaf.name]
+    if (method.name, leaf.name) == ("vse_pp", "margin"):
         # Before training every hardest negative is within the margin, so more of it is no other loss.
         return 0.0
-    maximum = field.metadata["maximum"]
-    numeric = isinstance(value, float) and maximum is not None
-    step = -0.25 if numeric and value + 0.25 > maximum else 0.25
-    if field.name in SPECIAL_VALUES:
-        return SPECIAL_VALUES[field.name]
-    others = {bool: lambda: not value, int: lambda: value + 1, float: lambda: value + step}
+    if leaf.name in SPECIAL_VALUES:
+        return SPECIAL_VALUES[leaf.name]
+    if REFUSED_SETTINGS.get(leaf.name, value) != value:
+        return REFUSED_SETTINGS[leaf.name]
     if isinstance(value, tuple):
         return (*value, 16)
-    if REFUSED_SETTINGS.get(field.name, value) != value:
-        return REFUSED_SETTINGS[field.name]
     if isinstance(value, str):
-        choices = configs.typing.get_args(configs.typing.get_type_hints(type(method))[field.name])
         # Without choices it is free text.
+        choices = typing.get_args(leaf.type)
         return next((choice for choice in choices if choice != value), f"another {value}")
-    return others[type(value)]()
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    return value + 0.25 if leaf.maximum is None or value + 0.25 <= leaf.maximum else value - 0.25
 
 
 @every_method
@@ -502,15 +524,15 @@ def test_every_setting_changes_the_model_or_the_objective(name):
     for again, before in zip(weights(base), expected, strict=True):
         for one, other in zip(again, before, strict=True):
             np.testing.assert_array_equal(one, other)
-    for field in dataclasses.fields(base):
-        if field.name in REFUSED_SETTINGS:
-            with pytest.raises(UserError, match=f"--{field.name}"):
-                list(weights(dataclasses.replace(base, **{field.name: other_value(base, field)})))
+    for setting, leaf in leaves(METHODS[name]).items():
+        other = replaced(base, **{setting: other_value(base, leaf)})
+        if setting in REFUSED_SETTINGS:
+            with pytest.raises(UserError, match=f"--{setting}"):
+                list(weights(other))
             continue
-        changed = weights(dataclasses.replace(base, **{field.name: other_value(base, field)}))
         # Equal settings give equal weights to the bit, as shown above. The second step is taken
         # only where the first tells no difference.
-        assert not all(map(same, changed, expected)), f"--{field.name} is ignored"
+        assert not all(map(same, weights(other), expected)), f"--{setting} is ignored"
 
 
 @every_embedder

@@ -41,7 +41,7 @@ def spec_of(encoder):
 
 
 def method(folder, **changes):
-    return FashionBert(**{**SIZES, "initial_weights": f"keras_hub:{folder}", **changes})
+    return FashionBert.of(**{**SIZES, "initial_weights": f"keras_hub:{folder}", **changes})
 
 
 def test_its_word_pieces_are_those_of_its_tokenizer(preset):
@@ -152,7 +152,7 @@ def test_other_sources_are_refused(tmp_path):
         (f"keras_hub:{tmp_path}", "Cannot load"),
     ):
         with pytest.raises(UserError, match=message):
-            FashionBert(initial_weights=weights).build_model(spec_of(encoder))
+            FashionBert.of(initial_weights=weights).build_model(spec_of(encoder))
     with pytest.raises(UserError, match="Cannot load"):
         make_text_encoder(f"tokens:keras_hub:{tmp_path}:9")
 

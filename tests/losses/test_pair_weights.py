@@ -53,7 +53,7 @@ def is_right(batch, rule, i, j):
 
 def slow_cross_modal(outputs, batch, rule, own_half):
     """(similarities, positives, negatives, weights), candidate by candidate."""
-    image, text = (batch[keys.WEIGHT] * batch[f"{name}_mask"] for name in (keys.IMAGE, keys.TEXT))
+    image, text = (batch[keys.WEIGHT] * batch[keys.mask(name)] for name in (keys.IMAGE, keys.TEXT))
     embeddings = outputs[keys.IMAGE_EMBEDDING], outputs[keys.TEXT_EMBEDDING]
     sides = [(*embeddings, image, text), (*embeddings[::-1], text, image)]
     count, rows = len(image), []

@@ -31,7 +31,7 @@ def embed(model, items):
 
 
 def test_embeddings_of_new_items_find_their_other_half(rng):
-    method, items = Cca(components=2, regularization=1e-3), make_items(rng, 260)
+    method, items = Cca.of(components=2, regularization=1e-3), make_items(rng, 260)
     model = method.build_model(SPEC)
     method.adapt(model, {key: value[:200] for key, value in items.items()})
     image, text = embed(model, {key: value[200:] for key, value in items.items()})
@@ -41,7 +41,7 @@ def test_embeddings_of_new_items_find_their_other_half(rng):
 
 
 def test_items_without_a_modality_have_no_say(rng):
-    method, items = Cca(components=2), make_items(rng, 50)
+    method, items = Cca.of(components=2), make_items(rng, 50)
     items[keys.TEXT_MASK][[3, 7]] = 0
     items[keys.IMAGE_MASK][20] = 0
     other = {key: value.copy() for key, value in items.items()}
@@ -57,12 +57,12 @@ def test_items_without_a_modality_have_no_say(rng):
 
 
 def test_only_the_probe_is_trained():
-    model = Cca(components=3).build_model(SPEC)
+    model = Cca.of(components=3).build_model(SPEC)
     assert {v.path for v in model.trainable_variables} == {"classifier/kernel", "classifier/bias"}
 
 
 def test_projections_survive_saving(rng, tmp_path):
-    method, items = Cca(components=2), make_items(rng, 50)
+    method, items = Cca.of(components=2), make_items(rng, 50)
     model = method.build_model(SPEC)
     method.adapt(model, items)
     model.save(tmp_path / "model.keras")
@@ -74,12 +74,12 @@ def test_projections_survive_saving(rng, tmp_path):
 def test_what_cannot_be_correlated_is_refused(rng):
     words = DataSpec(SPEC.image, FeatureSpec((7,), vocabulary_size=11), 3, SPEC.class_distances)
     with pytest.raises(UserError, match=r"--text_encoder gives int32 of shape \(7,\)"):
-        Cca(components=2).build_model(words)
+        Cca.of(components=2).build_model(words)
     pictures = DataSpec(FeatureSpec((8, 8, 3)), SPEC.text, 3, SPEC.class_distances)
     with pytest.raises(UserError, match="--image_encoder"):
-        Cca(components=2).build_model(pictures)
+        Cca.of(components=2).build_model(pictures)
     with pytest.raises(UserError, match=r"5 of one modality. Received: --components=6"):
-        Cca(components=6).build_model(SPEC)
-    method = Cca(components=5)
+        Cca.of(components=6).build_model(SPEC)
+    method = Cca.of(components=5)
     with pytest.raises(UserError, match=r"Expected more than --components=5.*Received: 5"):
         method.adapt(method.build_model(SPEC), make_items(rng, 5))

@@ -9,6 +9,7 @@ import tensorflow as tf
 from huse_tf import keys
 from huse_tf.methods.hie import Hie, vectors_of_similarities
 from huse_tf.methods.huse_p import HuseP
+from huse_tf.settings import flat
 from huse_tf.spec import DataSpec, FeatureSpec
 
 SMALL = {"image_layers": (8,), "text_layers": (8,), "dropout": 0.0, "input_dropout": 0.0}
@@ -71,18 +72,18 @@ def test_similarities_of_no_vectors_are_met_as_nearly_as_can_be():
 
 @pytest.mark.parametrize(
     ("method", "size"),
-    [(HuseP(**SMALL), 6), (Hie(**SMALL), 6), (Hie(class_vectors="hierarchy", **SMALL), 3)],
+    [(HuseP.of(**SMALL), 6), (Hie.of(**SMALL), 6), (Hie.of(class_vectors="hierarchy", **SMALL), 3)],
 )
 def test_embeddings_are_as_wide_as_the_class_vectors(rng, method, size):
     outputs, _, _ = run(method, make_spec(rng), make_batch(rng))
     assert outputs[keys.IMAGE_EMBEDDING].shape == outputs[keys.TEXT_EMBEDDING].shape == (5, size)
-    assert "embedding_dim" not in {field.name for field in dataclasses.fields(method)}
+    assert "embedding_dim" not in flat(method)
 
 
 def test_huse_p_is_the_equation_of_the_paper(rng):
     """(13) by a loop, inside alpha L_class + beta L_proj + gamma L_gap."""
     spec, batch = make_spec(rng), make_batch(rng)
-    method = HuseP(classification_weight=2.0, projection_weight=3.0, gap_weight=5.0, **SMALL)
+    method = HuseP.of(classification_weight=2.0, projection_weight=3.0, gap_weight=5.0, **SMALL)
     outputs, total, report = run(method, spec, batch)
     projection = 0.0
     for n, label in enumerate(batch[keys.LABEL]):
@@ -96,7 +97,7 @@ def test_huse_p_is_the_equation_of_the_paper(rng):
 
 def test_hie_aims_at_the_vectors_of_its_choice(rng):
     spec, batch = make_spec(rng), make_batch(rng)
-    for method in (Hie(**SMALL), Hie(class_vectors="hierarchy", **SMALL)):
+    for method in (Hie.of(**SMALL), Hie.of(class_vectors="hierarchy", **SMALL)):
         outputs, _, report = run(method, spec, batch)
         goals = method.vectors(spec)[batch[keys.LABEL]]
         rows = [outputs[key].numpy() for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)]
@@ -109,11 +110,11 @@ def test_class_embeddings_are_asked_for(rng):
     assert Hie().needs_class_embeddings
     spec = dataclasses.replace(make_spec(rng), class_embeddings=None)
     with pytest.raises(ValueError, match="huse_p needs"):
-        HuseP(**SMALL).build_model(spec)
+        HuseP.of(**SMALL).build_model(spec)
 
 
 def test_vectors_of_a_hierarchy_need_no_encoder_of_names(rng):
-    method = Hie(class_vectors="hierarchy", **SMALL)
-    assert not method.needs_class_embeddings and Hie(**SMALL).needs_class_embeddings
+    method = Hie.of(class_vectors="hierarchy", **SMALL)
+    assert not method.needs_class_embeddings and Hie.of(**SMALL).needs_class_embeddings
     spec = dataclasses.replace(make_spec(rng), class_embeddings=None)
     assert run(method, spec, make_batch(rng))[1] > 0

@@ -12,7 +12,7 @@ from huse_tf.training.trainer import Trainer
 
 SPEC = DataSpec(FeatureSpec((6,)), FeatureSpec((5,)), 3, np.zeros((3, 3), np.float32))
 TOWERS = (IMAGE_TOWER, TEXT_TOWER)
-METHOD = DeepCca(
+METHOD = DeepCca.of(
     embedding_dim=2,
     image_layers=(32,),
     text_layers=(32,),
@@ -94,8 +94,8 @@ def test_what_correlates_is_not_normalised(trained):
     model, items = trained
     outputs = model({key: items[key] for key in (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)})
     for name in (keys.IMAGE, keys.TEXT):
-        assert np.linalg.norm(outputs[f"{name}_representation"], axis=1).std() > 0.1
-        norms = np.linalg.norm(outputs[f"{name}_embedding"], axis=1)
+        assert np.linalg.norm(outputs[keys.representation(name)], axis=1).std() > 0.1
+        norms = np.linalg.norm(outputs[keys.embedding(name)], axis=1)
         np.testing.assert_allclose(norms, 1, atol=1e-5)
 
 

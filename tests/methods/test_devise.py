@@ -10,8 +10,8 @@ import tensorflow as tf
 from huse_tf import keys
 from huse_tf.errors import UserError
 from huse_tf.features.registry import make_image_encoder
-from huse_tf.methods.devise import Devise
-from huse_tf.methods.devise_star import DeviseStar
+from huse_tf.methods.devise import Devise, DeviseStar
+from huse_tf.settings import replaced
 from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.training.trainer import Trainer
 from huse_tf.training.warm_start import copy_weights
@@ -62,17 +62,17 @@ def test_one_linear_map_a_modality_and_the_nearest_name(rng):
     outputs = model(features(batch))
     for modality in (keys.IMAGE, keys.TEXT):
         (kernel,) = model.get_layer(f"{modality}_tower").get_weights()
-        projection = batch[f"{modality}_features"] @ kernel
+        projection = batch[keys.features(modality)] @ kernel
         directions = projection / np.linalg.norm(projection, axis=1, keepdims=True)
-        np.testing.assert_allclose(outputs[f"{modality}_projection"], projection, atol=1e-5)
-        np.testing.assert_allclose(outputs[f"{modality}_embedding"], directions, atol=1e-5)
+        np.testing.assert_allclose(outputs[keys.projection(modality)], projection, atol=1e-5)
+        np.testing.assert_allclose(outputs[keys.embedding(modality)], directions, atol=1e-5)
         cosines = directions @ VECTORS.T
-        np.testing.assert_allclose(outputs[f"{modality}_logits"], 20 * cosines, atol=1e-3)
+        np.testing.assert_allclose(outputs[keys.logits(modality)], 20 * cosines, atol=1e-3)
 
 
 def test_hidden_layers_stand_before_the_map(rng):
     """The DeViSE* of the HUSE paper; a layer for images, none for texts."""
-    method = dataclasses.replace(METHOD, image_layers=(7,), dropout=0.5)
+    method = replaced(METHOD, image_layers=(7,), dropout=0.5)
     model, batch = method.build_model(SPEC), make_batch(rng)
     hidden, bias, kernel = model.get_layer("image_tower").get_weights()
     inner = np.maximum(batch[keys.IMAGE_FEATURES] @ hidden + bias, 0)
@@ -84,7 +84,7 @@ def test_hidden_layers_stand_before_the_map(rng):
     with pytest.raises(
         UserError, match=r"--dropout is a setting of --image_layers or --text_layers"
     ):
-        dataclasses.replace(METHOD, dropout=0.5).build_model(SPEC)
+        replaced(METHOD, dropout=0.5).build_model(SPEC)
 
 
 def test_features_of_zeros_have_some_direction():
@@ -106,7 +106,7 @@ def test_the_first_stage_is_the_paper_s_sgd():
 
 def test_training_turns_projections_to_their_names(rng):
     batch = make_batch(rng)
-    for method in (METHOD, Devise(negatives="all"), Devise(loss="l2")):
+    for method in (METHOD, Devise.of(negatives="all"), Devise.of(loss="l2")):
         model, losses = train(method, batch, steps=40, optimizer="adam", learning_rate=0.2)
         assert losses[-1] < 0.6 * losses[0]
         # Among the labels that were negatives; of the other nothing was learnt.
@@ -121,7 +121,7 @@ def test_training_turns_projections_to_their_names(rng):
 def test_labels_that_training_does_not_meet_are_no_negatives(rng):
     """The gradient of the projection never has a part along the unseen class's vector alone."""
     batch = make_batch(rng)
-    objective = Devise(negatives="all", margin=10.0).build_objective(SPEC)
+    objective = Devise.of(negatives="all", margin=10.0).build_objective(SPEC)
     # All hinges are above 0: each adds t_j - t_y for every j of 0, 1, 2, and never class 3.
     projection = tf.zeros((16, 3))
     with tf.GradientTape() as tape:
@@ -148,12 +148,12 @@ def test_the_order_is_drawn_for_each_batch_and_from_its_generator_alone(rng):
     other = dict(first)
     METHOD.changes(SPEC, {})[0](other, np.arange(16), np.random.default_rng(2))
     assert np.abs(other[keys.NEGATIVE_ORDER] - order).max() > 0.1
-    for method in (Devise(negatives="all"), Devise(loss="l2")):
+    for method in (Devise.of(negatives="all"), Devise.of(loss="l2")):
         assert not method.changes(SPEC, {})
         assert keys.NEGATIVE_ORDER not in method.build_objective(SPEC).targets
 
 
-@pytest.mark.parametrize("method", [METHOD, Devise(loss="l2")])
+@pytest.mark.parametrize("method", [METHOD, Devise.of(loss="l2")])
 def test_the_image_half_learns_what_it_would_learn_alone(rng, method):
     """DeViSE for images only is this method: texts, or their lack, do not touch the image's map.
 
@@ -188,7 +188,7 @@ def test_stage_two_starts_where_stage_one_ended(rng, tmp_path):
     first = Devise().build_model(one)
     first.save(tmp_path / "model.keras")
     first = keras.models.load_model(tmp_path / "model.keras", compile=False)
-    second = Devise(image_backbone="efficientnet_lite0").build_model(two)
+    second = Devise.of(image_backbone="efficientnet_lite0").build_model(two)
     copied = copy_weights(first, second)
     assert copied == ["image_tower/image_tower_projection", "text_tower/text_tower_projection"]
     before = first({keys.IMAGE_FEATURES: vectors, keys.TEXT_FEATURES: text})
@@ -206,6 +206,6 @@ def test_a_model_without_vectors_of_the_names_is_a_defect():
 
 @pytest.mark.parametrize("setting", [{"margin": 0.5}, {"negatives": "all"}])
 def test_settings_of_the_other_loss_are_refused(setting):
-    method = dataclasses.replace(METHOD, loss="l2", **setting)
+    method = replaced(METHOD, loss="l2", **setting)
     with pytest.raises(UserError, match=f"--{next(iter(setting))} is a setting of --loss=hinge"):
         method.build_objective(SPEC)

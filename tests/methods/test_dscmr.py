@@ -18,7 +18,7 @@ SMALL = {"embedding_dim": 4, "image_layers": (8,), "text_layers": (8,)}
 
 def build(**settings):
     keras.utils.set_random_seed(2)
-    method = Dscmr(**{**SMALL, **settings})
+    method = Dscmr.of(**{**SMALL, **settings})
     return method, method.build_model(SPEC)
 
 
@@ -50,7 +50,7 @@ def test_the_paper_s_preset():
     assert (preset["learning_rate"], preset["beta_1"], preset["beta_2"]) == (1e-4, 0.5, 0.999)
     assert (preset["batch_size"], preset["epochs"]) == (100, 500)
     method = Dscmr()
-    assert (method.image_layers, method.text_layers, method.embedding_dim) == (
+    assert (method.towers.image_layers, method.towers.text_layers, method.embedding_dim) == (
         (2048,),
         (2048,),
         1024,
@@ -68,17 +68,17 @@ def test_both_modalities_pass_one_layer_and_one_classifier(rng, activation):
         model.get_layer(name) for name in ("shared_projection", "representation_classifier")
     )
     for name in (keys.IMAGE, keys.TEXT):
-        hidden = model.get_layer(f"{name}_tower")(items[f"{name}_features"])
+        hidden = model.get_layer(f"{name}_tower")(items[keys.features(name)])
         representation = hidden @ shared.kernel.numpy() + shared.bias.numpy()
         if activation == "relu":
             representation = np.maximum(representation, 0)
-        np.testing.assert_allclose(outputs[f"{name}_projection"], representation, atol=1e-5)
+        np.testing.assert_allclose(outputs[keys.projection(name)], representation, atol=1e-5)
         logits = representation @ classifier.kernel.numpy() + classifier.bias.numpy()
-        np.testing.assert_allclose(outputs[f"{name}_logits"], logits, atol=1e-5)
+        np.testing.assert_allclose(outputs[keys.logits(name)], logits, atol=1e-5)
         unit = representation / np.linalg.norm(representation, axis=1, keepdims=True)
-        np.testing.assert_allclose(outputs[f"{name}_embedding"], unit, atol=1e-5)
-        embedding, _ = modality_model(model, name)(items[f"{name}_features"])
-        np.testing.assert_array_equal(embedding, outputs[f"{name}_embedding"])
+        np.testing.assert_allclose(outputs[keys.embedding(name)], unit, atol=1e-5)
+        embedding, _ = modality_model(model, name)(items[keys.features(name)])
+        np.testing.assert_array_equal(embedding, outputs[keys.embedding(name)])
 
 
 def test_the_weights_of_the_terms(rng):
@@ -138,20 +138,20 @@ def test_of_several_labels_those_nearer_to_one_than_to_zero_are_told(rng):
     """The loss sees what is regressed, the sigmoid of the logits cuts it at the middle."""
     spec = dataclasses.replace(SPEC, multi_label=True)
     keras.utils.set_random_seed(2)
-    method = Dscmr(**SMALL)
+    method = Dscmr.of(**SMALL)
     model, items = method.build_model(spec), make_items(rng)
     items[keys.LABELS] = np.float32([[1, 1, 0], [0, 0, 1]] * 6)
     del items[keys.LABEL]
     classifier = model.get_layer("representation_classifier")
     outputs = model({key: items[key] for key in model.input})
     for name in (keys.IMAGE, keys.TEXT):
-        regressed = classifier(outputs[f"{name}_projection"]).numpy()
-        told = tf.sigmoid(outputs[f"{name}_logits"]).numpy() > 0.5
+        regressed = classifier(outputs[keys.projection(name)]).numpy()
+        told = tf.sigmoid(outputs[keys.logits(name)]).numpy() > 0.5
         np.testing.assert_array_equal(told, regressed > 0.5)
     tensors = {key: tf.constant(value) for key, value in items.items()}
     found = method.build_objective(spec).terms["j1"](outputs, tensors)
     plain = {
-        f"{name}_logits": classifier(outputs[f"{name}_projection"])
+        keys.logits(name): classifier(outputs[keys.projection(name)])
         for name in (keys.IMAGE, keys.TEXT)
     }
     expected = OneHotRegression(3)({**outputs, **plain}, tensors)

@@ -25,22 +25,22 @@ def make_spec(image=(4, 6), pieces=PIECES):
 @pytest.mark.parametrize("spec", [make_spec(image=(6,)), make_spec(pieces=None)])
 def test_other_features_are_refused(spec):
     with pytest.raises(UserError, match="--image_encoder=patches:8:NETWORK"):
-        FashionBert(**SMALL).build_model(spec)
+        FashionBert.of(**SMALL).build_model(spec)
 
 
 def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(UserError, match=r"multiple of --heads\. Received: 16 and 3"):
-        FashionBert(**{**SMALL, "heads": 3}).build_model(make_spec())
+        FashionBert.of(**{**SMALL, "heads": 3}).build_model(make_spec())
     with pytest.raises(UserError, match="--initial_weights=minilm needs --hidden_dim=384"):
-        FashionBert(**{**SMALL, "initial_weights": "minilm"}).build_model(make_spec())
+        FashionBert.of(**{**SMALL, "initial_weights": "minilm"}).build_model(make_spec())
     minilm = {**SMALL, "hidden_dim": 384, "heads": 12, "initial_weights": "minilm"}
     with pytest.raises(UserError, match=r"knows 30522 word pieces.*gives ids of 12"):
-        FashionBert(**minilm).build_model(make_spec())
+        FashionBert.of(**minilm).build_model(make_spec())
 
 
 def test_weights_are_those_asked_for():
     def weights(mode):
-        return FashionBert(task_weights=mode).build_objective(make_spec()).weights
+        return FashionBert.of(task_weights=mode).build_objective(make_spec()).weights
 
     assert set(weights("uniform").values()) == {1 / 3}
     assert weights("paper") == GradientWeights()
@@ -61,7 +61,7 @@ def test_the_papers_sizes_are_built_and_give_finite_figures():
         3,
         np.zeros((3, 3), np.float32),
     )
-    method = FashionBert(depth=12, hidden_dim=768, heads=12, initial_weights="random")
+    method = FashionBert.of(depth=12, hidden_dim=768, heads=12, initial_weights="random")
     model = method.build_model(spec)
     assert model.count_params() / 1e6 == pytest.approx(113.2, abs=0.1)
     features = {
@@ -86,7 +86,7 @@ def test_it_learns_which_word_goes_with_which_picture():
     all nine kinds of pairs, as from seed 2; from seed 0 it settles at eight of them.
     """
     keras.utils.set_random_seed(1)
-    spec, method = make_spec(), FashionBert(**{**SMALL, "hidden_dim": 64})
+    spec, method = make_spec(), FashionBert.of(**{**SMALL, "hidden_dim": 64})
     trainer = Trainer(method.build_model(spec), method.build_objective(spec), clip_norm=1.0)
     trainer.compile(optimizer=keras.optimizers.Adam(1e-3))
     looks = np.random.default_rng(0).normal(size=(3, 4, 6)).astype(np.float32)

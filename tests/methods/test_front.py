@@ -1,10 +1,9 @@
 """What stands before the towers, by method: each has its own paper's front, or says that it is ours."""
 
-import dataclasses
-
 import pytest
 
 from huse_tf.methods import METHODS
+from huse_tf.settings import leaves
 
 OURS = (0.3, 0.5)  # of HUSE on small catalogues
 PLAIN = (0.0, 1.0)
@@ -20,10 +19,9 @@ OF_OTHERS = sorted(set(FRONTS) - {"huse", "huse_paper", "huse_plus", "huse_p", "
 
 def test_the_front_of_each_method():
     found = {
-        name: (method.input_dropout, method.image_power)
+        name: (leaves(method)["input_dropout"].default, leaves(method)["image_power"].default)
         for name, method in METHODS.items()
-        if "input_dropout" in {field.name for field in dataclasses.fields(method)}
-        and "image_power" in {field.name for field in dataclasses.fields(method)}
+        if {"input_dropout", "image_power"} <= set(leaves(method))
     }
     assert found == FRONTS
 
@@ -36,4 +34,4 @@ def test_who_borrows_our_front_says_so(name):
 
 @pytest.mark.parametrize("name", ["deep_cca", "dscmr"])
 def test_towers_of_other_papers_drop_nothing(name):
-    assert METHODS[name].dropout == 0
+    assert leaves(METHODS[name])["dropout"].default == 0

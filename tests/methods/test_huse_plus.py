@@ -49,9 +49,9 @@ def report(method, model, batch):
 def test_it_is_huse_and_two_terms_more(batch):
     """The total is HUSE's, 2.5 times the contrast, and the projection of both modalities 1.5 times."""
     keras.utils.set_random_seed(1)
-    model = Huse(**SMALL).build_model(SPEC)
-    huse = report(Huse(**SMALL, classification_weight=2.0), model, batch)
-    method = HusePlus(
+    model = Huse.of(**SMALL).build_model(SPEC)
+    huse = report(Huse.of(**SMALL, classification_weight=2.0), model, batch)
+    method = HusePlus.of(
         **SMALL, classification_weight=2.0, contrast_weight=2.5, projection_weight=1.5
     )
     plus = report(method, model, batch)
@@ -65,24 +65,26 @@ def test_it_is_huse_and_two_terms_more(batch):
 def test_the_projection_is_the_distance_to_the_names_by_hand(batch):
     """Names have six of eight dimensions: the first six places of an embedding speak of them."""
     keras.utils.set_random_seed(1)
-    method = HusePlus(**SMALL)
+    method = HusePlus.of(**SMALL)
     model = method.build_model(SPEC)
     outputs = outputs_of(model, batch)
     labels = batch[keys.LABEL].numpy()
     distances = []
     for modality in ("image", "text"):
-        for row, label in zip(outputs[f"{modality}_embedding"].numpy(), labels, strict=True):
+        for row, label in zip(outputs[keys.embedding(modality)].numpy(), labels, strict=True):
             distances.append(1 - sum(row[i] * NAMES[label, i] for i in range(6)))
     found = report(method, model, batch)
     assert found["loss/projection"] == pytest.approx(np.mean(distances), rel=1e-5)
-    assert "loss/projection" not in report(HusePlus(**SMALL, projection_weight=0.0), model, batch)
+    assert "loss/projection" not in report(
+        HusePlus.of(**SMALL, projection_weight=0.0), model, batch
+    )
 
 
 def test_the_contrast_is_of_classes_across_modalities_by_hand(batch):
     """From the embeddings: each of 24 queries, its three positives in the other modality, each
     against the nine of other classes alone, at temperature .2."""
     keras.utils.set_random_seed(1)
-    model = HusePlus(**SMALL).build_model(SPEC)
+    model = HusePlus.of(**SMALL).build_model(SPEC)
     outputs = outputs_of(model, batch)
     cosines = outputs[keys.IMAGE_EMBEDDING].numpy() @ outputs[keys.TEXT_EMBEDDING].numpy().T
     labels = batch[keys.LABEL].numpy()
@@ -92,13 +94,13 @@ def test_the_contrast_is_of_classes_across_modalities_by_hand(batch):
             wrong = np.exp(scores[query][labels != labels[query]]).sum()
             right = np.exp(scores[query][labels == labels[query]])
             losses.append(np.mean(-np.log(right / (right + wrong))))
-    found = report(HusePlus(**SMALL, contrast_temperature=0.2), model, batch)
+    found = report(HusePlus.of(**SMALL, contrast_temperature=0.2), model, batch)
     assert found["loss/contrast"] == pytest.approx(np.mean(losses), rel=1e-5)
 
 
 def test_names_of_classes_stay_what_the_classifier_scores_by(batch):
     """Scores are 16 times the cosine to the name, before a step and after it."""
-    method = HusePlus(**SMALL, classifier_norm=16.0)
+    method = HusePlus.of(**SMALL, classifier_norm=16.0)
     trainer = Trainer(method.build_model(SPEC), method.build_objective(SPEC))
     trainer.compile(optimizer=keras.optimizers.Adam(0.1))
     padded = np.concatenate([NAMES, np.zeros((4, 2))], axis=1)
@@ -106,18 +108,18 @@ def test_names_of_classes_stay_what_the_classifier_scores_by(batch):
     for _ in range(2):
         outputs = outputs_of(trainer.model, batch)
         for modality in ("image", "text"):
-            found = outputs[f"{modality}_embedding"].numpy()
+            found = outputs[keys.embedding(modality)].numpy()
             expected = 16 * found @ padded.T
-            np.testing.assert_allclose(outputs[f"{modality}_logits"], expected, atol=1e-4)
+            np.testing.assert_allclose(outputs[keys.logits(modality)], expected, atol=1e-4)
         embeddings.append(outputs[keys.TEXT_EMBEDDING].numpy())
         trainer.train_step(batch)
     assert np.abs(embeddings[1] - embeddings[0]).max() > 0.1
 
 
 def test_a_classifier_that_learns_needs_no_names(batch):
-    method = HusePlus(**SMALL, classifier_vectors="learned", projection_weight=0.0)
-    assert HusePlus(**SMALL, classifier_vectors="learned").needs_class_embeddings
-    assert HusePlus(**SMALL, projection_weight=0.0).needs_class_embeddings
+    method = HusePlus.of(**SMALL, classifier_vectors="learned", projection_weight=0.0)
+    assert HusePlus.of(**SMALL, classifier_vectors="learned").needs_class_embeddings
+    assert HusePlus.of(**SMALL, projection_weight=0.0).needs_class_embeddings
     assert HusePlus().needs_class_embeddings and not method.needs_class_embeddings
     spec = dataclasses.replace(SPEC, class_embeddings=None)
     trainer = Trainer(method.build_model(spec), method.build_objective(spec))
@@ -131,9 +133,9 @@ def test_a_classifier_that_learns_needs_no_names(batch):
 def test_names_need_room():
     spec = dataclasses.replace(SPEC, class_embeddings=np.eye(4, 9, dtype=np.float32))
     with pytest.raises(UserError, match=r"--embedding_dim=9 or more.*Received: --embedding_dim=8"):
-        HusePlus(**SMALL).build_model(spec)
+        HusePlus.of(**SMALL).build_model(spec)
 
 
 def test_only_names_speak_of_classes_that_were_never_seen():
     assert HusePlus().names_unseen_classes
-    assert not HusePlus(classifier_vectors="learned").names_unseen_classes
+    assert not HusePlus.of(classifier_vectors="learned").names_unseen_classes

@@ -24,9 +24,9 @@ def run(spec, rng, scale=1.0):
 def test_the_embedding_is_the_posterior_with_unit_norm(rng, spec, function):
     _, _, outputs = run(spec, rng)
     for name in (keys.IMAGE, keys.TEXT):
-        posterior = function(outputs[f"{name}_logits"]).numpy()
+        posterior = function(outputs[keys.logits(name)]).numpy()
         expected = posterior / np.linalg.norm(posterior, axis=1, keepdims=True)
-        np.testing.assert_allclose(outputs[f"{name}_embedding"], expected, atol=1e-6)
+        np.testing.assert_allclose(outputs[keys.embedding(name)], expected, atol=1e-6)
 
 
 def test_classifiers_are_linear_in_features_of_one_scale(rng):

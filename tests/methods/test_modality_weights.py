@@ -35,7 +35,7 @@ def features(rng, count=6):
 @pytest.mark.parametrize("fusion", ["mnl", "softmax", "gate"])
 def test_every_head_learns_along_with_the_towers(rng, fusion):
     """The fused cross-entropy alone has a gradient in both towers and in the head."""
-    method = ModalityWeights(fusion=fusion, **SMALL)
+    method = ModalityWeights.of(fusion=fusion, **SMALL)
     model, objective = method.build_model(spec()), method.build_objective(spec())
     batch = {key: tf.ones(6) for key in (keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK)} | {
         keys.LABEL: tf.constant([0, 1, 2, 0, 1, 2])
@@ -56,7 +56,7 @@ def test_every_head_learns_along_with_the_towers(rng, fusion):
 
 
 def test_fused_logits_see_both_modalities(rng):
-    model, items = ModalityWeights(**SMALL).build_model(spec()), features(rng)
+    model, items = ModalityWeights.of(**SMALL).build_model(spec()), features(rng)
     base = model(items)[keys.FUSED_LOGITS]
     for key in items:
         moved = model({**items, key: items[key] + 1})[keys.FUSED_LOGITS]
@@ -64,7 +64,7 @@ def test_fused_logits_see_both_modalities(rng):
 
 
 def test_the_penalty_has_its_weight():
-    weights = ModalityWeights(fusion_penalty=0.3).build_objective(spec()).weights
+    weights = ModalityWeights.of(fusion_penalty=0.3).build_objective(spec()).weights
     assert weights["block_penalty"] == 0.3
     assert weights["fused_classification"] == 1
 
@@ -74,7 +74,7 @@ def test_the_same_fusion_has_the_same_penalty_from_python(rng):
 
     The sub-networks of the other are the towers, whose embeddings both heads see at length 1 in the end.
     """
-    model = ModalityWeights(**SMALL).build_model(spec())
+    model = ModalityWeights.of(**SMALL).build_model(spec())
     towers = {name: model.get_layer(f"{name}_tower") for name in (keys.IMAGE, keys.TEXT)}
     length = 8**0.5  # Before its first step the normalisation over the batch divides by this.
     scaled = {name: keras.Model(each.input, each.output * length) for name, each in towers.items()}
@@ -85,7 +85,7 @@ def test_the_same_fusion_has_the_same_penalty_from_python(rng):
     items = features(rng)
     mine, theirs = (
         model(items),
-        other({name: items[f"{name}_features"] for name in (keys.IMAGE, keys.TEXT)}),
+        other({name: items[keys.features(name)] for name in (keys.IMAGE, keys.TEXT)}),
     )
     np.testing.assert_allclose(mine[keys.FUSED_LOGITS], theirs[keys.FUSED_LOGITS], atol=1e-4)
     penalties = [float(BlockPenalty(1.0)(outputs, {})) for outputs in (mine, theirs)]
@@ -94,7 +94,7 @@ def test_the_same_fusion_has_the_same_penalty_from_python(rng):
 
 @pytest.mark.parametrize("setting", ["fusion_p", "fusion_penalty"])
 def test_settings_of_another_head_are_refused(setting):
-    method = ModalityWeights(fusion="gate", **{setting: 1.5})
+    method = ModalityWeights.of(fusion="gate", **{setting: 1.5})
     with pytest.raises(UserError, match=f"--{setting} is a setting of --fusion=mnl"):
         method.build_objective(spec())
 
@@ -114,7 +114,7 @@ def features_of_fields(rng):
 
 @pytest.mark.parametrize("fusion", ["mnl", "softmax", "gate"])
 def test_text_columns_are_modalities_with_towers_of_their_own(rng, fusion):
-    method = ModalityWeights(fusion=fusion, **SMALL)
+    method = ModalityWeights.of(fusion=fusion, **SMALL)
     model, items = method.build_model(spec_of_fields()), features_of_fields(rng)
     base = model(items)
     assert base[keys.MODALITY_WEIGHTS].shape == (6, 3)
@@ -144,7 +144,7 @@ def test_text_columns_are_modalities_with_towers_of_their_own(rng, fusion):
 @pytest.mark.parametrize("fusion", ["mnl", "softmax"])
 def test_an_empty_column_adds_nothing(rng, fusion):
     """With the other column's weights at zero, what is left of the second item is its picture."""
-    model = ModalityWeights(fusion=fusion, **SMALL).build_model(spec_of_fields())
+    model = ModalityWeights.of(fusion=fusion, **SMALL).build_model(spec_of_fields())
     for weight in model.weights:
         if weight.path.endswith("bias"):
             weight.assign(tf.ones_like(weight))
@@ -157,7 +157,10 @@ def test_an_empty_column_adds_nothing(rng, fusion):
 
 
 def test_the_texts_embedding_is_of_all_columns(rng):
-    model, items = ModalityWeights(**SMALL).build_model(spec_of_fields()), features_of_fields(rng)
+    model, items = (
+        ModalityWeights.of(**SMALL).build_model(spec_of_fields()),
+        features_of_fields(rng),
+    )
     base = model(items)[keys.TEXT_EMBEDDING]
     for columns in (slice(0, 4), slice(4, 8)):
         other = {**items, keys.TEXT_FEATURES: items[keys.TEXT_FEATURES].copy()}

@@ -34,7 +34,7 @@ def total(name, **settings):
     distances = np.array([[0, 0.5], [0.5, 0]], np.float32)
     spec = DataSpec(FeatureSpec((2,)), FeatureSpec((2,)), 2, distances, class_embeddings=NAMES)
     sizes = {"embedding_dim": 2} if name == "huse_plus" else {}
-    objective = METHODS[name](**sizes, **settings).build_objective(spec)
+    objective = METHODS[name].of(**sizes, **settings).build_objective(spec)
     outputs = {
         keys.IMAGE_EMBEDDING: tf.constant(IMAGES),
         keys.TEXT_EMBEDDING: tf.constant(TEXTS),

@@ -6,12 +6,12 @@ import pytest
 import tensorflow as tf
 
 from huse_tf import keys
-from huse_tf.methods import linear_probe
 from huse_tf.methods.adamine import AdaMine
 from huse_tf.methods.clip import Clip
 from huse_tf.methods.siglip import SigLip
 from huse_tf.methods.triplet import Triplet
 from huse_tf.methods.vse_pp import VsePp
+from huse_tf.models import probes
 from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.training.trainer import Trainer
 
@@ -37,7 +37,7 @@ def make_batch(count=12):
 
 def build(kind, **settings):
     keras.utils.set_random_seed(1)
-    method = kind(embedding_dim=8, **SMALL, **settings)
+    method = kind.of(embedding_dim=8, **SMALL, **settings)
     return method.build_model(make_spec()), method.build_objective(make_spec())
 
 
@@ -54,7 +54,7 @@ def test_probes_are_solved_for_and_not_trained(kind):
     batch = make_batch()
     batch[keys.IMAGE_MASK][[2, 5]] = 0
     embeddings = [model(features(batch))[key].numpy() for key in EMBEDDINGS]
-    method = kind(embedding_dim=8, **SMALL)
+    method = kind.of(embedding_dim=8, **SMALL)
     method.refit(model, batch)
     first = model(features(batch))
     for before, key in zip(embeddings, EMBEDDINGS, strict=True):
@@ -73,10 +73,10 @@ def test_probes_are_solved_for_and_not_trained(kind):
 
 def test_a_probe_of_many_items_takes_some_of_all(monkeypatch):
     """With room for 4 of 12, every class has one, as evenly drawn as can be."""
-    monkeypatch.setattr(linear_probe, "MOST_ROWS", 4)
+    monkeypatch.setattr(probes, "MOST_ROWS", 4)
     seen = []
     monkeypatch.setattr(
-        linear_probe,
+        probes,
         "linear_probe",
         lambda rows, labels, weights, classes: (
             seen.append((rows, labels)) or (np.ones((8, classes)), np.ones(classes))
@@ -84,7 +84,7 @@ def test_a_probe_of_many_items_takes_some_of_all(monkeypatch):
     )
     model, _ = build(Clip)
     batch = make_batch()
-    Clip(embedding_dim=8, **SMALL).refit(model, batch)
+    Clip.of(embedding_dim=8, **SMALL).refit(model, batch)
     (images, labels), (texts, _) = seen
     np.testing.assert_array_equal(labels, batch[keys.LABEL][[0, 3, 7, 11]])
     outputs = model(features(batch))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from huse_tf import keys
-from huse_tf.models.single_stream import single_stream, start_from
+from huse_tf.models.single_stream import single_stream_model, start_from
 from huse_tf.spec import DataSpec, FeatureSpec, WordPieces
 from huse_tf.training.warm_start import copy_weights
 
@@ -19,7 +19,9 @@ def model():
     spec = DataSpec(
         FeatureSpec((4, 6)), FeatureSpec((7,), 11, PIECES), 2, np.zeros((2, 2), np.float32)
     )
-    model = single_stream(spec, PIECES, depth=2, hidden_dim=8, heads=2, dropout=0.1, hidden_words=2)
+    model = single_stream_model(
+        spec, PIECES, depth=2, hidden_dim=8, heads=2, dropout=0.1, hidden_words=2
+    )
     return model
 
 
@@ -40,7 +42,7 @@ def make_search_model(seed=0):
         FeatureSpec((4, 6)), FeatureSpec((7,), 11, PIECES), 2, np.zeros((2, 2), np.float32)
     )
     sizes = {"depth": 2, "hidden_dim": 8, "heads": 2, "dropout": 0.1, "hidden_words": 2}
-    return single_stream(spec, PIECES, **sizes, has_query=True)
+    return single_stream_model(spec, PIECES, **sizes, has_query=True)
 
 
 def test_segments_by_hand():
@@ -129,7 +131,7 @@ def test_padding_is_not_seen(model):
     spec = DataSpec(
         FeatureSpec((4, 6)), FeatureSpec((9,), 11, PIECES), 2, np.zeros((2, 2), np.float32)
     )
-    longer = single_stream(
+    longer = single_stream_model(
         spec, PIECES, depth=2, hidden_dim=8, heads=2, dropout=0.1, hidden_words=2
     )
     for layer in longer.layers:
@@ -213,7 +215,9 @@ def test_it_starts_from_a_bert():
     spec = DataSpec(
         FeatureSpec((4, 6)), FeatureSpec((7,), 11, PIECES), 2, np.zeros((2, 2), np.float32)
     )
-    model = single_stream(spec, PIECES, depth=2, hidden_dim=8, heads=2, dropout=0.1, hidden_words=2)
+    model = single_stream_model(
+        spec, PIECES, depth=2, hidden_dim=8, heads=2, dropout=0.1, hidden_words=2
+    )
     start_from(model, bert)
     inputs = make_inputs()
     text = keras.Model(model.input, model.get_layer("text_norm").output)(inputs)
@@ -241,7 +245,7 @@ def test_seeds_decide_the_start_and_no_two_layers_start_alike():
         spec = DataSpec(
             FeatureSpec((4, 8)), FeatureSpec((4,), 11, PIECES), 2, np.zeros((2, 2), np.float32)
         )
-        model = single_stream(
+        model = single_stream_model(
             spec, PIECES, depth=2, hidden_dim=8, heads=2, dropout=0.1, hidden_words=2
         )
         return [w for w in model.get_weights() if w.std() > 0]

@@ -5,7 +5,13 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.methods.huse import Huse
-from huse_tf.models.two_tower import embedding_model, modality_model, two_tower
+from huse_tf.models.two_tower import (
+    embedding_model,
+    linear_classifier,
+    modality_model,
+    separate_classifiers,
+    two_tower_model,
+)
 from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.towers.mlp import mlp_tower
 
@@ -22,7 +28,7 @@ def small(spec=SPEC, **settings):
         "image_power": 1.0,
         "classifier_norm": 1.0,
     }
-    return Huse(**{**defaults, **settings}).build_model(spec)
+    return Huse.of(**{**defaults, **settings}).build_model(spec)
 
 
 def features(rng, batch, spec=SPEC):
@@ -123,6 +129,12 @@ def test_class_vectors_start_with_the_norm_asked_for():
     np.testing.assert_allclose(np.linalg.norm(kernel, axis=0), 16, rtol=0.15)
 
 
+def make_classifiers(shared, trained=True):
+    if shared:
+        return (linear_classifier(3, 4, norm=1.0, trainable=trained),) * 2
+    return separate_classifiers(3, 4, norm=1.0, trainable=trained)
+
+
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("trained", [True, False])
 def test_classifiers_are_shared_or_not_and_trained_or_not(rng, shared, trained):
@@ -130,9 +142,7 @@ def test_classifiers_are_shared_or_not_and_trained_or_not(rng, shared, trained):
         mlp_tower(name, features, hidden=(), embedding_dim=4, dropout=0.0)
         for name, features in (("image_tower", SPEC.image), ("text_tower", SPEC.text))
     ]
-    model = two_tower(
-        SPEC, *towers, classifier_norm=1.0, shared_classifier=shared, classifier_trained=trained
-    )
+    model = two_tower_model(SPEC, *towers, *make_classifiers(shared, trained))
     classifiers = [layer for layer in model.layers if "classifier" in layer.name]
     assert len(classifiers) == (1 if shared else 2)
     with tf.GradientTape() as tape:
@@ -150,13 +160,13 @@ def test_the_part_of_one_modality_is_the_model(rng, shared):
         mlp_tower(name, features, hidden=(3,), embedding_dim=4, dropout=0.5)
         for name, features in (("image_tower", SPEC.image), ("text_tower", SPEC.text))
     ]
-    model = two_tower(SPEC, *towers, classifier_norm=1.0, shared_classifier=shared)
+    model = two_tower_model(SPEC, *towers, *make_classifiers(shared))
     batch = features(rng, 5)
     outputs = model(batch)
     for name in (keys.IMAGE, keys.TEXT):
-        embedding, logits = modality_model(model, name)(batch[f"{name}_features"])
-        np.testing.assert_array_equal(embedding, outputs[f"{name}_embedding"])
-        np.testing.assert_array_equal(logits, outputs[f"{name}_logits"])
+        embedding, logits = modality_model(model, name)(batch[keys.features(name)])
+        np.testing.assert_array_equal(embedding, outputs[keys.embedding(name)])
+        np.testing.assert_array_equal(logits, outputs[keys.logits(name)])
         np.testing.assert_array_equal(
-            embedding_model(model, name)(batch[f"{name}_features"]), embedding
+            embedding_model(model, name)(batch[keys.features(name)]), embedding
         )

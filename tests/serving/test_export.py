@@ -276,7 +276,7 @@ def test_real_encoders_serve_real_bytes(tmp_path, rng):
     image, text = make_image_encoder("efficientnet_lite0"), make_text_encoder("minilm")
     paths = (("a",), ("b", "c"), ("d",))
     spec = DataSpec(image.feature_spec, text.feature_spec, 3, np.zeros((3, 3), np.float32))
-    method = Huse(embedding_dim=16, image_layers=(32,), text_layers=(32,), classifier_norm=1.0)
+    method = Huse.of(embedding_dim=16, image_layers=(32,), text_layers=(32,), classifier_norm=1.0)
     model = method.build_model(spec)
     folder = export_model(Exported(model, image, text, Taxonomy(paths), WEIGHT), tmp_path / "1")
 

@@ -27,8 +27,8 @@ pytestmark = pytest.mark.slow
 
 CLASSES = (("a",), ("b", "c"), ("d",))
 SIZES = {"embedding_dim": 16, "image_layers": (32,), "text_layers": (32,)}
-HUSE = Huse(**SIZES, classifier_norm=1.0)
-PAIRS = FashionBert(depth=1, hidden_dim=8, heads=2, initial_weights="random")
+HUSE = Huse.of(**SIZES, classifier_norm=1.0)
+PAIRS = FashionBert.of(depth=1, hidden_dim=8, heads=2, initial_weights="random")
 PATCHES = "patches:2:efficientnet_lite0@map"
 PRECOMPUTED = FeatureSpec((6,))
 # Kind -> method, image encoder, text encoder. None: clients send features.
@@ -40,17 +40,17 @@ KINDS = {
     "precomputed": (HUSE, None, None),
     "multi_label": (HUSE, None, "tfidf"),
     "pixels": (
-        Huse(**SIZES, classifier_norm=1.0, image_backbone="efficientnet_lite0"),
+        Huse.of(**SIZES, classifier_norm=1.0, image_backbone="efficientnet_lite0"),
         "pixels:32",
         "tfidf",
     ),
     "saved_model": (HUSE, "saved_model", "saved_model"),
-    "own_fusion": (ModalityWeights(**SIZES), "efficientnet_lite0", "tfidf"),
-    "fields": (ModalityWeights(**SIZES), None, "fields:2:minilm"),
+    "own_fusion": (ModalityWeights.of(**SIZES), "efficientnet_lite0", "tfidf"),
+    "fields": (ModalityWeights.of(**SIZES), None, "fields:2:minilm"),
     "keras_applications": (HUSE, "keras_applications:MobileNetV2@random", "tfidf"),
     "fashion_bert": (PAIRS, PATCHES, "tokens:minilm:8"),
     "fashion_bert_queries": (
-        FashionBert(depth=1, hidden_dim=8, heads=2, initial_weights="random", text_parts=2),
+        FashionBert.of(depth=1, hidden_dim=8, heads=2, initial_weights="random", text_parts=2),
         PATCHES,
         "tokens:minilm:12",
     ),

@@ -16,7 +16,7 @@ from huse_tf.spec import DataSpec, FeatureSpec
 
 def build(fusion, fields=1):
     keras.utils.set_random_seed(3)
-    method = ModalityWeights(
+    method = ModalityWeights.of(
         fusion=fusion, embedding_dim=6, image_layers=(8,), text_layers=(8,), classifier_norm=1.0
     )
     count = len(PATHS)

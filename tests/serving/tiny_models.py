@@ -65,7 +65,7 @@ def build(num_classes, text=FeatureSpec((len(WORDS) + 1,))):  # noqa: B008 (froz
     """A model with random weights and biases, compiled as after training."""
     keras.utils.set_random_seed(3)
     distances = np.zeros((num_classes, num_classes), np.float32)
-    method = Huse(
+    method = Huse.of(
         embedding_dim=6,
         image_layers=(8, 8),
         text_layers=(8,),

@@ -14,12 +14,13 @@ from huse_tf.errors import Stopped, UserError
 from huse_tf.methods.huse import Huse
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import TrainingConfig
+from huse_tf.settings import replaced
 from huse_tf.spec import DataSpec, FeatureSpec
 from huse_tf.training.class_balance import balanced_weights
 from huse_tf.training.loop import Task, fit, read_history
 from huse_tf.training.trainer import Trainer
 
-METHOD = Huse(embedding_dim=8, image_layers=(16,), text_layers=(16,), dropout=0.3)
+METHOD = Huse.of(embedding_dim=8, image_layers=(16,), text_layers=(16,), dropout=0.3)
 SPEC = DataSpec(FeatureSpec((6,)), FeatureSpec((5,)), 3, (1 - np.eye(3)).astype(np.float32) * 0.5)
 CONFIG = TrainingConfig(
     batch_size=8, epochs=4, learning_rate=1e-2, patience=0, monitor=("score",), strategy="one"
@@ -122,7 +123,7 @@ def test_killed_after_the_last_step_of_an_epoch_gives_the_same_result(features, 
 def test_a_checkpoint_of_another_model_is_refused(features, tmp_path, monkeypatch, other):
     """As of an older version of huse_tf, under the same settings."""
     train(features, tmp_path, epochs=1)
-    older = dataclasses.replace(METHOD, **other)
+    older = replaced(METHOD, **other)
     monkeypatch.setitem(globals(), "METHOD", older)
     with pytest.raises(UserError, match=r"another version.*another --run_dir"):
         train(features, tmp_path, epochs=2)

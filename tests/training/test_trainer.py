@@ -49,7 +49,7 @@ def make_incomplete_batch(rng):
 
 def make_trainer(optimizer="sgd", learning_rate=0.1, **settings):
     keras.utils.set_random_seed(3)
-    method, spec = Huse(**{**SMALL, **settings}), make_spec()
+    method, spec = Huse.of(**{**SMALL, **settings}), make_spec()
     trainer = Trainer(method.build_model(spec), method.build_objective(spec))
     optimizers = {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}
     trainer.compile(optimizer=optimizers[optimizer](learning_rate))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from huse_tf.methods.linear_probe import linear_probe
+from huse_tf.models.probes import linear_probe
 
 
 @pytest.fixture

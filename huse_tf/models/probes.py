@@ -1,16 +1,23 @@
-"""Linear probes: what a linear classifier makes of embeddings that are left as they are.
+"""Linear probes: classifiers on embeddings, solved for and not trained with them.
 
-As of Radford et al. 2021 (arXiv 2103.00020), 3.2: logistic regression, solved and not trained along,
-for a probe that lags behind embeddings which go on moving measures the probe.
+They are logistic regressions, as in Radford et al. 2021 (arXiv 2103.00020, section 3.2). A probe that is
+trained by gradient steps lags behind embeddings that move, and its accuracy then tells of the lag.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
+import keras
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+
+from huse_tf import keys
+from huse_tf.models.inference import run_model
+from huse_tf.models.two_tower import classifier_name, separate_classifiers, two_tower_model
+from huse_tf.spec import DataSpec
 
 MOST_ROWS = 20_000  # of larger catalogues, so that a validation does not wait for its probes
 # scikit-learn's C, on rows of mean 0 and mean square 1. From .01 to 1 it changes validation accuracy on
@@ -20,10 +27,39 @@ _MOST_STEPS = 100  # some need twice as many to converge; a validation should no
 _NEVER = -30.0  # logit of a class that no row has
 
 
+def probed_model(spec: DataSpec, image_tower: keras.Model, text_tower: keras.Model) -> keras.Model:
+    """`two_tower_model` with classifiers that training does not change; `set_probes` sets them.
+
+    Arguments as for `two_tower_model`.
+    """
+    dim = image_tower.output_shape[-1]
+    probes = separate_classifiers(spec.num_classes, dim, norm=1.0, trainable=False)
+    return two_tower_model(spec, image_tower, text_tower, *probes)
+
+
+def set_probes(model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
+    """Solves for the classifiers of both modalities and sets them.
+
+    Args:
+        model: with the layers `image_classifier` and `text_classifier` on its embeddings.
+        features: the training items by key, with masks, weights and labels. Of more than `MOST_ROWS`
+            items as many are used, evenly spaced.
+    """
+    count = len(features[keys.WEIGHT])
+    rows = np.linspace(0, count - 1, min(count, MOST_ROWS)).astype(int)
+    outputs = run_model(model, features, rows)
+    labels = features[keys.LABELS if keys.LABELS in features else keys.LABEL][rows]
+    for modality in (keys.IMAGE, keys.TEXT):
+        classifier = model.get_layer(classifier_name(modality))
+        weights = (features[keys.WEIGHT] * features[keys.mask(modality)])[rows]
+        embeddings = outputs[keys.embedding(modality)]
+        classifier.set_weights(linear_probe(embeddings, labels, weights, classifier.units))
+
+
 def linear_probe(
     rows: np.ndarray, labels: np.ndarray, weights: np.ndarray, num_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Class scores rows @ kernel + bias.
+    """The kernel and bias of the class scores rows @ kernel + bias.
 
     Args:
         rows: [n, D] embeddings.
@@ -63,16 +99,16 @@ def linear_probe(
 def _solved(
     rows: np.ndarray, labels: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The labels that there are, ascending, and kernel [D, their number] and bias of each."""
+    """The n labels that occur, ascending, with kernel [D, n] and bias [n] of their scores."""
     classes = np.unique(labels)
     if len(classes) == 1:
         return classes, np.zeros((rows.shape[1], 1)), np.zeros(1)
     regression = LogisticRegression(C=_C, max_iter=_MOST_STEPS)
     with warnings.catch_warnings():
-        # It may stop early, by choice.
+        # Stopping early is intended.
         warnings.simplefilter("ignore", ConvergenceWarning)
         regression.fit(rows, labels, sample_weight=weights)
     kernel, bias = regression.coef_.T, regression.intercept_
-    if len(classes) == 2:  # scikit-learn then has the logit of the second over the first
+    if len(classes) == 2:  # scikit-learn then gives the logit of the second class only
         kernel, bias = np.c_[0.0 * kernel, kernel], np.array([0.0, bias[0]])
     return regression.classes_, kernel, bias

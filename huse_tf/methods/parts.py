@@ -1,0 +1,210 @@
+"""Parts that methods hold: fronts, pairs of towers and classifiers, each with its settings.
+
+A method holds a part as a field, and its default says what the method's paper has:
+
+    towers: MlpTowers = MlpTowers(image_layers=(2048,), dropout=0.0)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from huse_tf import features, models, towers
+from huse_tf.lazy import keras
+from huse_tf.settings import Settings, setting
+from huse_tf.spec import DataSpec, FeatureSpec
+
+
+def embedding_dim_setting(default: int = 512) -> Any:
+    """The field `embedding_dim` of a method whose embedding can have any size."""
+    return setting(default, "D, the size of the embedding.", minimum=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Front(Settings):
+    """How features enter the first layer; by default as the encoders give them."""
+
+    input_dropout: float = setting(
+        0.0,
+        "Dropout of the towers' features; keeps small catalogues from being learnt by heart.",
+        minimum=0,
+        maximum=0.95,
+    )
+    image_power: float = setting(
+        1.0,
+        "Signed power |x|^p of the image features, which evens out what few strong units outshine "
+        "(0.5: square root; 1: as they come).",
+        minimum=0.1,
+        maximum=1,
+    )
+
+    def image_layers(self, spec: DataSpec) -> Sequence[keras.Layer]:
+        """Layers from the image inputs to features: none.
+
+        Raises:
+            UserError: the inputs are images, not features.
+        """
+        return features.input_layers("", "", spec.image)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainableFront(Front):
+    """The same, with an image network that can be trained in place of a frozen image encoder."""
+
+    image_backbone: str = setting(
+        "",
+        "Image network to train along, on --image_encoder=pixels:SIZE: efficientnet_lite0 or "
+        "keras_applications:NAME@WEIGHTS.",
+    )
+    augmentation: str = setting(
+        "",
+        "Random changes of the pictures for --image_backbone, joined by +: flip, crop, color, randaugment.",
+    )
+
+    def image_layers(self, spec: DataSpec) -> Sequence[keras.Layer]:
+        """Layers from the image inputs to features: augmentation and network, or none.
+
+        Raises:
+            UserError: the settings do not suit the inputs, or the network's weights are missing.
+        """
+        return features.input_layers(self.image_backbone, self.augmentation, spec.image)
+
+
+HUSE_FRONT = TrainableFront(input_dropout=0.3, image_power=0.5)
+"""Ours, not the paper's: chosen for HUSE on small catalogues."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _TwoTowers(Settings):
+    """The settings of an image tower and a text tower with hidden layers."""
+
+    front: TrainableFront = HUSE_FRONT
+    image_layers: tuple[int, ...] = setting(
+        (512,) * 5, "Widths of the image tower's hidden layers.", minimum=1
+    )
+    text_layers: tuple[int, ...] = setting(
+        (512,) * 2, "Widths of the text tower's hidden layers.", minimum=1
+    )
+    dropout: float = setting(0.15, "Dropout between the towers' layers.", minimum=0, maximum=0.95)
+
+    def _image(self, make: Callable[..., keras.Model], spec: DataSpec, **more: Any) -> keras.Model:
+        return make(
+            models.IMAGE_TOWER,
+            spec.image,
+            hidden=self.image_layers,
+            dropout=self.dropout,
+            input_dropout=self.front.input_dropout,
+            power=self.front.image_power,
+            network=self.front.image_layers(spec),
+            **more,
+        )
+
+    def _text(
+        self, make: Callable[..., keras.Model], name: str, text: FeatureSpec, **more: Any
+    ) -> keras.Model:
+        return make(
+            name,
+            text,
+            hidden=self.text_layers,
+            dropout=self.dropout,
+            input_dropout=self.front.input_dropout,
+            **more,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class MlpTowers(_TwoTowers):
+    """HUSE's towers: dense ReLU layers with dropout, a last layer of D units, unit norm."""
+
+    last_activation: Literal["linear", "relu"] = setting(
+        "linear",
+        "Activation of the last layer, before L2; relu confines cosine distances to [0, 1].",
+    )
+
+    def build(
+        self, spec: DataSpec, dim: int, *, unit_norm: bool = True
+    ) -> tuple[keras.Model, keras.Model]:
+        """The image tower and the text tower, from features to [batch, dim].
+
+        Args:
+            spec: of the data.
+            dim: D.
+            unit_norm: whether rows have unit norm, or are as the last layer gives them.
+        """
+        last: dict[str, Any] = {"last_activation": self.last_activation, "unit_norm": unit_norm}
+        image = self._image(towers.mlp_tower, spec, embedding_dim=dim, **last)
+        text = self._text(towers.mlp_tower, models.TEXT_TOWER, spec.text, embedding_dim=dim, **last)
+        return image, text
+
+    def field_tower(self, number: int, dim: int, size: int) -> keras.Model:
+        """A text tower of its own for one text column, from [batch, size] to [batch, dim]."""
+        return self._text(
+            towers.mlp_tower,
+            models.FIELD_TOWER.format(number),
+            FeatureSpec((size,)),
+            embedding_dim=dim,
+            last_activation=self.last_activation,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class HiddenTowers(_TwoTowers):
+    """Towers that end with their hidden layers, for a last layer that both share."""
+
+    def build(self, spec: DataSpec) -> tuple[keras.Model, keras.Model]:
+        """The image tower and the text tower, from features to [batch, last width]."""
+        image = self._image(towers.hidden_tower, spec)
+        return image, self._text(towers.hidden_tower, models.TEXT_TOWER, spec.text)
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearTowers(_TwoTowers):
+    """DeViSE's towers: one linear map without bias, or hidden layers before it."""
+
+    front: TrainableFront = TrainableFront()
+    image_layers: tuple[int, ...] = setting(
+        (), "Widths of hidden layers before the image's map; the paper has none.", minimum=1
+    )
+    text_layers: tuple[int, ...] = setting(
+        (), "Widths of hidden layers before the text's map; the paper has no texts.", minimum=1
+    )
+    dropout: float = setting(0.15, "Dropout between such layers.", minimum=0, maximum=0.95)
+
+    def build(self, spec: DataSpec, dim: int) -> tuple[keras.Model, keras.Model]:
+        """The image tower and the text tower, from features to [batch, dim], not normalised."""
+        image = self._image(towers.linear_tower, spec, dim=dim)
+        return image, self._text(towers.linear_tower, models.TEXT_TOWER, spec.text, dim=dim)
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier(Settings):
+    """A dense layer with bias from embeddings to class logits, trained with the towers."""
+
+    classifier_norm: float = setting(
+        16.0,
+        "Length of the classifier's class vectors at the start; long ones learn fast.",
+        minimum=0,
+    )
+
+    def shared(
+        self, spec: DataSpec, dim: int, class_vectors: np.ndarray | None = None
+    ) -> keras.layers.Dense:
+        """One layer for both modalities.
+
+        Args:
+            spec: of the data.
+            dim: D, the size of the embedding.
+            class_vectors: [K, D] of unit norm to score by, not trained; None: they are learned.
+        """
+        return models.linear_classifier(
+            spec.num_classes, dim, norm=self.classifier_norm, class_vectors=class_vectors
+        )
+
+    def separate(self, spec: DataSpec, dim: int) -> tuple[keras.layers.Dense, keras.layers.Dense]:
+        """One layer for each modality, that of the image first."""
+        image, text = models.separate_classifiers(spec.num_classes, dim, norm=self.classifier_norm)
+        return image, text
