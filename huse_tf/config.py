@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from huse_tf import keys, seals
 from huse_tf.errors import UserError
-from huse_tf.methods import METHODS
+from huse_tf.methods import METHODS, find_method, method_name
 from huse_tf.methods.base import Method
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import (
@@ -41,13 +41,13 @@ class Config:
 
     @property
     def fused_modalities(self) -> tuple[str, ...]:
-        """What a model that fuses modalities itself fuses, in its order."""
+        """The modalities that a model with a fusion head fuses, in its order."""
         texts = self.data.text_columns if self.features.encodes_fields else (keys.TEXT,)
         return (keys.IMAGE, *texts)
 
     @classmethod
     def from_preset(cls, method: type[Method]) -> Config:
-        """The defaults, with what `method` brings along for the other sections."""
+        """The defaults, under the preset of `method`."""
         sections: dict[str, Any] = {}
         for name, section in SECTIONS.items():
             mine = {n: value for n, value in method.preset.items() if n in leaves(section)}
@@ -56,21 +56,27 @@ class Config:
 
     def to_json(self) -> str:
         tree: dict[str, Any] = {name: flat(getattr(self, name)) for name in SECTIONS}
-        tree["method"] = {"name": self.method.name, **flat(self.method)}
+        tree["method"] = {"name": method_name(type(self.method)), **flat(self.method)}
         return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Config:
+        """The settings that `to_json` wrote.
+
+        Raises:
+            UserError: an unknown setting, or a method from outside the package that nobody asked for in
+                this process (`plugins`).
+        """
         tree = json.loads(text)
         method = dict(tree["method"])
         sections: dict[str, Any] = {
             name: _build(section, tree[name]) for name, section in SECTIONS.items()
         }
-        return cls(method=_build(METHODS[method.pop("name")], method), **sections)
+        return cls(method=_build(find_method(method.pop("name")), method), **sections)
 
     def to_flagfile(self) -> str:
         """All settings as `--name=value` lines, good as a `--flagfile`."""
-        lines = [f"--method={self.method.name}"]
+        lines = [f"--method={method_name(type(self.method))}"]
         for name in SECTIONS:
             lines += flag_lines(getattr(self, name))
         return "\n".join([*lines, *flag_lines(self.method)]) + "\n"
@@ -101,7 +107,8 @@ def load(folder: str | os.PathLike[str]) -> Config:
     """The settings of the run that lies in `folder`.
 
     Raises:
-        UserError: no run lies there, or its settings are damaged.
+        UserError: no run lies there, its settings are damaged, or it names a method from outside the
+            package that nobody asked for (`plugins`).
     """
     run = RunFolder(folder)
     if not run.config.is_file():

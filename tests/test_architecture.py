@@ -19,6 +19,7 @@ GROUND = {
     "keys",
     "lazy",
     "locks",
+    "plugins",
     "run_folder",
     "seals",
     "sections",

@@ -17,20 +17,12 @@ EXPERIMENTS = pathlib.Path(__file__).parents[1] / "experiments"
 
 
 @pytest.fixture
-def parse(monkeypatch):
+def parse():
     """Parses arguments as the train command does, with new flags."""
 
     def run(*arguments, base=None, variants=None):
         values = flags.FlagValues()
-        for name in ("string", "integer", "float", "bool", "list", "enum"):
-            define = getattr(flags, f"DEFINE_{name}")
-            monkeypatch.setattr(
-                flags,
-                f"DEFINE_{name}",
-                lambda *a, define=define, **k: define(*a, **{**k, "flag_values": values}),
-            )
-        config_flags.define_flags(*SECTIONS, method=True)
-        monkeypatch.undo()
+        config_flags.define_flags(*SECTIONS, method=True, values=values)
         values(["train", *arguments])
         if variants is not None:
             return config_flags.variants_from_flags(variants, values)

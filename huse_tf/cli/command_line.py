@@ -19,9 +19,10 @@ from typing import NoReturn
 
 from absl import app, flags
 
+from huse_tf import plugins
 from huse_tf.cli import config_flags
-from huse_tf.cli.flag_help import method_to_show
-from huse_tf.cli.quiet import quiet_logs
+from huse_tf.cli.flag_help import method_to_show, methods_from_outside
+from huse_tf.cli.quiet import quiet_imports, quiet_logs
 from huse_tf.errors import Stopped, UserError
 
 # Errors of a disk or a folder. Everything that was written before is kept.
@@ -53,19 +54,34 @@ def run(command: Callable[[flags.FlagValues], None], *sections: str, method: boo
         sections: names of the sections (`sections.SECTIONS`) whose fields become flags.
         method: whether the fields of the methods become flags too.
     """
-    shown = method_to_show(sys.argv[1:]) if method else None
-    config_flags.define_flags(*sections, method=method, shown=shown)
+    quiet_logs()
+    try:
+        _check_backend()
+        with quiet_imports():
+            outside = methods_from_outside(sys.argv[1:]) if method else []
+        shown = method_to_show(sys.argv[1:]) if method else None
+        config_flags.define_flags(*sections, method=method, shown=shown, outside=outside)
+    except UserError as error:
+        _end(USER_ERROR, f"{type(error).__name__}: {error}")
+    if sections:
+        flags.DEFINE_list(
+            "import_modules",
+            [],
+            "Modules to import first: those whose methods or encoders a run's settings name as "
+            "MODULE:CLASS.",
+        )
 
     def main(arguments: list[str]) -> None:
-        quiet_logs()
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            _check_backend()
             if len(arguments) > 1:
                 raise UserError(
                     "Settings are given as --NAME=VALUE. Received: "
                     f"{' '.join(arguments[1:])!r}. Write it as a flag, or leave it out."
                 )
+            with quiet_imports():
+                for module in flags.FLAGS.import_modules if sections else ():
+                    plugins.import_module(module)
             command(flags.FLAGS)
         except Stopped as stop:
             _end(STOPPED, str(stop))

@@ -1,4 +1,4 @@
-"""What `--help` says of defaults: those of the method that is asked for, or of every method.
+"""The defaults in `--help`: of the method that is asked for, or of every method.
 
 One flag can be a setting of several methods, with another meaning and another default in each.
 """
@@ -10,7 +10,8 @@ from typing import Any
 
 from absl import flags
 
-from huse_tf.methods import METHODS
+from huse_tf import plugins
+from huse_tf.methods import METHODS, find_method
 from huse_tf.methods.base import Method
 from huse_tf.settings import Leaf, leaves
 
@@ -25,14 +26,48 @@ def method_to_show(arguments: Sequence[str]) -> type[Method] | None:
     asked = {each.lstrip("-").partition("=")[0] for each in arguments if each.startswith("-")}
     if not asked & _HELP:
         return None
+    name = _named(arguments)[0]
+    return find_method(name) if name in METHODS or _from_outside(name) else None
+
+
+def methods_from_outside(arguments: Sequence[str]) -> list[type[Method]]:
+    """The methods outside the package that --method or --methods name, for their settings are flags too.
+
+    This imports them: the arguments are the user's.
+
+    Raises:
+        UserError: one cannot be imported, or is no method.
+    """
+    method, methods = _named(arguments)
+    names = [method, *(split_variant(spec)[0] for spec in methods.split(","))]
+    for name in names:
+        plugins.allow(name)
+    return [find_method(name) for name in dict.fromkeys(names) if _from_outside(name)]
+
+
+def split_variant(spec: str) -> tuple[str, str]:
+    """(method, settings) of NAME, NAME:SETTING=VALUE:... or MODULE:CLASS:SETTING=VALUE:..."""
+    name = spec.partition(":")[0]
+    if name not in METHODS:
+        name = plugins.head(plugins.METHODS, spec) or name
+    return name, spec[len(name) :]
+
+
+def _from_outside(name: str) -> bool:
+    return name not in METHODS and plugins.head(plugins.METHODS, name) == name
+
+
+def _named(arguments: Sequence[str]) -> tuple[str, str]:
+    """The values of --method and of --methods, "" where they are not given."""
     values = flags.FlagValues()
     values.set_gnu_getopt(True)  # a value can stand apart from its flag
-    flags.DEFINE_string("method", "", "", flag_values=values)
+    for flag in ("method", "methods"):
+        flags.DEFINE_string(flag, "", "", flag_values=values)
     try:
         values(["", *arguments], known_only=True)
     except flags.Error:
-        return None  # whoever parses them next says what is wrong
-    return METHODS.get(str(values["method"].value))
+        return "", ""  # the parser of all flags reports the error
+    return str(values["method"].value), str(values["methods"].value)
 
 
 def section_default(leaf: Leaf, method: type[Method] | None) -> Any:
@@ -50,10 +85,10 @@ def section_help(section: str, leaf: Leaf, method: type[Method] | None) -> str:
     return f"{text} Presets: {_by_value(values)}."
 
 
-def method_help(name: str) -> str:
+def method_help(name: str, outside: Sequence[type[Method]] = ()) -> str:
     """The help of a setting of methods: each help text with its methods and their defaults."""
     meanings: dict[str, dict[str, Any]] = {}
-    for method in METHODS.values():
+    for method in (*METHODS.values(), *outside):
         leaf = leaves(method).get(name)
         if leaf is not None:
             meanings.setdefault(leaf.help, {})[method.name] = leaf.default

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging as python_logging
 import os
 import pathlib
 import sys
 import tempfile
+from collections.abc import Iterator
 
 from absl import logging
 
@@ -36,7 +38,18 @@ def quiet_logs() -> None:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and lists its devices, without the lines of `_NOISE`.
+    """Imports TensorFlow and lists its devices, without the lines of `_NOISE`."""
+    with quiet_imports():
+        # Here, so that --help does not wait. tensorflow_text repeats the lines.
+        import tensorflow
+        import tensorflow_text  # noqa: F401
+
+        tensorflow.config.list_logical_devices()
+
+
+@contextlib.contextmanager
+def quiet_imports() -> Iterator[None]:
+    """Keeps the lines of `_NOISE` off stderr while TensorFlow is imported.
 
     The lines go to file descriptor 2, not through Python, so the descriptor is redirected meanwhile.
     """
@@ -45,11 +58,7 @@ def import_tensorflow() -> None:
     with tempfile.TemporaryFile() as caught:
         os.dup2(caught.fileno(), 2)
         try:
-            # Here, so that --help does not wait. tensorflow_text repeats the lines.
-            import tensorflow
-            import tensorflow_text  # noqa: F401
-
-            tensorflow.config.list_logical_devices()
+            yield
         finally:
             sys.stderr.flush()
             os.dup2(before, 2)

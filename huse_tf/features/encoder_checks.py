@@ -9,6 +9,7 @@ import pathlib
 import re
 from collections.abc import Collection
 
+from huse_tf import plugins
 from huse_tf.errors import UserError, unknown_name
 from huse_tf.features.packages import WEIGHTS, find_package, require_extra
 from huse_tf.features.precomputed import check_precomputed
@@ -50,7 +51,10 @@ def is_precomputed(spec: str) -> bool:
 def _check(what: str, spec: str, known: Collection[str], used: bool = True) -> None:
     name = spec.partition(":")[0]
     if name not in known:
-        raise unknown_name(what, name, known)
+        outside = plugins.head(plugins.ENCODERS, spec)
+        if outside is None:
+            raise unknown_name(what, name, known)
+        return plugins.check(outside)
     if used:
         _check_presence(f"--{what.replace(' ', '_')}={spec}", spec)
 

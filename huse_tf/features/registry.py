@@ -1,11 +1,16 @@
-"""Encoders by name. A name is imported when it is asked for, and only then."""
+"""Encoders by name. The module of an encoder is imported when the encoder is made, and only then.
+
+Beside the names below there are those of installed entry points (group `huse_tf.encoders`), and
+MODULE:CLASS (`plugins`).
+"""
 
 from __future__ import annotations
 
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
-from huse_tf.errors import unknown_name
+from huse_tf import plugins
+from huse_tf.errors import UserError, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +39,7 @@ TEXT_ENCODERS = {
     "tokens": "huse_tf.features.tokens:Tokens",
     "word_cnn": "huse_tf.features.word_cnn:WordIds",
 }
+_ENCODER = "huse_tf.features.encoder:Encoder"
 _JOINED = "huse_tf.features.joined:Joined"
 # For class names only, beside all text encoders. Name -> function that learns (see `class_encoder`).
 CLASS_ENCODERS = {
@@ -43,7 +49,7 @@ CLASS_ENCODERS = {
 
 
 def make_image_encoder(spec: str) -> Encoder:
-    """The image encoder that `spec`, `NAME` or `NAME:ARGUMENT`, names.
+    """The image encoder that `spec` names: `NAME`, `MODULE:CLASS`, or either with `:ARGUMENT`.
 
     Raises:
         UserError: unknown name, unusable argument, or weights that are not installed.
@@ -55,7 +61,7 @@ def make_text_encoder(spec: str, state: dict[str, Any] | None = None) -> Encoder
     """The text encoder that `spec` names; several joined with `+` give their features in a row.
 
     Args:
-        spec: `NAME` or `NAME:ARGUMENT`, or several of these with `+` between them.
+        spec: `NAME`, `MODULE:CLASS`, or either with `:ARGUMENT`; or several of these joined by `+`.
         state: what `Encoder.state` gave for the same spec; None for an encoder yet to be fitted.
 
     Raises:
@@ -81,18 +87,35 @@ def class_encoder(spec: str) -> Callable[..., Encode] | None:
     name = spec.partition(":")[0]
     if name in CLASS_ENCODERS:
         return pkgutil.resolve_name(CLASS_ENCODERS[name])
-    if "+" not in spec and name not in TEXT_ENCODERS:
+    if "+" in spec or name in TEXT_ENCODERS:
+        return None
+    outside = plugins.find(plugins.ENCODERS, spec)
+    if outside is None:
         raise unknown_name("class encoder", name, CLASS_ENCODERS | TEXT_ENCODERS)
-    return None
+    return None if isinstance(outside[0], type) else outside[0]
 
 
 def _make(what: str, spec: str, table: dict[str, str]) -> Encoder:
     name = spec.partition(":")[0]
-    if name not in table:
-        raise unknown_name(what, name, table)
-    kind = pkgutil.resolve_name(table[name])
+    if name in table:
+        kind = pkgutil.resolve_name(table[name])
+    else:
+        kind, spec = _outside(what, spec, table)
     inner = kind.inner(spec)
     if inner is None:
         return kind(spec)
     make = make_image_encoder if table is IMAGE_ENCODERS else make_text_encoder
     return kind(spec, make(inner))
+
+
+def _outside(what: str, spec: str, table: dict[str, str]) -> tuple[type[Encoder], str]:
+    """The class of an encoder from outside the package, and its spec as `NAME` or `NAME:ARGUMENT`."""
+    found = plugins.find(plugins.ENCODERS, spec)
+    if found is None:
+        raise unknown_name(
+            what, spec.partition(":")[0], [*table, *plugins.installed(plugins.ENCODERS)]
+        )
+    kind, name = found
+    if not (isinstance(kind, type) and issubclass(kind, pkgutil.resolve_name(_ENCODER))):
+        raise UserError(f"Expected a subclass of {_ENCODER} as {what}. Received: {name}.")
+    return kind, name.rpartition(":")[2] + spec.removeprefix(name)

@@ -1,5 +1,13 @@
-"""All methods by name. A new method is a new file and a row here."""
+"""All methods by name. A new method is a new file and a row here.
 
+`find_method` also finds methods from outside the package: installed ones by name (entry points of the group
+`huse_tf.methods`), and any by MODULE:CLASS.
+"""
+
+import inspect
+
+from huse_tf import plugins
+from huse_tf.errors import UserError, unknown_name
 from huse_tf.methods.adamine import AdaMine
 from huse_tf.methods.base import Method
 from huse_tf.methods.cca import Cca
@@ -45,3 +53,36 @@ METHODS: dict[str, type[Method]] = {
         VsePp,
     )
 }
+
+_names: dict[type[Method], str] = {}  # of methods from outside, as they were asked for
+
+
+def find_method(name: str) -> type[Method]:
+    """The method that --method=NAME means.
+
+    Args:
+        name: a row of `METHODS`, an installed entry point, or MODULE:CLASS.
+
+    Raises:
+        UserError: there is none of this name, it is no method, or it may not be imported (`plugins`).
+    """
+    if name in METHODS:
+        return METHODS[name]
+    found = plugins.find(plugins.METHODS, name)
+    if found is None or found[1] != name:
+        raise unknown_name("method", name, [*METHODS, *plugins.installed(plugins.METHODS)])
+    kind = found[0]
+    if not (isinstance(kind, type) and issubclass(kind, Method)) or inspect.isabstract(kind):
+        raise UserError(
+            "Expected a subclass of huse_tf.methods.base.Method with a name, build_model and "
+            f"build_objective. Received: --method={name}."
+        )
+    _names[kind] = name
+    return kind
+
+
+def method_name(kind: type[Method]) -> str:
+    """The value of --method that means this class."""
+    if METHODS.get(kind.name) is kind:
+        return kind.name
+    return _names.get(kind, f"{kind.__module__}:{kind.__qualname__}")

@@ -1,0 +1,43 @@
+"""An image encoder: the mean colours of the cells of a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from huse_tf.errors import UserError
+from huse_tf.features import Encoder, pictures
+from huse_tf.spec import FeatureSpec
+
+
+class Colors(Encoder):
+    """`colors` or `colors:CELLS`: red, green and blue in 0..1 of CELLS x CELLS cells (3 by default)."""
+
+    takes_argument = True
+
+    def __init__(self, spec: str) -> None:
+        super().__init__(spec)
+        if self.argument and not self.argument.isdecimal():
+            raise UserError(f"Expected colors:CELLS, a whole number. Received: {spec!r}.")
+        self._cells = int(self.argument or 3)
+
+    @property
+    def feature_spec(self) -> FeatureSpec:
+        return FeatureSpec((self._cells * self._cells * 3,))
+
+    def _identity(self) -> Sequence[str]:
+        """All that the features depend on: the feature cache is keyed by it."""
+        return ["shop_search.colors 1", pictures.VERSION, str(self._cells)]
+
+    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Encodes image files.
+
+        Args:
+            inputs: [batch] string, encoded image files.
+
+        Returns:
+            [batch, CELLS * CELLS * 3] float32.
+        """
+        pixels = pictures.decode(inputs, (self._cells, self._cells))
+        return tf.reshape(pixels / 255.0, (-1, self._cells * self._cells * 3))
