@@ -259,7 +259,7 @@ class TrainingConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig(Settings):
-    """What is measured and shown."""
+    """Metrics, and the content of the report."""
 
     recall_at: tuple[int, ...] = setting((1, 5, 10), "Cut-offs of recall at k.", minimum=1)
     precision_at: tuple[int, ...] = setting(
@@ -268,7 +268,7 @@ class EvaluationConfig(Settings):
     with_own_product: bool = setting(
         False,
         "Measure retrieval by class a second time, with the query's own product among the candidates; "
-        "those figures flatter, and are named with_own_product.",
+        "these metrics are too high, and are named with_own_product.",
     )
     query_chunk: int = setting(
         512, "Queries scored at once; bounds the memory of retrieval metrics.", minimum=1

@@ -50,7 +50,7 @@ class Settings:
 
     @classmethod
     def of(cls, **changes: Any) -> Self:
-        """The defaults with these settings changed, those of parts among them.
+        """The defaults with these settings changed, also settings of parts.
 
         Raises:
             UserError: an unknown name, or a number out of range.

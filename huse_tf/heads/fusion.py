@@ -22,7 +22,7 @@ def fuse(
     p: float,
     length: float = 1.0,
 ) -> dict[str, keras.KerasTensor]:
-    """What the head of that name makes of M modalities.
+    """Fuses M modalities by the head of that name.
 
     Args:
         fusion: of FUSIONS. "mnl" and "gate" (with as many units as the first modality has features) read the

@@ -20,7 +20,7 @@ _TINY = 1e-12  # keeps the gradient of a norm finite at zero
 def theta_of_norms(norms: Any, p: float) -> Any:
     """Contributions theta_m = n_m^(2/(p+1)) / (sum_k n_k^(2p/(p+1)))^(1/p), of p-norm 1.
 
-    They are what minimises sum_m n_m^2 / theta_m under ||theta||_p <= 1, theta >= 0.
+    They minimise sum_m n_m^2 / theta_m under ||theta||_p <= 1, theta >= 0.
 
     Args:
         norms: [..., M] n >= 0, not all zero.
@@ -37,7 +37,7 @@ def multiple_neural_learning(
 
     To be trained with `losses.block_norms`; without that penalty theta says little. Features of twice the
     length need blocks of half the norm to say the same; counted in lengths of features, norms are
-    those of InTense, whose features have length 1, and Lambda means the same at any length.
+    as in InTense, whose features have length 1, and Lambda means the same at any length.
 
     Args:
         features: M times [batch, dim_m], on one scale (`vector_norm`, or rows of equal norm).

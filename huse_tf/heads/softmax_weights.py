@@ -13,7 +13,7 @@ from huse_tf.heads.variables import on_every_row, shares, trainable_row
 def softmax_weighted_sum(logits: Sequence[keras.KerasTensor]) -> dict[str, keras.KerasTensor]:
     """y = s sum_m theta_m g_m + b with theta = softmax(a); a, b and the common scale s > 0 are learned.
 
-    The article's formulas are pictures that cannot be read any more; a softmax is the plain way to
+    The formulas of the article are images that no longer load; a softmax is the plain way to
     shares that are positive and sum to 1. The sub-networks' outputs must be on one scale: doubling
     g_m and halving theta_m changes nothing. The scale s lets y be surer than its parts.
 

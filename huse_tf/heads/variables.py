@@ -30,7 +30,7 @@ def shares(scores: keras.KerasTensor, axis: int) -> keras.KerasTensor:
 
 
 def is_there(features: keras.KerasTensor) -> keras.KerasTensor:
-    """[batch, 1] float32: 1 for rows of [batch, dim] that are not all zero, 0 for what is missing."""
+    """[batch, 1] float32: 1 for rows of [batch, dim] that are not all zero, 0 for missing ones."""
     present = keras.ops.any(keras.ops.not_equal(features, 0), axis=1, keepdims=True)
     return keras.ops.cast(present, "float32")
 

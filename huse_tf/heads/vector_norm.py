@@ -35,7 +35,7 @@ def vector_batch_norm(
         momentum=momentum, epsilon=_NO_DIVISION, center=False, scale=False, name=f"{name}_center"
     )(x)
     centred = centred * _NO_DIVISION**0.5
-    # The variance of the one channel is the mean over coordinates of what is wanted as their sum.
+    # The variance of the one channel is a mean over coordinates; their sum is wanted.
     scaled = layer(
         momentum=momentum, epsilon=epsilon / dim, center=False, scale=False, name=f"{name}_scale"
     )(keras.ops.expand_dims(centred, -1))

@@ -1,4 +1,4 @@
-"""Text-image alignment: whether a text and a picture are of one item (FashionBERT, 3.2 (3))."""
+"""Text-image alignment: whether a text and an image are of one item (FashionBERT, 3.2 (3))."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def alignment(logits: tf.Tensor, match: tf.Tensor, weights: tf.Tensor) -> tf.Ten
 
 @dataclasses.dataclass(frozen=True)
 class Alignment:
-    """Over the pairs of a batch, true ones and mismatched ones; half a pair is none."""
+    """Over the pairs of a batch, true ones and mismatched ones. Items without image or text do not count."""
 
     def __call__(self, outputs: Tensors, batch: Tensors) -> tf.Tensor:
         return alignment(outputs[keys.MATCH_LOGITS], batch[keys.MATCH], pair_weights(batch))

@@ -59,7 +59,7 @@ class HingeRank:
 
     Attributes:
         label_vectors: [K, dim] float32 of unit norm.
-        negatives: [K] float32, 1 for labels that may be false ones: those met in training.
+        negatives: [K] float32, 1 for labels that have training items; only these are false labels.
         margin: of the hinge.
         first_violation: whether the sum stops after the first violation, in the batch's NEGATIVE_ORDER.
     """

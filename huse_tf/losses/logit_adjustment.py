@@ -10,7 +10,7 @@ import numpy as np
 
 
 def logit_offsets(class_shares: np.ndarray | None, multi_label: bool) -> np.ndarray:
-    """What is added to the logits in the training loss.
+    """The offsets that the training loss adds to the logits.
 
     Args:
         class_shares: [K] in [0, 1], share of the training items that have each class. A class that

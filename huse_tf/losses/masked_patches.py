@@ -1,4 +1,4 @@
-"""Masked patches: what the features of hidden patches are (FashionBERT, 3.2 (2))."""
+"""Masked patches: the features of hidden patches, guessed (FashionBERT, 3.2 (2))."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def masked_patches(
         logits: [batch, patches, dim] float32.
         places: [batch, h] int32, the hidden patches.
         targets: [batch, h, dim] float32, their features.
-        weights: [batch] float32 >= 0 of the pictures.
+        weights: [batch] float32 >= 0 of the images.
 
     Returns:
         A scalar >= 0, in nats; 0 where all weights are 0.
@@ -38,7 +38,7 @@ def masked_patches(
 
 @dataclasses.dataclass(frozen=True)
 class MaskedPatches:
-    """Over true pairs only, as for words: the text of another item tells nothing of a picture."""
+    """Over true pairs only, as for words: the text of another item says nothing about an image."""
 
     def __call__(self, outputs: Tensors, batch: Tensors) -> tf.Tensor:
         weights = pair_weights(batch) * batch[keys.MATCH]

@@ -17,7 +17,7 @@ def masked_words(logits: tf.Tensor, pieces: tf.Tensor, weights: tf.Tensor) -> tf
 
     Args:
         logits: [batch, m, vocabulary] float32.
-        pieces: [batch, m] int32 ids of what is to be guessed; 0 where nothing is.
+        pieces: [batch, m] int32 ids to be guessed, padded with 0.
         weights: [batch] float32 >= 0 of the texts.
 
     Returns:
@@ -30,7 +30,7 @@ def masked_words(logits: tf.Tensor, pieces: tf.Tensor, weights: tf.Tensor) -> tf
 
 @dataclasses.dataclass(frozen=True)
 class MaskedWords:
-    """Over true pairs only: a picture of another item would be no help, or teach what is wrong."""
+    """Over true pairs only: the image of another item does not help, or teaches wrong words."""
 
     def __call__(self, outputs: Tensors, batch: Tensors) -> tf.Tensor:
         weights = pair_weights(batch) * batch[keys.MATCH]

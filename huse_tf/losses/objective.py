@@ -1,4 +1,4 @@
-"""What is minimised: named loss terms and their weights."""
+"""The objective of training: named loss terms and their weights."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Objective:
 
     Attributes:
         terms: by name.
-        weights: a fixed one for each term, >= 0 (a term of weight 0 is computed and reported all the
-            same), or what finds them in each step.
-        targets: the keys of the batch that the terms read; no others are gathered over replicas, so
-            that means over what is there are means over the global batch.
+        weights: a number >= 0 for each term (a term of weight 0 is still computed and reported), or a
+            `Weighting` that finds them in each step.
+        targets: the keys of the batch that the terms read. Only these are gathered over replicas; so a
+            mean over the present items is one over the global batch.
     """
 
     terms: Mapping[str, LossTerm]
@@ -77,7 +77,7 @@ class Objective:
     def __call__(
         self, outputs: Tensors, batch: Tensors, squared_gradient: SquaredGradient = _no_gradient
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """The total, and what to report of it.
+        """The total loss, and a report of its terms.
 
         Args:
             outputs: of the model.

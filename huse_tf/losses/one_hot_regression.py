@@ -47,7 +47,7 @@ class OneHotRegression:
     Attributes:
         num_classes: K.
         normalization: see `error_norm`.
-        closed_form: whether predictions are those of the batch's `ridge_classifier`, held fixed while
+        closed_form: whether predictions come from the batch's `ridge_classifier`, held fixed while
             the towers make their step, instead of the model's.
         scale, offset: the model's logits are its predictions times `scale`, plus `offset`.
     """

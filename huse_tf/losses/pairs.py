@@ -1,7 +1,7 @@
 """Who is compared with whom in a batch: queries, their candidates, and which of these are right.
 
 Weights are laid out such that an item of weight 2 counts like two equal items: a query by its own
-weight, a candidate by its own, and what is missing not at all. Pictures of one product are never
+weight, a candidate by its own, and a missing image or text not at all. Images of one product are never
 each other's negatives.
 """
 
@@ -26,7 +26,7 @@ class Pairs:
     Attributes:
         similarities: [Q, C] float32 in [-1, 1], cosines.
         positives: [Q, C] float32 >= 0, the weight of a candidate that is right for the query, else 0.
-        negatives: [Q, C] float32 >= 0, likewise of one that is wrong; a candidate may be neither.
+        negatives: [Q, C] float32 >= 0, the weight of a wrong candidate, else 0; a candidate may be neither.
         weights: [Q] float32 >= 0, of the queries.
     """
 
@@ -43,7 +43,7 @@ def cross_modal_pairs(
 
     Args:
         outputs, batch: keys and shapes in keys.py; `batch` with PRODUCT.
-        positives: what makes a candidate right. "item": it is the query's own other half;
+        positives: which candidates are right. "item": the query's own other half;
             "product": it is of the query's product; "class": it shares at least one class with it.
             All others are negatives, except those of the query's product.
         own_half: whether a query's own other half is right. If not, those of the copies that a

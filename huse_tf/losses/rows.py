@@ -1,7 +1,7 @@
-"""The joint 2B rows of a batch, images first and texts behind them, and means over those that count.
+"""The joint 2B rows of a batch, first all images, then all texts, and weighted means over them.
 
-A row counts with the weight of its item, and a row without a picture or a text not at all. So every
-mean is over what is there, an item of weight 2 counts like two equal items, and where nothing is
+A row counts with the weight of its item, and the row of a missing image or text not at all. So every
+mean is over present rows, an item of weight 2 counts like two equal items, and where nothing is
 missing and all weights are 1, each mean is the plain one that the papers write.
 """
 

@@ -27,7 +27,7 @@ def semantic_graph(
 
     With d the cosine distance of two embeddings and A that of their classes, a pair adds
       * rule "equation", eq. (10): (d - A)^2 if A < margin and d < margin, else nothing;
-      * rule "prose", what the paper's text describes: (d - A)^2 if A < margin, else
+      * rule "prose", as the paper's text describes it: (d - A)^2 if A < margin, else
         (margin - d)^2 if d < margin: far classes are pushed at least a margin apart.
     A pair weighs the product of its rows' weights, and the sum is divided by the weight of all
     pairs, whatever the number that take part: n^2 where all rows weigh 1 (eq. 11). Which rule a

@@ -1,4 +1,4 @@
-"""What a method is: settings, the model that it builds and the objective that training minimises."""
+"""The base of all methods: settings, the model and the objective that training minimises."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ class Method(Settings, abc.ABC):
         Args:
             name: of the setting.
             used_by: the settings under which it has one, as flags.
-            received: what the user has in their place.
+            received: the settings under which it has none, as flags.
 
         Raises:
             UserError: the setting is not at its default.

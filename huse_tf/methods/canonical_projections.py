@@ -18,7 +18,8 @@ class CanonicalProjections:
     Attributes:
         kernels: [dim, components] float32 of either view.
         biases: [components] float32 of either view.
-        correlations: [components] in [0, 1], falling; with a ridge smaller than those of the columns.
+        correlations: [components] in [0, 1], falling. With a ridge they are smaller than the correlations
+            of the columns.
     """
 
     kernels: tuple[np.ndarray, np.ndarray]

@@ -31,7 +31,7 @@ class Clip(Method):
     towers: MlpTowers = MlpTowers()
     embedding_dim: int = embedding_dim_setting()
     positives: Literal["item", "product", "class"] = setting(
-        "item", "What an item's image and text are drawn to: that of the item, product or class."
+        "item", "Which images and texts are drawn together: of one item, product or class."
     )
     temperature: float = setting(
         0.07, "Temperature at the start; it is learned. .07 in the paper.", minimum=0.01

@@ -60,8 +60,8 @@ class FashionBert(Method):
     )
     initial_weights: str = setting(
         "minilm",
-        "What the transformer begins with: the first layers of minilm (it has 6; further ones begin at "
-        "random), those of a BERT, keras_hub:PRESET (a preset's name or folder), or random numbers, random.",
+        "Initial weights of the transformer: the first layers of minilm (it has 6; further ones begin at "
+        "random), of a BERT, keras_hub:PRESET (a preset's name or folder), or random.",
     )
     dropout: float = setting(0.1, "Dropout within the transformer.", minimum=0, maximum=0.95)
     task_weights: Literal["uniform", "paper", "code", "code_stop_gradient"] = setting(
@@ -76,7 +76,7 @@ class FashionBert(Method):
         maximum=1,
     )
     patch_share: float = setting(
-        0.1, "Share of a picture's patches that are hidden.", minimum=0.01, maximum=1
+        0.1, "Share of an image's patches that are hidden.", minimum=0.01, maximum=1
     )
     mismatch_share: float = setting(
         0.5,
@@ -92,7 +92,7 @@ class FashionBert(Method):
     )
     text_parts: int = setting(
         1,
-        "Parts of a text with a segment each. 2: a query, then what is said of the product, whose image "
+        "Parts of a text with a segment each. 2: a query, then the text of the product, whose image "
         "belongs to it; matched are query and product. Needs --text_separator=[SEP].",
         minimum=1,
         maximum=2,

@@ -45,8 +45,8 @@ class HusePlus(Huse):
     )
     classifier_vectors: Literal["names", "learned"] = setting(
         "names",
-        "What the classifier scores by: the names of the classes by --class_encoder, which stay as "
-        "they are, or vectors that it learns (where names say nothing of what classes are).",
+        "Class vectors of the classifier: the names of the classes by --class_encoder, not trained, or "
+        "learned vectors (where names are mere codes).",
     )
 
     @property

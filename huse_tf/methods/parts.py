@@ -1,6 +1,6 @@
 """Parts that methods hold: fronts, pairs of towers and classifiers, each with its settings.
 
-A method holds a part as a field, and its default says what the method's paper has:
+A method holds a part as a field, and its default is what the method's paper has:
 
     towers: MlpTowers = MlpTowers(image_layers=(2048,), dropout=0.0)
 """
@@ -30,13 +30,13 @@ class Front(Settings):
 
     input_dropout: float = setting(
         0.0,
-        "Dropout of the towers' features; keeps small catalogues from being learnt by heart.",
+        "Dropout of the towers' features; keeps the towers from memorising small catalogues.",
         minimum=0,
         maximum=0.95,
     )
     image_power: float = setting(
         1.0,
-        "Signed power |x|^p of the image features, which evens out what few strong units outshine "
+        "Signed power |x|^p of the image features, so that few strong units do not outweigh the others "
         "(0.5: square root; 1: as they come).",
         minimum=0.1,
         maximum=1,
@@ -57,12 +57,12 @@ class TrainableFront(Front):
 
     image_backbone: str = setting(
         "",
-        "Image network to train along, on --image_encoder=pixels:SIZE: efficientnet_lite0 or "
+        "Image network to train with the tower, on --image_encoder=pixels:SIZE: efficientnet_lite0 or "
         "keras_applications:NAME@WEIGHTS.",
     )
     augmentation: str = setting(
         "",
-        "Random changes of the pictures for --image_backbone, joined by +: flip, crop, color, randaugment.",
+        "Random changes of the images for --image_backbone, joined by +: flip, crop, color, randaugment.",
     )
 
     def image_layers(self, spec: DataSpec) -> Sequence[keras.Layer]:

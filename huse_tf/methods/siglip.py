@@ -31,7 +31,7 @@ class SigLip(Method):
     towers: MlpTowers = MlpTowers()
     embedding_dim: int = embedding_dim_setting()
     positives: Literal["item", "product", "class"] = setting(
-        "item", "What an item's image and text are drawn to: that of the item, product or class."
+        "item", "Which images and texts are drawn together: of one item, product or class."
     )
     temperature: float = setting(
         0.1, "Temperature at the start; it is learned. .1 in the paper.", minimum=0.01

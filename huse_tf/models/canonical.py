@@ -13,10 +13,10 @@ _PROJECTION = "canonical_projection"
 
 
 def linear_canonical(spec: DataSpec, components: int) -> keras.Model:
-    """Features, projections, and a linear probe on what they give, shared by both modalities.
+    """Features, their projections, and a linear probe on the projections, shared by both modalities.
 
     Returns:
-        A model as `two_tower` makes it, of D = `components`.
+        A model with the inputs and outputs of `two_tower_model`, D = `components`.
     """
     inputs = feature_inputs(spec)
     classifier = keras.layers.Dense(spec.num_classes, name=CLASSIFIER)
@@ -31,7 +31,7 @@ def linear_canonical(spec: DataSpec, components: int) -> keras.Model:
 def deep_canonical(
     spec: DataSpec, image_tower: keras.Model, text_tower: keras.Model
 ) -> keras.Model:
-    """Towers, projections of what they give, and a linear probe on each; only the towers are trained.
+    """Towers, projections of their outputs, and a linear probe on each; only the towers are trained.
 
     Args:
         spec: of the data.
@@ -39,8 +39,8 @@ def deep_canonical(
             outputs of an item to each other before they are correlated.
 
     Returns:
-        A model as `two_tower` makes it, with {image_representation, text_representation [batch, D]},
-        what the towers give, as further outputs.
+        A model with the outputs of `two_tower_model`, and those of the towers as
+        {image_representation, text_representation [batch, D]}.
     """
     inputs = feature_inputs(spec)
     outputs = {}
@@ -64,7 +64,13 @@ def set_projections(
     kernels: tuple[np.ndarray, np.ndarray],
     biases: tuple[np.ndarray, np.ndarray],
 ) -> None:
-    """Sets the projections of a model, those of the image first."""
+    """Sets the projections of a model.
+
+    Args:
+        model: from `linear_canonical` or `deep_canonical`.
+        kernels: [dim, components] of the image, then of the text.
+        biases: [components] of the image, then of the text.
+    """
     for name, kernel, bias in zip((keys.IMAGE, keys.TEXT), kernels, biases, strict=True):
         layer = model.get_layer(f"{name}_{_PROJECTION}")
         layer.kernel.assign(kernel)
@@ -74,7 +80,7 @@ def set_projections(
 def _canonical(
     x: keras.KerasTensor, modality: str, components: int, initializer: str
 ) -> keras.KerasTensor:
-    """[batch, components] of unit norm, by weights that are set and not trained."""
+    """[batch, components] of unit norm, by weights that are solved for, not trained."""
     x = keras.layers.Dense(
         components,
         kernel_initializer=initializer,

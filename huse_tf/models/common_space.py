@@ -11,7 +11,7 @@ from huse_tf.models.two_tower import feature_inputs
 from huse_tf.spec import DataSpec
 
 SHARED_LAYER = "shared_projection"
-# Regressed are 0 and 1. Where each class is a question of its own, logits say yes above the middle.
+# The regressed labels are 0 and 1. Rescaled, a sigmoid says yes above the middle, 0.5.
 MULTI_LABEL_SCALE = {"scale": 10.0, "offset": -5.0}
 # Not `CLASSIFIER`: it takes representations, and not the embeddings that are exported.
 REPRESENTATION_CLASSIFIER = "representation_classifier"
@@ -26,7 +26,7 @@ def common_space_model(
     classifier_norm: float,
     classifier_trained: bool = True,
 ) -> keras.Model:
-    """A model of two towers, a layer that both go on through, and classes from what comes of it.
+    """A model of two towers, a shared layer on both, and a shared classifier on its output.
 
     Args:
         spec: of the data.
@@ -34,14 +34,14 @@ def common_space_model(
         dim: D, of the common representation.
         activation: of the shared layer.
         classifier_norm: expected length of a class vector of the classifier before training.
-        classifier_trained: whether training moves the classifier, or it is set otherwise.
+        classifier_trained: whether training changes the classifier.
 
     Returns:
         A model from {image_features [batch, image_dim], text_features [batch, text_dim]} to
-        {image_projection, text_projection [batch, D], the common representation P^T sees,
-        image_embedding, text_embedding [batch, D], it with unit norm,
-        image_logits, text_logits [batch, K]}. Logits are what the classifier regresses; where items
-        have several classes they are rescaled by `MULTI_LABEL_SCALE`.
+        {image_projection, text_projection [batch, D], the common representation,
+        image_embedding, text_embedding [batch, D], the same with unit norm,
+        image_logits, text_logits [batch, K]}. Logits are the regressed labels. For items of
+        several classes they are rescaled by `MULTI_LABEL_SCALE`.
     """
     inputs = feature_inputs(spec)
     shared = keras.layers.Dense(dim, activation=activation, name=SHARED_LAYER)

@@ -18,7 +18,7 @@ def run_model(
 
     Args:
         model: feature dict in, output dict out.
-        features: with the model's inputs among them, arrays or what looks like one.
+        features: with the model's inputs among them, arrays, or objects that are indexed like arrays.
         chosen: numbers of the items to run, if not all.
     """
     batches = []

@@ -18,7 +18,7 @@ def posterior_model(spec: DataSpec, *, input_dropout: float, image_power: float)
         input_dropout, image_power: as for `tower_front`.
 
     Returns:
-        A model as `two_tower` makes it, of D = K.
+        A model with the inputs and outputs of `two_tower_model`, D = K.
     """
     inputs = feature_inputs(spec)
     towers = {

@@ -39,18 +39,18 @@ def single_stream_model(
     intermediate_dim: int | None = None,
     has_query: bool = False,
 ) -> keras.Model:
-    """A pair scorer: how well a text and a picture go together, and what is hidden in either.
+    """A pair scorer: whether a text and an image belong together, with guesses of hidden words and patches.
 
     Args:
         spec: image features [patches, dim], text features [tokens] ids, 0 for padding.
-        pieces: what the ids mean.
+        pieces: the meaning of the ids.
         depth: number of transformer layers.
         hidden_dim: size of a token in the stream, a multiple of `heads`.
         heads: of attention.
         dropout: everywhere where BERT has it.
         hidden_words: the most pieces of a text that are guessed (m).
         intermediate_dim: of a transformer layer, between its two dense ones; 4 `hidden_dim` by default.
-        has_query: whether what a text has up to its first [SEP] is a segment of its own.
+        has_query: whether the text up to its first [SEP] is a segment of its own.
 
     Returns:
         A model from IMAGE_FEATURES and TEXT_FEATURES to MATCH_LOGITS, WORD_LOGITS and PATCH_LOGITS
@@ -73,7 +73,7 @@ def single_stream_model(
     )
     segments = layers.Embedding(2, hidden_dim, embeddings_initializer=normal(), name=SEGMENTS)
     projection = _linear(hidden_dim, "patch_projection", normal)
-    present = ops.ones_like(features[:, :, 0], dtype="int32")  # a picture has all its patches
+    present = ops.ones_like(features[:, :, 0], dtype="int32")  # an image has all its patches
     image = _placed(
         projection(layers.Dropout(dropout, name="features_dropout")(features)),
         segments(present * IMAGE_SEGMENT),
@@ -159,7 +159,7 @@ def _placed(
     name: str,
     normal: _Initializers,
 ) -> keras.KerasTensor:
-    """Content + place in its sequence + segment, normalised: what enters the stream."""
+    """Content + place in its sequence + segment, normalised: the input of the stream."""
     place = keras_hub.layers.PositionEmbedding(
         content.shape[1], initializer=normal(), name=f"{name}_position"
     )(content)

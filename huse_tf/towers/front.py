@@ -1,4 +1,4 @@
-"""What stands before the layers of every tower: from features as they come to features to learn on."""
+"""The front of every tower: from inputs to the features that its first layer takes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def tower_front(
 
     Args:
         name: prefix of the layers' names.
-        features: what comes in; word ids pass through a trained embedding and convolution first.
+        features: of the input; word ids pass through a trained embedding and convolution first.
         input_dropout: share of features dropped, in [0, 1).
         power: signed power of float features, sign(x) |x|^p, in (0, 1]; 1 leaves them as they come.
             Half is the Hellinger map of pooled activations (Perronnin et al. 2010, section 3.2).
-        network: layers that come first, and turn what comes in into features [batch, dim].
+        network: layers that come first and turn the input into features [batch, dim].
 
     Raises:
-        UserError: features of an item that are several vectors, or pictures without a network.
+        UserError: features of an item that are several vectors, or images without a network.
     """
     inputs = keras.Input(features.shape, dtype=features.dtype, name=f"{name}_features")
     x = inputs
@@ -45,7 +45,7 @@ def tower_front(
             "pixels:... with --image_backbone."
         )
     if power != 1.0:
-        # The small number keeps the gradient at zero finite, for encoders that are trained along.
+        # The small number keeps the gradient at zero finite, for image networks that are trained.
         x = keras.ops.sign(x) * keras.ops.power(keras.ops.absolute(x) + 1e-12, power)
     if input_dropout:
         x = keras.layers.Dropout(input_dropout, name=f"{name}_input_dropout")(x)
