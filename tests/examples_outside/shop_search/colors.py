@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from huse_tf.errors import UserError
-from huse_tf.features import Encoder, pictures
+from huse_tf.features import Encoder, image_files
 from huse_tf.spec import FeatureSpec
 
 
@@ -28,7 +28,7 @@ class Colors(Encoder):
 
     def _identity(self) -> Sequence[str]:
         """All that the features depend on: the feature cache is keyed by it."""
-        return ["shop_search.colors 1", pictures.VERSION, str(self._cells)]
+        return ["shop_search.colors 1", image_files.VERSION, str(self._cells)]
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         """Encodes image files.
@@ -39,5 +39,5 @@ class Colors(Encoder):
         Returns:
             [batch, CELLS * CELLS * 3] float32.
         """
-        pixels = pictures.decode(inputs, (self._cells, self._cells))
+        pixels = image_files.decode(inputs, (self._cells, self._cells))
         return tf.reshape(pixels / 255.0, (-1, self._cells * self._cells * 3))
