@@ -9,6 +9,7 @@ replicas, and the gradient of a gather also sums over the replicas, so each repl
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -73,8 +74,8 @@ def distribute_batches(
 
 
 def step_function(
-    strategy: tf.distribute.Strategy, step: Callable[[Mapping], dict[str, tf.Tensor]]
-) -> Callable[[Mapping], dict[str, tf.Tensor]]:
+    strategy: tf.distribute.Strategy, step: Callable[[Mapping[str, Any]], dict[str, tf.Tensor]]
+) -> Callable[[Mapping[str, Any]], dict[str, tf.Tensor]]:
     """Compiles a function that runs `step` on every replica.
 
     Args:
@@ -87,7 +88,7 @@ def step_function(
 
     # AutoGraph off: steps have no control flow on tensors, and converting their code is a third of tracing.
     @tf.function(reduce_retracing=True, autograph=False)
-    def run(batch: Mapping) -> dict[str, tf.Tensor]:
+    def run(batch: Mapping[str, Any]) -> dict[str, tf.Tensor]:
         results = strategy.run(step, args=(batch,))
         return {
             name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)

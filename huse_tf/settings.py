@@ -58,7 +58,7 @@ class Settings:
         return replaced(cls(), **changes)
 
 
-def _check(field: dataclasses.Field, number: Any) -> None:
+def _check(field: dataclasses.Field[Any], number: Any) -> None:
     low, high = field.metadata["minimum"], field.metadata["maximum"]
     if low is not None and not number >= low:
         raise UserError(f"--{field.name} must be at least {low}. Received: {number}.")
@@ -148,7 +148,7 @@ def _replaced(section: _Section, changes: dict[str, Any]) -> _Section:
     return dataclasses.replace(section, **own)
 
 
-def _walk(section: Settings) -> Iterator[tuple[Settings, dataclasses.Field]]:
+def _walk(section: Settings) -> Iterator[tuple[Settings, dataclasses.Field[Any]]]:
     """Each setting with the section or part that it is a field of."""
     for field in dataclasses.fields(section):
         value = getattr(section, field.name)

@@ -124,7 +124,7 @@ class _Index:
     """Number -> rows that have it."""
 
     def __init__(self, numbers: np.ndarray, rows: np.ndarray | None = None) -> None:
-        """Takes the number [m] of each row, and the rows' indices [m], by default 0, 1, 2, …"""
+        """Takes the number [m] of each row, and the rows' indices [m], by default 0, 1, 2 and so on."""
         rows = np.arange(len(numbers)) if rows is None else rows
         order = np.argsort(numbers, kind="stable")
         self._numbers, self._rows = numbers[order], rows[order]

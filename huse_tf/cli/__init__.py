@@ -1,0 +1,1 @@
+"""Flags, help, exit statuses and logs of the commands."""

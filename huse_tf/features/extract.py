@@ -10,6 +10,7 @@ import itertools
 import pathlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -208,7 +209,7 @@ def _ahead(
 ) -> Iterator[tuple[Batch, list[tuple[int, np.ndarray]]]]:
     """(batch, [(index, features)]) in order. One batch is decoded while another is encoded."""
     with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-        waiting: collections.deque = collections.deque()
+        waiting: collections.deque[Any] = collections.deque()
         for batch in batches:
             waiting.append((batch, pool.submit(_encode_batch, function, batch, failed)))
             if len(waiting) == _AT_ONCE:

@@ -73,7 +73,9 @@ def prepare_shards_on_beam(
 
 def _build(pipeline: Any, config: Config, folder: pathlib.Path, num_shards: int) -> None:
     """Adds all steps, from the catalogue's files to the index."""
-    import apache_beam as beam  # optional: the extra huse_tf[beam]
+    # Optional: the extra huse_tf[beam].
+    import apache_beam as beam
+    from apache_beam.transforms.combiners import ToList
 
     _, rules = open_catalogue(config.data)
     place = locate(config.data)
@@ -85,7 +87,7 @@ def _build(pipeline: Any, config: Config, folder: pathlib.Path, num_shards: int)
         | "records" >> beam.FlatMap(_records, place, config.data)
         | beam.Reshuffle()
         | "images" >> beam.Map(_outcomes, rules, spool)
-        | "all" >> beam.combiners.ToList()
+        | "all" >> ToList()
         | "settle" >> beam.FlatMap(settle).with_outputs("plan", main="records")
     )
     every_shard = pipeline | "shards" >> beam.Create([(n, None) for n in range(num_shards)])
@@ -99,7 +101,7 @@ def _build(pipeline: Any, config: Config, folder: pathlib.Path, num_shards: int)
         | beam.Flatten()
         | beam.GroupByKey()
         | "write" >> beam.Map(_write, folder, num_shards)
-        | "infos" >> beam.combiners.ToList()
+        | "infos" >> ToList()
         | "index" >> beam.Map(_index, folder, beam.pvalue.AsSingleton(settled.plan))
     )
 

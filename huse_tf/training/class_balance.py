@@ -59,6 +59,7 @@ def drawn_weights(features: Features) -> np.ndarray:
 
 
 def weights_need_one_class() -> UserError:
+    """The error for --class_balance=weights where items may have several classes."""
     return UserError(
         "--class_balance=weights needs items of one class each; with --multi_label expected "
         "none, sampling or logits."

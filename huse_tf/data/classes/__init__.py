@@ -1,0 +1,1 @@
+"""Class paths, taxonomies and class trees."""

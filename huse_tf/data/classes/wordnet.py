@@ -43,8 +43,10 @@ def read_wordnet(data: str, index: str, source: str) -> ClassTree:
 
 
 def _synsets(text: str, source: str) -> dict[str, Node]:
-    """Id -> synset. A line: offset, file number, type, count of words (hexadecimal), words with
-    their lex_id each, count of pointers, pointers of four fields each, and the gloss behind a |.
+    """Id -> synset.
+
+    A line: offset, file number, type, count of words (hexadecimal), words with their lex_id each, count of
+    pointers, pointers of four fields each, and the gloss behind a |.
     """
     nodes = {}
     for line, row in _rows(text):
@@ -64,8 +66,9 @@ def _synsets(text: str, source: str) -> dict[str, Node]:
 
 
 def _first_senses(text: str, source: str) -> dict[str, str]:
-    """Word -> id of its first sense. A line: word, type, count of senses, …, offsets of the senses,
-    the most frequent first.
+    """Word -> id of its first sense.
+
+    A line: word, type, count of senses, …, offsets of the senses, the most frequent first.
     """
     senses = {}
     for line, row in _rows(text):

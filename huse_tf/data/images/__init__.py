@@ -1,0 +1,1 @@
+"""Reading, proving and hashing the image of an item."""

@@ -1,0 +1,1 @@
+"""Prepared shards: files, index, writer and the examples inside."""

@@ -61,6 +61,7 @@ class Index:
 
 
 def shard_name(shard: int, num_shards: int) -> str:
+    """The file name of a shard, counted from 0."""
     return f"items-{shard:05d}-of-{num_shards:05d}.tfrecord"
 
 

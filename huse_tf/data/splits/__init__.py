@@ -1,0 +1,1 @@
+"""Splits of the items into training, validation and test, and the leaks between them."""

@@ -1,0 +1,1 @@
+"""A summary of a catalogue, for people to check."""

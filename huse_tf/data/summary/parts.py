@@ -106,7 +106,7 @@ class Summary:
 
 
 def histogram(title: str, values: Iterable[int]) -> Histogram:
-    """The histogram of at least one integer ≥ 0, with one bin per number or bins at 1, 2, 5, 10 …"""
+    """The histogram of at least one integer ≥ 0, with one bin per number or bins at 1, 2, 5, 10 and so on."""
     numbers = np.sort(np.fromiter(values, np.int64))
     smallest, largest = int(numbers[0]), int(numbers[-1])
     if largest <= _LAST_SINGLE:

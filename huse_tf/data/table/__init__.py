@@ -1,0 +1,1 @@
+"""Records, columns and cells of a catalogue, and tables that lie on disk."""

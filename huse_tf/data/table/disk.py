@@ -137,13 +137,13 @@ class DiskTable(Generic[R]):
             found.append(frame if chosen is None else frame[chosen[frame.index]])
         return pd.concat(found)
 
-    def _frame(self, rows: list[tuple]) -> pd.DataFrame:
+    def _frame(self, rows: list[tuple[Any, ...]]) -> pd.DataFrame:
         places, *columns = zip(*rows, strict=True) if rows else [()] * (1 + len(self._names))
         frame = pd.DataFrame({n: list(c) for n, c in zip(self._names, columns, strict=True)})
         chosen = np.array(places, np.int64) - 1
         return frame.assign(**{name: each[chosen] for name, each in self._beside.items()})
 
-    def _rows(self, names: list[str], order: str = "") -> Iterator[tuple]:
+    def _rows(self, names: list[str], order: str = "") -> Iterator[tuple[Any, ...]]:
         """(row number from 1, cells ...) of each record."""
         by = self._selected([order]) if order else "rowid"
         query = f"SELECT rowid, {self._selected(names)} FROM records ORDER BY {by}"
@@ -157,14 +157,14 @@ class DiskTable(Generic[R]):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Column:
-    table: DiskTable
+    table: DiskTable[Any]
     name: str
 
     def __iter__(self) -> Iterator[Any]:
         return (cell for _, cell in self.table._rows([self.name]))
 
 
-def _with_tuples(row: tuple, nested: list[int]) -> tuple:
+def _with_tuples(row: tuple[Any, ...], nested: list[int]) -> tuple[Any, ...]:
     cells = list(row)
     for place in nested:
         cells[place] = _tuple(cells[place])
@@ -172,7 +172,7 @@ def _with_tuples(row: tuple, nested: list[int]) -> tuple:
 
 
 @functools.lru_cache(_TUPLES)
-def _tuple(text: str) -> tuple:
+def _tuple(text: str) -> tuple[Any, ...]:
     """The tuple of a JSON text. Equal recent texts give the same object."""
     return _nested(json.loads(text))
 
