@@ -31,7 +31,7 @@ def run(command, *arguments, folder, path=PROJECT):
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=900,
     )
 
 
