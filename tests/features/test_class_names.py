@@ -192,7 +192,7 @@ def test_without_gensim_it_says_what_to_install(monkeypatch):
 
 @pytest.mark.parametrize("paths", [[("!!",), ("??",)], [("Lamp",), ("lamp!",)]])
 def test_fewer_than_two_words_are_refused(paths):
-    with pytest.raises(UserError, match="two different"):
+    with pytest.raises(UserError, match="two distinct words"):
         skip_gram("skip_gram", [""], paths)
 
 
