@@ -35,7 +35,7 @@ def test_right_settings_pass(run):
     [
         ({"text_separator": "[SEP]"}, "test", False, r"Expected --text_separator=\. Received.*SEP"),
         ({"catalogue": "nowhere.csv"}, "test", True, "No catalogue lies at .*nowhere.csv"),
-        ({}, "validation", True, "Expected one of --catalogue and --split"),
+        ({}, "validation", True, "Expected only one of the two.*--split=validation"),
         ({}, "unseen", False, "held out no classes.*Received: --split=unseen"),
         ({"text_encoder": "minlm"}, "test", False, "Did you mean 'minilm'"),
         ({"image_encoder": "precomputed:no.npz"}, "test", False, "no.npz"),
@@ -49,7 +49,7 @@ def test_wrong_settings_are_not_measured(run, changes, split, other, words):
 
 @pytest.mark.parametrize("name", ["..", "a/b", "/a", "a/"])
 def test_an_export_stays_in_its_folder(name):
-    with pytest.raises(UserError, match=r"one folder in --export_dir.*Received"):
+    with pytest.raises(UserError, match=r"name of a folder in --export_dir.*Received"):
         check_export(ExportConfig(export_name=name), pathlib.Path("runs/shop"))
 
 
@@ -67,7 +67,7 @@ def test_a_version_that_exists_is_not_overwritten(tmp_path):
     [
         ("evaluate", "--split=unseen", "held out no classes"),
         ("evaluate", "--catalogue=nowhere.csv", "No catalogue lies at"),
-        ("export", "--export_name=../elsewhere", "one folder in --export_dir"),
+        ("export", "--export_name=../elsewhere", "name of a folder in --export_dir"),
     ],
 )
 def test_commands_refuse_without_tensorflow(run, command, flag, words):

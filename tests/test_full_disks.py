@@ -91,7 +91,7 @@ def test_a_checkpoint_without_space_keeps_the_previous_one(tmp_path):
 
 def test_large_features_without_space_are_refused_at_once(tmp_path, monkeypatch):
     """Later, a page that cannot be written would kill the process."""
-    monkeypatch.setattr("huse_tf.features.rows.MAX_BYTES_IN_MEMORY", 10)
+    monkeypatch.setattr("huse_tf.features.on_disk.MAX_BYTES_IN_MEMORY", 10)
     assert zeros((9, 5), "float32", tmp_path).sum() == 0
     with pytest.raises(OSError, match="File too large"), no_room():
         zeros((900, 5), "float32", tmp_path)

@@ -89,7 +89,7 @@ def test_the_separator_of_columns_changes_the_bytes(tmp_path):
     sentences = shop(tmp_path)
     parts = change(sentences, text_separator="[SEP]")
     prepare.prepare_shards(sentences, tmp_path / "prepared", num_shards=1)
-    with pytest.raises(UserError, match="of another catalogue or other settings"):
+    with pytest.raises(UserError, match="of another catalogue or with other settings"):
         prepare.prepare_shards(parts, tmp_path / "prepared", num_shards=1)
     for name, config in (("a", sentences), ("b", parts)):
         run_data.load_data(config, tmp_path / name)
@@ -141,7 +141,7 @@ def test_a_finished_folder_stays_as_it_is(tmp_path):
     prepare.prepare_shards(config, folder, num_shards=2)
     before = contents(folder)
     other = change(config, product_column="name", max_rejected_share=1.0)
-    with pytest.raises(UserError, match="of another catalogue or other settings"):
+    with pytest.raises(UserError, match="of another catalogue or with other settings"):
         prepare.prepare_shards(other, folder, num_shards=2)
     with pytest.raises(UserError, match="prepared already"):
         prepare.dry_run(other, folder)

@@ -42,7 +42,7 @@ CLASSES = (
     "Furniture<Table<Dining table",
 )
 # What every command says once its flags are parsed, and before it does anything, under another backend.
-PARSED = "needs Keras on TensorFlow"
+PARSED = "Keras uses the wrong backend"
 
 
 def blocks(page, language):

@@ -263,7 +263,7 @@ def test_another_catalogue_is_measured_into_its_own_folder(copied, tmp_path):
     config = dataclasses.replace(config, data=data)
     with pytest.raises(UserError, match="Expected --output=FOLDER"):
         evaluate.evaluate_run(run, config, other_catalogue=True)
-    with pytest.raises(UserError, match="Expected --catalogue beside it"):
+    with pytest.raises(UserError, match="Expected --catalogue too"):
         evaluate.evaluate_run(run, config, include_known=True, output=tmp_path / "out")
     result = evaluate.evaluate_run(
         run, config, other_catalogue=True, include_known=True, output=tmp_path / "out"

@@ -77,10 +77,10 @@ WRONG = [
         "image backbone.*Did you mean 'efficientnet_lite0'",
     ),
     ("huse", {"export_name": "a/b"}, "--export_name"),
-    ("triplet", {"class_balance": "logits"}, "no logits to adjust"),
-    ("devise", {"class_balance": "logits"}, "no classifier"),
+    ("triplet", {"class_balance": "logits"}, "triplet has no class cross-entropy.*--class_balance=logits"),
+    ("devise", {"class_balance": "logits"}, "devise has no class cross-entropy.*--class_balance=logits"),
     ("devise", {"dropout": 0.3}, "--dropout is a setting of"),
-    ("dscmr", {"class_balance": "logits"}, "no cross-entropy"),
+    ("dscmr", {"class_balance": "logits"}, "dscmr has no class cross-entropy.*--class_balance=logits"),
     ("dscmr", {"classifier": "closed_form", "classifier_norm": 2.0}, "--classifier_norm"),
     ("modality_weights", {"fusion": "gate", "fusion_p": 2.0}, "--fusion_p is a setting"),
     ("cca", {"components": 9}, "no more canonical variates"),
@@ -141,7 +141,7 @@ def test_a_missing_package_is_reported_before_the_catalogue_is_read(base, monkey
 def test_every_run_of_a_comparison_is_checked_before_the_first(base, tmp_path, monkeypatch):
     monkeypatch.setattr(compare, "_Readings", Untouched)
     wrong = of(base, "triplet", class_balance="logits")
-    with pytest.raises(UserError, match="no logits to adjust"):
+    with pytest.raises(UserError, match="triplet has no class cross-entropy"):
         compare.compare_methods({"huse": base, "triplet": wrong}, [0], tmp_path)
     assert not list(tmp_path.iterdir())
 

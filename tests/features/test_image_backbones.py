@@ -70,7 +70,7 @@ def test_vectors_need_no_network():
         ("", "flip", VECTORS, "--augmentation"),
         ("efficientnet_lite", "", PIXELS, "image backbone.*'efficientnet_lite0'"),
         ("efficientnet_lite0", "flop", PIXELS, "augmentation.*'flip'"),
-        ("efficientnet_lite0", "mixup", PIXELS, "one item of two"),
+        ("efficientnet_lite0", "mixup", PIXELS, "mixes the labels of two items"),
     ],
 )
 def test_what_does_not_go_together_is_refused(backbone, changes, features, message):
