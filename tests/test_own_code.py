@@ -13,6 +13,7 @@ import small_runs
 
 from huse_tf import config, plugins
 from huse_tf.errors import UserError
+from huse_tf.features.registry import class_encoder, make_image_encoder, make_text_encoder
 from huse_tf.methods import find_method, method_name
 
 PROJECT = pathlib.Path(__file__).parent / "examples_outside"
@@ -186,6 +187,13 @@ def test_a_module_that_the_user_named_is_imported(project):
 def test_any_importable_object_is_not_a_method(project):
     with pytest.raises(UserError, match="Expected a subclass"):
         find_method("os:system")
+
+
+@pytest.mark.parametrize("make", [make_image_encoder, make_text_encoder, class_encoder])
+def test_any_importable_object_is_not_an_encoder(make):
+    """Of imported modules too, so settings from elsewhere cannot have a function called."""
+    with pytest.raises(UserError, match="Expected a"):
+        make("os:system")
 
 
 def test_the_guide_shows_these_very_files():

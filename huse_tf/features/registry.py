@@ -92,7 +92,16 @@ def class_encoder(spec: str) -> Callable[..., Encode] | None:
     outside = plugins.find(plugins.ENCODERS, spec)
     if outside is None:
         raise unknown_name("class encoder", name, CLASS_ENCODERS | TEXT_ENCODERS)
-    return None if isinstance(outside[0], type) else outside[0]
+    kind, found = outside
+    if isinstance(kind, type):
+        return None
+    if ":" in found:
+        # It would be called, and any function of an imported module would do.
+        raise UserError(
+            f"Expected an encoder class as class encoder. A function needs an entry point of the group "
+            f"{plugins.ENCODERS}. Received: {found}."
+        )
+    return kind
 
 
 def _make(what: str, spec: str, table: dict[str, str]) -> Encoder:
