@@ -76,7 +76,10 @@ def test_it_is_served_from_joined_texts(run):
             {"text_separator": ""},
             r"Expected --text_separator=\[SEP\].*Received: --text_separator=\.",
         ),
-        ({"text_encoder": "fields:3:tfidf"}, r"Received: --text_encoder=fields:3:tfidf with --text_col"),
+        (
+            {"text_encoder": "fields:3:tfidf"},
+            r"Received: --text_encoder=fields:3:tfidf with --text_col",
+        ),
         ({"text_columns": ("name",)}, "counts the text columns"),
     ],
 )

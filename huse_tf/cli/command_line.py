@@ -55,8 +55,9 @@ def run(command: Callable[[flags.FlagValues], None], *sections: str, method: boo
         method: whether the fields of the methods become flags too.
     """
     quiet_logs()
+    # Before methods from outside are imported, which may import Keras.
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     try:
-        _check_backend()
         with quiet_imports():
             outside = methods_from_outside(sys.argv[1:]) if method else []
         shown = method_to_show(sys.argv[1:]) if method else None
@@ -74,6 +75,7 @@ def run(command: Callable[[flags.FlagValues], None], *sections: str, method: boo
     def main(arguments: list[str]) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
+            _check_backend()
             if len(arguments) > 1:
                 raise UserError(
                     "Settings are given as --NAME=VALUE. Received: "
@@ -116,7 +118,7 @@ def _end(status: int, sentence: str) -> NoReturn:
 
 def _check_backend() -> None:
     """Raises UserError if Keras would not use TensorFlow."""
-    if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
+    if os.environ["KERAS_BACKEND"] != "tensorflow":
         raise UserError(
             "Keras uses the wrong backend, because huse_tf trains with tf.distribute. Expected "
             f"KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND={os.environ['KERAS_BACKEND']!r}. Unset it."
