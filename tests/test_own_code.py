@@ -6,17 +6,16 @@ import pathlib
 import re
 import subprocess
 import sys
-import tomllib
 
 import pytest
 import small_runs
+from own_project import PROJECT, install
 
 from huse_tf import config, plugins
 from huse_tf.errors import UserError
 from huse_tf.features.registry import class_encoder, make_image_encoder, make_text_encoder
 from huse_tf.methods import find_method, method_name
 
-PROJECT = pathlib.Path(__file__).parent / "examples_outside"
 METHOD, ENCODER = "shop_search.twins:Twins", "shop_search.colors:Colors"
 
 
@@ -38,18 +37,7 @@ def run(command, *arguments, folder, path=PROJECT):
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A folder that holds the project as pip would install it, with its entry points."""
-    site = tmp_path_factory.mktemp("site")
-    (site / "shop_search").symlink_to(PROJECT / "shop_search")
-    info = site / "shop_search-1.0.dist-info"
-    info.mkdir()
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shop_search\nVersion: 1.0\n")
-    lines = []
-    for group, entries in project["entry-points"].items():
-        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in entries.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
-    return site
+    return install(tmp_path_factory.mktemp("site"))
 
 
 def flags_of(folder, *more):
