@@ -36,7 +36,7 @@ def make_items(split=keys.TEST):
     return pd.DataFrame(
         {
             "product_id": ["a", "a", "b", "c", "d"],
-            "image_path": [f"/pictures/{n}.png" for n in range(5)],
+            "image_path": [f"/images/{n}.png" for n in range(5)],
             "text": ["chair", "chair", "sofa", "lamp", "light"],
             "label": LABELS,
             "labels": [(label,) for label in LABELS],
@@ -277,7 +277,7 @@ def test_the_rank_of_the_own_product_is_behind_others_of_equal_score():
 def test_no_more_than_six_results_and_the_queries_asked_for():
     count = 10
     items = pd.concat([make_items()] * 2, ignore_index=True)
-    items["image_path"] = [f"/pictures/{n}.png" for n in range(count)]
+    items["image_path"] = [f"/images/{n}.png" for n in range(count)]
     one = make_predictions()
     predictions = rows_of(one, np.tile(np.arange(5), 2))
 

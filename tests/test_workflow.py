@@ -1,4 +1,4 @@
-"""The whole job on a catalogue of tiny pictures; what takes long is in test_end_to_end.py."""
+"""The whole job on a catalogue of tiny images; what takes long is in test_end_to_end.py."""
 
 import dataclasses
 import json
@@ -137,7 +137,7 @@ def test_the_report_holds_the_numbers(trained):
 
 
 def test_the_export_answers(trained):
-    """Precomputed pictures: image features come in, texts are encoded inside."""
+    """Precomputed images: image features come in, texts are encoded inside."""
     folder, config, _ = trained
     served = tf.saved_model.load(str(folder / "exported/run/1"))
     dataset = run_data.load_data(config, folder / "run")
@@ -255,7 +255,7 @@ def test_the_fusion_weight_is_that_of_the_validation_side(copied, tmp_path):
 
 
 def test_another_catalogue_is_measured_into_its_own_folder(copied, tmp_path):
-    """It has one class of the three; its features are in the run's file, by picture."""
+    """It has one class of the three; its features are in the run's file, by image."""
     run, config = copied
     before = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
     table = [row for row in rows() if row["classes"] == CLASSES[2]]

@@ -100,7 +100,7 @@ def make_items(spec, count, seed):
         keys.IMAGE_MASK: np.ones(count, np.float32),
         keys.TEXT_MASK: np.ones(count, np.float32),
         keys.WEIGHT: np.ones(count, np.float32),
-        # Items 2 K apart are pictures of one product.
+        # Items 2 K apart are images of one product.
         keys.PRODUCT: (np.arange(count) % (2 * spec.num_classes)).astype(np.int32),
     }
     if not spec.multi_label:
@@ -458,7 +458,7 @@ def test_one_modality_does_not_see_the_other(name):
             assert np.abs(outputs[part(touched)] - base[part(touched)]).max() > 1e-4
 
 
-# For methods on pictures as they are; what these settings do, tests/features/test_image_backbones.py
+# Only for methods with raw images as input; tests/features/test_image_backbones.py
 # and tests/test_data_layer.py check.
 # Weights of a fixed size are refused by the small models here.
 REFUSED_SETTINGS = {

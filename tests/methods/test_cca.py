@@ -75,9 +75,9 @@ def test_what_cannot_be_correlated_is_refused(rng):
     words = DataSpec(SPEC.image, FeatureSpec((7,), vocabulary_size=11), 3, SPEC.class_distances)
     with pytest.raises(UserError, match=r"--text_encoder gives int32 of shape \(7,\)"):
         Cca.of(components=2).build_model(words)
-    pictures = DataSpec(FeatureSpec((8, 8, 3)), SPEC.text, 3, SPEC.class_distances)
+    images = DataSpec(FeatureSpec((8, 8, 3)), SPEC.text, 3, SPEC.class_distances)
     with pytest.raises(UserError, match="--image_encoder"):
-        Cca.of(components=2).build_model(pictures)
+        Cca.of(components=2).build_model(images)
     with pytest.raises(UserError, match=r"5 of one modality. Received: --components=6"):
         Cca.of(components=6).build_model(SPEC)
     method = Cca.of(components=5)

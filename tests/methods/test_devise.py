@@ -173,7 +173,7 @@ def test_the_image_half_learns_what_it_would_learn_alone(rng, method):
 
 
 def test_stage_two_starts_where_stage_one_ended(rng, tmp_path):
-    """Frozen features and a projection, or the network trained along: one embedding for a picture.
+    """Frozen features and a projection, or a trained network: one embedding for an image.
 
     The network that makes the features of stage 1 is the one that stage 2 starts with.
     """

@@ -45,6 +45,6 @@ def test_how_long_feature_vectors_are_hardly_matters(rng):
 
 
 def test_pictures_as_they_are_are_refused():
-    pictures = DataSpec(FeatureSpec((8, 8, 3)), SPEC.text, 3, SPEC.class_distances)
+    images = DataSpec(FeatureSpec((8, 8, 3)), SPEC.text, 3, SPEC.class_distances)
     with pytest.raises(UserError, match="--image_encoder=pixels"):
-        LateFusion().build_model(pictures)
+        LateFusion().build_model(images)

@@ -143,7 +143,7 @@ def test_text_columns_are_modalities_with_towers_of_their_own(rng, fusion):
 
 @pytest.mark.parametrize("fusion", ["mnl", "softmax"])
 def test_an_empty_column_adds_nothing(rng, fusion):
-    """With the other column's weights at zero, what is left of the second item is its picture."""
+    """With the other column's weights at zero, what is left of the second item is its image."""
     model = ModalityWeights.of(fusion=fusion, **SMALL).build_model(spec_of_fields())
     for weight in model.weights:
         if weight.path.endswith("bias"):
