@@ -24,7 +24,7 @@ def unknown_name(what: str, received: str, known: Iterable[str]) -> UserError:
         received: the unknown name.
         known: all names that may be used.
 
-    Example:
+    Examples:
         >>> str(unknown_name("fruit", "aple", ["apple", "pear"]))
         "Unknown fruit. Expected one of: apple, pear. Received: 'aple'. Did you mean 'apple'?"
     """

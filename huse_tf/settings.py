@@ -3,10 +3,11 @@
 A class of settings may hold others, its parts. Their settings count as its own: `leaves` lists them under
 their plain names, `flat` reads them and `replaced` changes them, wherever they lie.
 
-    >>> from huse_tf.methods.huse import Huse
-    >>> method = Huse.of(dropout=0.3)  # a setting of its part `towers`
-    >>> method.towers.dropout, flat(method)["dropout"]
-    (0.3, 0.3)
+Examples:
+        >>> from huse_tf.methods.huse import Huse
+        >>> method = Huse.of(dropout=0.3)  # a setting of its part `towers`
+        >>> method.towers.dropout, flat(method)["dropout"]
+        (0.3, 0.3)
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def assemble(items: DiskTable[Item], config: DataConfig) -> Assembly:
     Raises:
         UserError: fewer than two classes, or the items cannot be split as the settings say.
 
-    Example:
+    Examples:
         >>> import pathlib, tempfile
         >>> import pandas as pd
         >>> from huse_tf.data.catalogue import read_catalogue

@@ -123,7 +123,7 @@ def read_catalogue(
         UserError: the catalogue as a whole cannot be used (see `open_source`, `find_columns`), or
             the image root is not a folder.
 
-    Example:
+    Examples:
         >>> import pathlib, tempfile
         >>> import pandas as pd
         >>> from huse_tf.data.readers.dataframe import from_dataframe

@@ -54,8 +54,9 @@ def nearest_classes(distances: np.ndarray, count: int) -> list[list[tuple[int, f
 
     Of equal distances the lower label comes first. If K - 1 < count, the lists have K - 1 entries.
 
-    >>> nearest_classes(np.array([[0.0, 0.5], [0.5, 0.0]]), count=3)
-    [[(1, 0.5)], [(0, 0.5)]]
+    Examples:
+        >>> nearest_classes(np.array([[0.0, 0.5], [0.5, 0.0]]), count=3)
+        [[(1, 0.5)], [(0, 0.5)]]
     """
     with_self_last = distances + np.diag(np.full(len(distances), np.inf))
     order = np.argsort(with_self_last, axis=1, kind="stable")[:, : min(count, len(distances) - 1)]

@@ -30,8 +30,9 @@ def ranked_classes(scores: np.ndarray, k: int, candidates: np.ndarray | None = N
         k: from 1 to the number of candidates.
         candidates: ids of the classes to choose from, ascending; None for all.
 
-    >>> ranked_classes(np.array([[0.1, 0.7, 0.2]]), k=2)
-    array([[1, 2]])
+    Examples:
+        >>> ranked_classes(np.array([[0.1, 0.7, 0.2]]), k=2)
+        array([[1, 2]])
     """
     if candidates is None:
         candidates = np.arange(scores.shape[1])
@@ -68,11 +69,12 @@ def hierarchical_precisions_at(
     Returns:
         Shares in [0, 1].
 
-    Three classes, of which 0 and 1 are near each other. The first two answers are 1 and 2:
+    Examples:
+        Three classes, of which 0 and 1 are near each other. The first two answers are 1 and 2:
 
-    >>> near = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], bool)
-    >>> hierarchical_precisions_at(np.array([[1, 2]]), np.array([0]), 2, near)
-    array([0.5])
+        >>> near = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], bool)
+        >>> hierarchical_precisions_at(np.array([[1, 2]]), np.array([0]), 2, near)
+        array([0.5])
     """
     if labels.ndim == 1:
         correct = correct_set[labels]
@@ -120,9 +122,10 @@ def ranking_metrics(
 ) -> dict[str, float]:
     """The means of `ranking_values` over the items.
 
-    >>> scores, labels = np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1]]), np.array([0, 1])
-    >>> ranking_metrics(scores, labels, correct_sets={})
-    {'hit_at_1': 0.5, 'hit_at_2': 1.0}
+    Examples:
+        >>> scores, labels = np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1]]), np.array([0, 1])
+        >>> ranking_metrics(scores, labels, correct_sets={})
+        {'hit_at_1': 0.5, 'hit_at_2': 1.0}
     """
     values = ranking_values(scores, labels, correct_sets, candidates)
     return {name: float(each.mean()) for name, each in values.items()}

@@ -19,8 +19,9 @@ def class_accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
         probabilities: [n, K] class scores; of equal scores the first class counts as predicted.
         labels: [n] class ids.
 
-    >>> class_accuracy(np.array([[0.7, 0.3], [0.6, 0.4]]), np.array([0, 1]))
-    0.5
+    Examples:
+        >>> class_accuracy(np.array([[0.7, 0.3], [0.6, 0.4]]), np.array([0, 1]))
+        0.5
     """
     return float(np.mean(top_hits(probabilities, labels)))
 

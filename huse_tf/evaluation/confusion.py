@@ -14,9 +14,10 @@ from huse_tf.evaluation.multi_label import THRESHOLD
 def confusion_counts(labels: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
     """[K, K] int64 number of items by true class (row) and predicted class (column).
 
-    >>> confusion_counts(np.array([0, 1, 1]), np.array([0, 1, 0]), num_classes=2)
-    array([[1, 0],
-           [1, 1]])
+    Examples:
+        >>> confusion_counts(np.array([0, 1, 1]), np.array([0, 1, 0]), num_classes=2)
+        array([[1, 0],
+               [1, 1]])
     """
     pairs = labels.astype(np.int64) * num_classes + predicted
     return np.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)

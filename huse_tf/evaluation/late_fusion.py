@@ -16,8 +16,9 @@ def weighted_mean(
 ) -> np.ndarray:
     """Weighted mean of two [n, K] probabilities; `weight` in [0, 1] is the image's share.
 
-    >>> weighted_mean(np.array([[0.8, 0.2]]), np.array([[0.4, 0.6]]), 0.25)
-    array([[0.5, 0.5]])
+    Examples:
+        >>> weighted_mean(np.array([[0.8, 0.2]]), np.array([[0.4, 0.6]]), 0.25)
+        array([[0.5, 0.5]])
     """
     return weight * image_probabilities + (1.0 - weight) * text_probabilities
 
@@ -55,9 +56,10 @@ def tune_fusion_weight(
     Returns:
         One of `FUSION_WEIGHTS`.
 
-    >>> right, wrong = np.array([[0.9, 0.1]]), np.array([[0.2, 0.8]])
-    >>> tune_fusion_weight(right, wrong, np.array([0]))
-    1.0
+    Examples:
+        >>> right, wrong = np.array([[0.9, 0.1]]), np.array([[0.2, 0.8]])
+        >>> tune_fusion_weight(right, wrong, np.array([0]))
+        1.0
     """
 
     def merit(weight: float) -> tuple[float, float, float]:

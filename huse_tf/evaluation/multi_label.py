@@ -67,9 +67,10 @@ def multi_label_metrics(probabilities: np.ndarray, labels: np.ndarray) -> dict[s
         probabilities: [n, K], each in [0, 1].
         labels: [n, K] multi-hot, at least one class each.
 
-    >>> probabilities, labels = np.array([[0.9, 0.8], [0.2, 0.7]]), np.array([[1, 0], [0, 1]])
-    >>> multi_label_metrics(probabilities, labels)["subset_accuracy"]
-    0.5
+    Examples:
+        >>> probabilities, labels = np.array([[0.9, 0.8], [0.2, 0.7]]), np.array([[1, 0], [0, 1]])
+        >>> multi_label_metrics(probabilities, labels)["subset_accuracy"]
+        0.5
     """
     return {
         "subset_accuracy": subset_accuracy(probabilities, labels),

@@ -117,9 +117,10 @@ def score_of_model(
 def score_of_embeddings(images: np.ndarray, texts: np.ndarray) -> PairScore:
     """Scores pairs by the cosine of embeddings [n, D] of unit norm.
 
-    >>> score = score_of_embeddings(np.eye(2), np.array([[1.0, 0.0], [0.6, 0.8]]))
-    >>> score(np.array([0, 1]), np.array([0, 1]))
-    array([1. , 0.8], dtype=float32)
+    Examples:
+        >>> score = score_of_embeddings(np.eye(2), np.array([[1.0, 0.0], [0.6, 0.8]]))
+        >>> score(np.array([0, 1]), np.array([0, 1]))
+        array([1. , 0.8], dtype=float32)
     """
 
     def score(image_rows: np.ndarray, text_rows: np.ndarray) -> np.ndarray:
@@ -161,14 +162,15 @@ def pair_metrics(
         queries, of `accuracy`, `auc` and `rank_at_K`: models measured on the same split have the same
         queries.
 
-    Three products of one class. The score is right about each pair, so every product is told apart:
+    Examples:
+        Three products of one class. The score is right about each pair, so every product is told apart:
 
-    >>> items = PairItems(np.arange(3), np.zeros(3, int), ["a", "b", "c"], np.ones(3, bool))
-    >>> found = pair_metrics(lambda i, t: (i == t) - 0.5, items, EvaluationConfig(), threshold=0.0)
-    >>> found.metrics["pairs/accuracy"], found.metrics["pairs/image_to_text/rank_at_1"]
-    (1.0, 1.0)
-    >>> found.metrics["pairs/candidates"]
-    3.0
+        >>> items = PairItems(np.arange(3), np.zeros(3, int), ["a", "b", "c"], np.ones(3, bool))
+        >>> found = pair_metrics(lambda i, t: (i == t) - 0.5, items, EvaluationConfig(), threshold=0.0)
+        >>> found.metrics["pairs/accuracy"], found.metrics["pairs/image_to_text/rank_at_1"]
+        (1.0, 1.0)
+        >>> found.metrics["pairs/candidates"]
+        3.0
     """
     generator = np.random.default_rng(config.pair_seed)
     chosen = _one_per_product(generator.permutation(np.flatnonzero(items.complete)), items.products)

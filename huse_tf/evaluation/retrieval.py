@@ -126,16 +126,17 @@ def retrieval_metrics(
         of the precisions at the ranks of its relevant candidates (DSCMR, section 4).
         `queries`, `queries_without_relevant`: counts. If `queries` is 0, only the counts are returned.
 
-    One query of class 0. Its nearest candidate has class 1, the second class 0, so the average precision
-    is 1/2:
+    Examples:
+        One query of class 0. Its nearest candidate has class 1, the second class 0, so the average precision
+        is 1/2:
 
-    >>> query = Gallery(np.array([[1.0, 0.0]]), np.array([0]), np.array([7]), np.array([0]))
-    >>> candidates = Gallery(
-    ...     np.array([[1.0, 0.0], [0.6, 0.8]]), np.array([1, 0]), np.array([8, 9]), np.array([1, 2])
-    ... )
-    >>> found = retrieval_metrics(query, candidates, "class", "product", recall_at=(1, 2), chunk=512)
-    >>> found["recall_at_1"], found["recall_at_2"], found["mean_average_precision"]
-    (0.0, 1.0, 0.5)
+        >>> query = Gallery(np.array([[1.0, 0.0]]), np.array([0]), np.array([7]), np.array([0]))
+        >>> candidates = Gallery(
+        ...     np.array([[1.0, 0.0], [0.6, 0.8]]), np.array([1, 0]), np.array([8, 9]), np.array([1, 2])
+        ... )
+        >>> found = retrieval_metrics(query, candidates, "class", "product", recall_at=(1, 2), chunk=512)
+        >>> found["recall_at_1"], found["recall_at_2"], found["mean_average_precision"]
+        (0.0, 1.0, 0.5)
     """
     rows, ranks, precisions = query_ranks(queries, candidates, relevance, excluded, chunk)
     metrics = {
@@ -193,16 +194,17 @@ def hierarchical_precision(
 ) -> float:
     """The mean of `hierarchical_precisions` over all queries; the arguments are the same.
 
-    Classes 0 and 1 are near each other, class 2 is far. The query's first two candidates have the classes
-    1 and 2, so half of them are near:
+    Examples:
+        Classes 0 and 1 are near each other, class 2 is far. The query's first two candidates have the classes
+        1 and 2, so half of them are near:
 
-    >>> near = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], bool)
-    >>> query = Gallery(np.array([[1.0, 0.0]]), np.array([0]), np.array([7]), np.array([0]))
-    >>> candidates = Gallery(
-    ...     np.array([[1.0, 0.0], [0.6, 0.8]]), np.array([1, 2]), np.array([8, 9]), np.array([1, 2])
-    ... )
-    >>> hierarchical_precision(query, candidates, near, k=2, excluded="product", chunk=512)
-    0.5
+        >>> near = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], bool)
+        >>> query = Gallery(np.array([[1.0, 0.0]]), np.array([0]), np.array([7]), np.array([0]))
+        >>> candidates = Gallery(
+        ...     np.array([[1.0, 0.0], [0.6, 0.8]]), np.array([1, 2]), np.array([8, 9]), np.array([1, 2])
+        ... )
+        >>> hierarchical_precision(query, candidates, near, k=2, excluded="product", chunk=512)
+        0.5
     """
     return float(
         np.mean(hierarchical_precisions(queries, candidates, correct_set, k, excluded, chunk))

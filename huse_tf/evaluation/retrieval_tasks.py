@@ -105,16 +105,17 @@ def all_retrieval_metrics(
         beginning or end (`text_to_text/item`, `hierarchical_precision_at_5`), to the reason why these
         items cannot define it.
 
-    Two products of one class, with one embedding per image and text: from an image, the other product's
-    text is found first, because the own product's is excluded.
+    Examples:
+        Two products of one class, with one embedding per image and text: from an image, the other product's
+        text is found first, because the own product's is excluded.
 
-    >>> vectors, ids = np.eye(2), np.arange(2)
-    >>> gallery = Gallery(vectors, np.zeros(2, int), products=ids, items=ids)
-    >>> metrics, undefined = all_retrieval_metrics(gallery, gallery, {}, recall_at=(1,), chunk=512)
-    >>> metrics["image_to_text/class/recall_at_1"], metrics["image_to_text/item/recall_at_1"]
-    (1.0, 1.0)
-    >>> undefined["image_to_image/item"]
-    'no query has another image of its product among the candidates'
+        >>> vectors, ids = np.eye(2), np.arange(2)
+        >>> gallery = Gallery(vectors, np.zeros(2, int), products=ids, items=ids)
+        >>> metrics, undefined = all_retrieval_metrics(gallery, gallery, {}, recall_at=(1,), chunk=512)
+        >>> metrics["image_to_text/class/recall_at_1"], metrics["image_to_text/item/recall_at_1"]
+        (1.0, 1.0)
+        >>> undefined["image_to_image/item"]
+        'no query has another image of its product among the candidates'
     """
     metrics: dict[str, float] = {}
     undefined = {

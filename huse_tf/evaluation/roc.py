@@ -19,10 +19,11 @@ def auc_values(true: np.ndarray, mismatched: np.ndarray) -> np.ndarray:
     Returns:
         [n] in [-1, 2].
 
-    The first true score is above both mismatched scores, the second above one of them: AUC 3/4.
+    Examples:
+        The first true score is above both mismatched scores, the second above one of them: AUC 3/4.
 
-    >>> float(auc_values(np.array([0.9, 0.4]), np.array([0.1, 0.5])).mean())
-    0.75
+        >>> float(auc_values(np.array([0.9, 0.4]), np.array([0.1, 0.5])).mean())
+        0.75
     """
     own = _shares_below(true, mismatched)
     other = 1 - _shares_below(mismatched, true)

@@ -46,11 +46,12 @@ def paired_bootstrap(
     Raises:
         ValueError: the arrays have different lengths, or are empty.
 
-    The first method answers each of ten products' queries, the second none of them:
+    Examples:
+        The first method answers each of ten products' queries, the second none of them:
 
-    >>> found = paired_bootstrap(np.ones(10), np.zeros(10), clusters=np.arange(10))
-    >>> found.mean, found.low, found.high, found.p
-    (1.0, 1.0, 1.0, 0.0005)
+        >>> found = paired_bootstrap(np.ones(10), np.zeros(10), clusters=np.arange(10))
+        >>> found.mean, found.low, found.high, found.p
+        (1.0, 1.0, 1.0, 0.0005)
     """
     if not len(one) == len(other) == len(clusters) or not len(one):
         raise ValueError(

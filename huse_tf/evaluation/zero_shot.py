@@ -57,12 +57,13 @@ def zero_shot_metrics(
     A random order of the classes has hit@1 = 1 / candidates. The arguments are those of
     `zero_shot_values`.
 
-    The item's class 2 is unseen, and scores below the seen class 0:
+    Examples:
+        The item's class 2 is unseen, and scores below the seen class 0:
 
-    >>> scores, seen = {"image": np.array([[0.6, 0.1, 0.3]])}, np.array([True, False, False])
-    >>> found = zero_shot_metrics(scores, np.array([2]), seen, correct_sets={})
-    >>> found["zero_shot/unseen_only/image/hit_at_1"], found["zero_shot/all/image/hit_at_1"]
-    (1.0, 0.0)
+        >>> scores, seen = {"image": np.array([[0.6, 0.1, 0.3]])}, np.array([True, False, False])
+        >>> found = zero_shot_metrics(scores, np.array([2]), seen, correct_sets={})
+        >>> found["zero_shot/unseen_only/image/hit_at_1"], found["zero_shot/all/image/hit_at_1"]
+        (1.0, 0.0)
     """
     values = zero_shot_values(scores, labels, seen, correct_sets, names_unseen)
     return {

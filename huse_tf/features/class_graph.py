@@ -106,7 +106,7 @@ def class_distances(paths: Sequence[ClassPath], spec: str, encode: Encode) -> np
     Raises:
         UserError: the spec or the file cannot be used.
 
-    Example:
+    Examples:
         >>> paths = [("home", "chairs"), ("home", "lamps"), ("toys",)]
         >>> class_distances(paths, "tree", encode=None).round(2).tolist()
         [[0.0, 0.5, 1.0], [0.5, 0.0, 1.0], [1.0, 1.0, 0.0]]

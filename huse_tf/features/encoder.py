@@ -30,7 +30,7 @@ class Encoder(tf.Module, abc.ABC):
         spec: the name that the encoder was made from, `NAME` or `NAME:ARGUMENT`.
         argument: the part of `spec` after the first colon, or "".
 
-    Example:
+    Examples:
         >>> class Lengths(Encoder):
         ...     def __call__(self, inputs):
         ...         return tf.cast(tf.strings.length(inputs)[:, tf.newaxis], tf.float32)

@@ -43,7 +43,7 @@ def export_run(
     Raises:
         UserError: the run is not trained, the version exists, or a server could not answer from it.
 
-    Example:
+    Examples:
         >>> import huse_tf
         >>> from huse_tf.sections import ExportConfig
         >>> huse_tf.export_run("runs/home_goods", ExportConfig())  # doctest: +SKIP

@@ -57,7 +57,7 @@ def train_run(config: Config, source: Source | None = None) -> Result:
         UserError: a setting or the catalogue cannot be used, or the run's folder is in use or damaged.
         Stopped: SIGINT or SIGTERM stopped the run. The same call continues it.
 
-    Example:
+    Examples:
         The bundled catalogue, with the settings that `--flagfile=experiments/home_goods.flags` has:
 
         >>> import dataclasses

@@ -58,7 +58,7 @@ def train_fused(
     Raises:
         UserError: the name of the head is unknown.
 
-    Example:
+    Examples:
         One modality shows the class, the other is noise:
 
         >>> import keras

@@ -85,7 +85,7 @@ class Taxonomy:
         Raises:
             ValueError: there is no path, or a level is empty or contains "<".
 
-        Example:
+        Examples:
             >>> taxonomy = Taxonomy.from_paths([("home", "lamps"), ("home", "chairs"), ("toys",)])
             >>> taxonomy.names
             ('chairs', 'lamps', 'toys')

@@ -21,7 +21,7 @@ def from_dataframe(frame: pd.DataFrame) -> Source:
     Raises:
         UserError: two columns have the same name, or a column's name is not text.
 
-    Example:
+    Examples:
         >>> source = from_dataframe(pd.DataFrame({"name": ["Oak chair", None], "price": [49, 19]}))
         >>> source.columns
         ('name', 'price')
