@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import logging
 import os
 import shutil
 import signal
@@ -301,3 +302,29 @@ def test_what_is_solved_for_counts_classes_as_training_does(features, tmp_path, 
     )
     sums = np.bincount(features[keys.LABEL], seen[0])
     np.testing.assert_allclose(sums, [30, 10] if balance == "none" else [20, 20], rtol=1e-5)
+
+
+def test_draws_differ_between_epochs_and_seeds(features, tmp_path):
+    """A change that drew the same in every epoch would hide the same words again and again."""
+
+    def drawn(seed):
+        found = []
+
+        def record(batch, rows, generator):
+            found.append(float(generator.random()))
+
+        config = dataclasses.replace(CONFIG, epochs=2, seed=seed)
+        task = Task(build, features, Validate(), changes=[record])
+        fit(task, config, RunFolder(tmp_path / str(seed)))
+        return set(found)  # the first batch of an epoch is made twice, once for its shapes
+
+    first, second = drawn(0), drawn(1)
+    assert len(first) == len(second) == 10  # five steps an epoch
+    assert not first & second
+
+
+def test_an_epoch_without_a_terminal_logs_a_line(features, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="absl")
+    train(features, tmp_path, epochs=1)
+    (line,) = (each for each in caplog.messages if each.startswith("Epoch 1 "))
+    assert "total" in line and "monitor" in line and "examples/s" in line
