@@ -28,7 +28,7 @@ docs: $(VENV)/installed-docs  ## build the documentation site into site/; a brok
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 mutate: $(VENV)/installed  ## change the source at random and report changes that no test detects; SHARE=0.1
-	$(BIN)/python benchmarks/mutation.py $(addprefix huse_tf/,losses heads evaluation training distribute.py) \
+	$(BIN)/python benchmarks/mutation.py $(addprefix huse_tf/,losses heads changes evaluation training distribute.py) \
 		--skip plots.py report.py class_graph_page.py comparison_page.py embedding_map.py --share=$(SHARE)
 
 lint: $(VENV)/installed  ## check style and types
