@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from huse_tf.evaluation.comparison_table import (
+    TABLES,
     Cell,
     Outcome,
     as_csv,
@@ -110,6 +111,7 @@ def test_metrics_with_the_own_product_among_the_candidates_have_tables_of_their_
 
 
 def test_costs_have_no_best():
+    assert all(column.is_cost for column in TABLES["Cost"])
     table = next(table for table in tables(OUTCOMES) if table.title == "Cost")
     assert not any(cell.best for row in table.rows.values() for cell in row if cell)
 

@@ -148,3 +148,12 @@ def test_equal_features_make_one_row():
     named = [row.method for row in frozen_rows(outcomes, {"a": "one", "b": "other"})]
     assert named == ["frozen features of a", "frozen features of b", "frozen features of a"]
     assert frozen_rows([Outcome("pairs", 0, {"pairs/auc": 0.5}, {})], {"pairs": ""}) == []
+
+
+@pytest.mark.parametrize("empty", ["known", "asked"])
+def test_a_modality_without_training_or_test_items_has_no_neighbours(empty):
+    items = {"known": drawn(0, 24), "asked": drawn(1, 24)}
+    items[empty][keys.TEXT_FEATURES] = np.zeros((24, 3), np.float32)
+    items[empty][keys.TEXT_MASK] = np.zeros(24, np.float32)
+    found = nearest_neighbours(items["known"], items["asked"])
+    assert set(found) == {"classification/image/accuracy", "classification/fused/accuracy"}
