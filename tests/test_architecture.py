@@ -175,3 +175,9 @@ def test_help_does_not_wait_for_tensorflow(command):
     )
     assert done.returncode == 0, done.stderr
     assert ("--model" if command == "check_export" else "--run_dir") in done.stdout
+
+
+def test_test_files_have_different_names():
+    """pytest cannot collect two of one name, and each alone passes."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert len(names) == len(set(names)), sorted(n for n in names if names.count(n) > 1)
