@@ -186,6 +186,16 @@ def test_links_lead_to_files_and_headings(page):
         assert not anchor or anchor in anchors(target), link
 
 
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "ARCHITECTURE.md"], ids=lambda page: page.stem)
+def test_files_that_pages_name_exist(page):
+    named = re.findall(
+        r"`((?:huse_tf/)?[a-z_]+/[a-z_/0-9]+\.py)`", page.read_text(encoding="utf-8")
+    )
+    for name in named:
+        places = [ROOT, ROOT / "huse_tf", ROOT / "tests/examples_outside"]
+        assert any((place / name).is_file() for place in places), name
+
+
 def anchors(page):
     """The ids that Python-Markdown gives the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
