@@ -68,3 +68,9 @@ def test_two_replicas_by_hand(mirrored):
     (found,) = [run(batch) for batch in distribute.distribute_batches(mirrored, dataset)]
     results = {name: float(value) for name, value in found.items()}
     assert results == {"first": 1, "second": 2, "share": 3, "norm": 25, "mean": 1.5}
+
+
+def test_a_norm_outside_a_step_is_that_of_these_gradients():
+    """In the scope of a strategy, but in no replica, there is nothing to sum over."""
+    with tf.distribute.OneDeviceStrategy("/cpu:0").scope():
+        assert float(distribute.squared_norm([tf.constant([3.0, 4.0]), None])) == 25
