@@ -1,4 +1,4 @@
-"""Compares time and peak memory of the retrieval metrics with those of a full-matrix argsort.
+"""Times the retrieval metrics and a full-matrix argsort, and compares their peak memory.
 
 python benchmarks/retrieval_metrics.py --items=8000 --dim=256
 """
