@@ -21,8 +21,22 @@ class DataConfig(Settings):
         "The catalogue: a file, glob, folder or URL of CSV, TSV, JSONL, Parquet or prepared shards; "
         "or a folder of images by class.",
     )
-    catalogue_format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "shards", "images"] = (
-        setting("auto", "Format of the catalogue; auto goes by the files' endings.")
+    catalogue_format: Literal[
+        "auto",
+        "csv",
+        "tsv",
+        "jsonl",
+        "parquet",
+        "shards",
+        "images",
+        "fashion_gen",
+        "food101",
+        "imagenet",
+        "pascal_sentence",
+    ] = setting(
+        "auto",
+        "Format of the catalogue; auto goes by the files' endings. The last four are the layouts of public "
+        "data sets (docs/guides/public_data.md).",
     )
     image_root: str = setting(
         "", "Folder that image paths are relative to. Default: the catalogue's folder."

@@ -22,18 +22,25 @@ _Row = tuple[int, list[str]]  # line number, fields
 class DelimitedSource:
     """A UTF-8 file with a header line. `"` quotes a field, and `""` is a quote within quotes.
 
-    Blank lines are skipped. A row with more or fewer fields than the header has a fault.
+    Blank lines are skipped. A row with more or fewer fields than there are columns has a fault.
     """
 
     optional = False
 
-    def __init__(self, file: CatalogueFile, delimiter: str, max_cell: int) -> None:
+    def __init__(
+        self,
+        file: CatalogueFile,
+        delimiter: str,
+        max_cell: int,
+        columns: tuple[str, ...] = (),
+    ) -> None:
         r"""Reads the header.
 
         Args:
             file: the file.
             delimiter: one character, or `\t`.
             max_cell: largest number of characters in a field.
+            columns: names of the columns of a file without a header line; () for one with it.
 
         Raises:
             UserError: the delimiter is unusable, the file is missing or empty, or two columns have the
@@ -55,7 +62,8 @@ class DelimitedSource:
             raise UserError(
                 f"The catalogue {file.location!r} is empty. Expected a header and rows."
             )
-        self.columns = tuple(name.strip() for name in header[1])
+        self._has_header = not columns
+        self.columns = columns or tuple(name.strip() for name in header[1])
         doubled = sorted({name for name in self.columns if self.columns.count(name) > 1})
         if doubled:
             raise UserError(
@@ -65,7 +73,8 @@ class DelimitedSource:
 
     def __iter__(self) -> Iterator[Record]:
         rows = self._rows()
-        next(rows)
+        if self._has_header:
+            next(rows)
         for line, fields in rows:
             if len(fields) == len(self.columns):
                 cells = dict(zip(self.columns, fields, strict=True))

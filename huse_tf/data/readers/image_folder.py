@@ -28,7 +28,7 @@ class ImageFolderSource:
         self._separator = class_separator
 
     def __iter__(self) -> Iterator[Record]:
-        for row, path in enumerate(self._images(self._folder), start=1):
+        for row, path in enumerate(files_under(self._file_system, self._folder), start=1):
             image = posixpath.relpath(path, self._folder)
             levels = posixpath.dirname(image).split("/")
             if any(self._separator in level for level in levels):
@@ -42,17 +42,24 @@ class ImageFolderSource:
             }
             yield Record.of(image, row, cells)
 
-    def _images(self, folder: str) -> Iterator[str]:
-        """The paths of all files, sorted within each folder. One folder at a time is in memory."""
-        try:
-            entries = self._file_system.ls(folder, detail=True)
-        except OSError as error:
-            raise UserError(f"The folder {folder!r} cannot be read: {error.strerror}.") from error
-        for entry in sorted(entries, key=lambda entry: entry["name"]):
-            path = entry["name"].rstrip("/")
-            if posixpath.basename(path).startswith("."):
-                continue
-            if entry["type"] == "directory" and not entry.get("islink"):
-                yield from self._images(path)
-            else:
-                yield path
+
+def files_under(file_system: AbstractFileSystem, folder: str) -> Iterator[str]:
+    """The paths of all files, sorted within each folder. One folder at a time is in memory.
+
+    Hidden files and folders are left out. A link to a folder is given like a file and not followed.
+
+    Raises:
+        UserError: a folder cannot be read.
+    """
+    try:
+        entries = file_system.ls(folder, detail=True)
+    except OSError as error:
+        raise UserError(f"The folder {folder!r} cannot be read: {error.strerror}.") from error
+    for entry in sorted(entries, key=lambda entry: entry["name"]):
+        path = entry["name"].rstrip("/")
+        if posixpath.basename(path).startswith("."):
+            continue
+        if entry["type"] == "directory" and not entry.get("islink"):
+            yield from files_under(file_system, path)
+        else:
+            yield path

@@ -12,9 +12,13 @@ import fsspec
 from fsspec import AbstractFileSystem
 
 from huse_tf.data.readers.delimited import DelimitedSource
+from huse_tf.data.readers.fashion_gen import FashionGenSource
+from huse_tf.data.readers.food101 import Food101Source
 from huse_tf.data.readers.image_folder import ImageFolderSource
+from huse_tf.data.readers.imagenet import ImageNetSource
 from huse_tf.data.readers.jsonl import JsonLinesSource
 from huse_tf.data.readers.opening import COMPRESSIONS, CatalogueFile
+from huse_tf.data.readers.pascal_sentence import PascalSentenceSource
 from huse_tf.data.readers.prepared_files import check_whole, whole_folder
 from huse_tf.data.table.cells import MAX_CHARACTERS
 from huse_tf.data.table.records import Record, Source
@@ -31,6 +35,14 @@ _FORMATS = {
     ".tfrecord": "shards",
     ".tfrecords": "shards",
 }
+# Layouts of public data sets, of which --catalogue is the folder.
+_DATA_SETS = {
+    "fashion_gen": FashionGenSource,
+    "food101": Food101Source,
+    "imagenet": ImageNetSource,
+    "pascal_sentence": PascalSentenceSource,
+}
+_FOLDERS = ("images", *_DATA_SETS)
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp")
 
 
@@ -41,7 +53,7 @@ class Location:
     Attributes:
         file_system: local or remote.
         folder: folder that `Record.file` and, by default, the paths of images are relative to.
-        files: sorted paths in the file system; () for a folder of images.
+        files: sorted paths in the file system; () for a folder of images or a public data set.
         format: one of the formats of --catalogue_format, except "auto".
     """
 
@@ -59,6 +71,8 @@ def open_source(place: Location, config: DataConfig) -> Source:
     """
     if place.format == "images":
         return ImageFolderSource(place.file_system, place.folder, config.class_separator)
+    if place.format in _DATA_SETS:
+        return _DATA_SETS[place.format](place.file_system, place.folder)
     sources = []
     for path in place.files:
         file = CatalogueFile(posixpath.relpath(path, place.folder), place.file_system, path)
@@ -145,10 +159,10 @@ def locate(config: DataConfig) -> Location:
         formats = {_format(file) for file in files}
         _refuse_mixture(config, formats, files)
         format = formats.pop()
-    if format == "images":
+    if format in _FOLDERS:
+        held = "of images by class" if format == "images" else "in the layout of its data set"
         raise UserError(
-            "--catalogue_format=images takes a folder of images by class. "
-            f"Received: {config.catalogue!r}."
+            f"--catalogue_format={format} takes a folder {held}. Received: {config.catalogue!r}."
         )
     if format == "shards":
         check_whole(file_system, files)
@@ -178,8 +192,8 @@ def _format(path: str) -> str:
 
 def _folder(file_system: AbstractFileSystem, folder: str, config: DataConfig) -> Location:
     """The catalogue in a folder: its tables, or without tables its images."""
-    if config.catalogue_format == "images":
-        return Location(file_system, folder, (), "images")
+    if config.catalogue_format in _FOLDERS:
+        return Location(file_system, folder, (), config.catalogue_format)
     if config.catalogue_format == "shards" and (shards := whole_folder(file_system, folder)):
         return Location(file_system, folder, shards, "shards")
     files, images = [], False
