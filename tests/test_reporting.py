@@ -1,6 +1,7 @@
 """From data and predictions to the report's plain data; predictions are made by hand."""
 
 import dataclasses
+import pathlib
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.evaluation.context import EvaluationContext
 from huse_tf.evaluation.predictions import ModalityPredictions, Predictions
 from huse_tf.jobs.measure import MeasuredSplit
-from huse_tf.jobs.report_data import make_report
+from huse_tf.jobs.report_data import _card, make_report
 from huse_tf.jobs.run_data import Dataset
 from huse_tf.spec import DataSpec, FeatureSpec
 
@@ -306,3 +307,14 @@ def test_two_items_are_too_few_for_a_map(count, drawn):
     items, predictions = make_items().iloc[:count], rows_of(make_predictions(), slice(count))
     found = report(weight=0.5, items=items, predictions=predictions)
     assert (found.embedding_map is not None) is drawn
+
+
+def test_an_item_with_features_and_no_image_shows_its_text():
+    """Precomputed features may come without images."""
+    items = pd.DataFrame(
+        {"image_path": ["", "a.png"], "text": ["one", "two"], "labels": [[0], [1]]}
+    )
+    cards = [_card(items, keys.IMAGE, row) for row in range(2)]
+    assert [(card.image, card.text) for card in cards] == [
+        (None, "one"), (pathlib.Path("a.png"), "two")
+    ]  # fmt: skip

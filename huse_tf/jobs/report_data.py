@@ -225,5 +225,7 @@ def _retrieval_example(
 
 def _card(items: pd.DataFrame, modality: str, row: int) -> Card:
     item = items.iloc[row]
-    image = pathlib.Path(item["image_path"]) if modality == keys.IMAGE else None
+    # Precomputed features of an image may come without the image.
+    path = item["image_path"] if modality == keys.IMAGE else ""
+    image = pathlib.Path(path) if path else None
     return Card(labels=tuple(map(int, item["labels"])), text=item["text"], image=image)
