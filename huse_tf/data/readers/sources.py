@@ -6,7 +6,7 @@ import dataclasses
 import glob
 import pathlib
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import fsspec
 from fsspec import AbstractFileSystem
@@ -36,7 +36,7 @@ _FORMATS = {
     ".tfrecords": "shards",
 }
 # Layouts of public data sets, of which --catalogue is the folder.
-_DATA_SETS = {
+_DATA_SETS: dict[str, Callable[[AbstractFileSystem, str], Source]] = {
     "fashion_gen": FashionGenSource,
     "food101": Food101Source,
     "imagenet": ImageNetSource,
