@@ -19,6 +19,9 @@ WEIGHT = "weight"  # [batch] float32 > 0; an item of weight 2 counts as two item
 LABEL = "label"  # [batch] int32, class ids in [0, K)
 LABELS = "labels"  # [batch, K] float32 multi-hot; replaces LABEL if items have several classes
 PRODUCT = "product"  # [batch] int32, the number of the item's product
+# [batch] int32, the number of the item's title: equal for titles that are equal, ignoring case and white
+# space. An item without a text has a number of its own.
+TITLE = "title"
 
 # Drawn for each batch if the method needs it.
 NEGATIVE_ORDER = "negative_order"  # [batch, K] float32 in [0, 1), random; the lowest comes first

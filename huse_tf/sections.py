@@ -58,6 +58,11 @@ class DataConfig(Settings):
         "product_id",
         "Column with the product's id. Without such a column, rows with equal title and class are one product.",
     )
+    group_column: str = setting(
+        "",
+        "Column with a group, such as a series or a supplier's line: items of one group stay in one "
+        "split, without being one product. Empty cells are in no group.",
+    )
     text_columns: tuple[str, ...] = setting(
         ("name", "description"),
         "Columns with text, joined in this order. The first one is the title.",

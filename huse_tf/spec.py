@@ -84,3 +84,8 @@ class DataSpec:
         """The keys of a batch that losses may read beside the model's outputs."""
         label = keys.LABELS if self.multi_label else keys.LABEL
         return (label, keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK)
+
+    @property
+    def pair_targets(self) -> tuple[str, ...]:
+        """The keys that losses over pairs of items read (`losses.pairs`): `targets` and who is whose negative."""
+        return (*self.targets, keys.PRODUCT, keys.TITLE)

@@ -216,7 +216,16 @@ def test_items_csv_tells_what_became_of_every_row(tmp_path):
     data = load_data(settings(tmp_path), tmp_path / "run")
     table = pd.read_csv(tmp_path / "run/items.csv", keep_default_na=False)
     assert set(table.columns) == {
-        *("file", "row", "item_id", "product_id", "image", "image_digest", "image_hash"),
+        *(
+            "file",
+            "row",
+            "item_id",
+            "product_id",
+            "group_cell",
+            "image",
+            "image_digest",
+            "image_hash",
+        ),
         *("title", "text", "weight", "split_cell", "class_path", "label", "split"),
     }
     for written, row in zip(table.itertuples(), rows(), strict=True):

@@ -36,7 +36,12 @@ def reading(base: Config, folder: pathlib.Path) -> Config:
 def shop(tmp_path, **changes):
     """A catalogue with missing cells, an attribute, weights and one invalid row."""
     table = [
-        {**row, "colour": ("red", "=cmd", "grün")[index % 3], "w": 1 + index % 2}
+        {
+            **row,
+            "colour": ("red", "=cmd", "grün")[index % 3],
+            "w": 1 + index % 2,
+            "line": index // 4,
+        }
         for index, row in enumerate(rows())
     ]
     table[5]["image"] = ""
@@ -60,7 +65,9 @@ def by_item(data: run_data.Dataset) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-@pytest.mark.parametrize("changes", [{}, {"multi_label": True}, {"text_separator": "[SEP]"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"multi_label": True, "group_column": "line"}, {"text_separator": "[SEP]"}]
+)
 def test_training_reads_the_same_from_shards(tmp_path, changes):
     config = shop(tmp_path, **changes)
     prepare.prepare_shards(config, tmp_path / "prepared", num_shards=3)
@@ -69,7 +76,16 @@ def test_training_reads_the_same_from_shards(tmp_path, changes):
     again = run_data.load_data(reading(config, tmp_path / "prepared"), tmp_path / "b")
     assert len(before.rejected) == 1 and again.rejected.empty
     assert again.taxonomy == before.taxonomy
-    columns = ["item_id", "product_id", "title", "text", "text_fields", "class_paths", "split"]
+    columns = [
+        "item_id",
+        "product_id",
+        "group_cell",
+        "title",
+        "text",
+        "text_fields",
+        "class_paths",
+        "split",
+    ]
     columns += ["weight", "attributes", "image_digest", "image_hash"]
     first, second = (
         data.items.set_index("item_id", drop=False)[columns].sort_index()
@@ -79,8 +95,8 @@ def test_training_reads_the_same_from_shards(tmp_path, changes):
     expected, received = by_item(before), by_item(again)
     for name, features in expected.items():
         for key, value in features.items():
-            # Words and products are numbered in the order of their first item.
-            if key not in (keys.TEXT_FEATURES, keys.PRODUCT):
+            # Words, products and titles are numbered in the order of their first item.
+            if key not in (keys.TEXT_FEATURES, keys.PRODUCT, keys.TITLE):
                 np.testing.assert_array_equal(received[name][key], value)
 
 

@@ -191,6 +191,9 @@ def test_the_protocol_names_the_split_that_was_made():
     time = " ".join(report(change(CONFIG, split_by="time", split_column="year")).protocol)
     assert "by the times in the column year" in time
     assert "the newest 15% for test, the 15% before them for validation" in time
+    assert "in groups that share no product, title or image" in time
+    by_series = " ".join(report(change(CONFIG, group_column="series")).protocol)
+    assert "by groups that share no product, series, title or image" in by_series
     column = " ".join(report(change(CONFIG, split_by="column", split_column="part")).protocol)
     assert "The column part of the catalogue says which split an item belongs to" in column
     assert "seed" not in time + column and "stratified" not in time + column

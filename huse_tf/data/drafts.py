@@ -85,6 +85,7 @@ def _item(record: Record, product_id: str, rules: Rules) -> Item:
         row=record.row,
         item_id=text(record, columns.item) if columns.item else "",
         product_id=product_id,
+        group_cell=text(record, columns.group) if columns.group else "",
         image="",
         image_path="",
         image_digest="",

@@ -20,6 +20,7 @@ class Item:
         item_id: unique id: the cell of the item column, else the image's path, else the product id.
             Equal ids get the suffixes #2, #3, ... in the order of the catalogue.
         product_id: the product; without a product column, the folded title and the classes.
+        group_cell: cell of the group column; "" without such a column.
         image: the image's path as written in the table; "" for an image in bytes or base64, and for
             an item without an image.
         image_path: absolute path of the image, links resolved; "" if the item has none.
@@ -40,6 +41,7 @@ class Item:
     row: int
     item_id: str
     product_id: str
+    group_cell: str
     image: str
     image_path: str
     image_digest: str

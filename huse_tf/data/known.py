@@ -1,7 +1,7 @@
 """Finds the items of another catalogue that a run was trained or tuned on: metrics must leave them out.
 
-A product is known if one of its items shares the item id, product id, title or image with a training or
-validation item of the run. Images are compared by their bytes and by their perceptual hash.
+A product is known if one of its items shares the item id, product id, group, title or image with a training
+or validation item of the run. Images are compared by their bytes and by their perceptual hash.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _TRAITS = {
     "image_digest": "image",
     "image_hash": "near-duplicate image",
     "title": "title",
+    "group_cell": "group",
     "product_id": "product id",
     "item_id": "item id",
 }

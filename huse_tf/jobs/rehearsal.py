@@ -124,6 +124,7 @@ def _synthetic_data(config: Config, encoders: ItemEncoders) -> SyntheticData:
         keys.TEXT_MASK: (np.arange(count) != 1).astype(np.float32),
         keys.WEIGHT: np.ones(count, np.float32),
         keys.PRODUCT: products,
+        keys.TITLE: np.arange(count),
     }
     if config.data.multi_label:
         features[keys.LABELS] = np.eye(len(taxonomy.classes), dtype=np.float32)[labels]

@@ -15,6 +15,7 @@ import pandas as pd
 from huse_tf import keys
 from huse_tf.config import Config
 from huse_tf.data.catalogue import reason_counts
+from huse_tf.data.splits.assign import shared_kinds
 from huse_tf.evaluation.embedding_map import EmbeddingMap, embedding_map
 from huse_tf.evaluation.predictions import FUSED, Predictions, galleries, true_classes
 from huse_tf.evaluation.report import Card, Example, Report
@@ -27,12 +28,12 @@ _RESULTS = 6  # shown per query
 # How the items were split, by --split_by.
 _SPLITS = {
     "group": (
-        "Items were split by groups that share no product, no title and no image, stratified by class: "
+        "Items were split by groups that share no {kinds}, stratified by class: "
         "{validation:.0%} for validation, {test:.0%} for test, seed {seed}."
     ),
     "time": (
-        "Items were split by the times in the column {column}, in groups that share no product, no title "
-        "and no image: the newest {test:.0%} for test, the {validation:.0%} before them for validation."
+        "Items were split by the times in the column {column}, in groups that share no {kinds}: "
+        "the newest {test:.0%} for test, the {validation:.0%} before them for validation."
     ),
     "column": "The column {column} of the catalogue says which split an item belongs to.",
 }
@@ -138,6 +139,7 @@ def _protocol(config: Config, dataset: Dataset, split: str, monitor: Sequence[st
             test=data.test_fraction,
             seed=data.split_seed,
             column=data.split_column,
+            kinds=shared_kinds(data),
         )
         sentences.append(f"{how} These are the metrics of the {split} split.")
     chosen = "the epoch whose model is measured"

@@ -41,6 +41,7 @@ from huse_tf.data.table.chosen import Chosen
 from huse_tf.data.table.codes import codes_of, pick
 from huse_tf.data.table.disk import DiskTable
 from huse_tf.data.table.records import Source
+from huse_tf.data.table.text import fold
 from huse_tf.errors import UserError
 from huse_tf.features.class_graph import class_distances, class_embeddings
 from huse_tf.features.class_names import class_name_encoder
@@ -385,6 +386,7 @@ def _dataset(
         keys.TEXT_MASK: with_text.astype(np.float32),
         keys.WEIGHT: np.fromiter(table["weight"], np.float32),
         keys.PRODUCT: codes_of(table["product_id"]),
+        keys.TITLE: _title_numbers(table["title"]),
     }
     if config.multi_label:
         features[keys.LABELS] = _multi_hot(table["labels"], len(taxonomy.classes))
@@ -409,6 +411,14 @@ def _dataset(
     return Dataset(
         table, features, taxonomy, spec, catalogue.rows, catalogue.rejections, train_only
     )
+
+
+def _title_numbers(titles: Iterable[str]) -> np.ndarray:
+    """[items] int32: equal for titles that are equal, ignoring case and white space; unique for missing ones."""
+    numbers = codes_of(map(fold, titles))
+    missing = numbers < 0
+    numbers[missing] = numbers.max(initial=-1) + 1 + np.arange(missing.sum())
+    return numbers
 
 
 def _check_fields(catalogue: Catalogue, data: DataConfig, features: FeatureConfig) -> None:

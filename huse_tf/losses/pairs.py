@@ -1,8 +1,9 @@
 """Who is compared with whom in a batch: queries, their candidates, and which of these are right.
 
 Weights are laid out such that an item of weight 2 counts like two equal items: a query by its own
-weight, a candidate by its own, and a missing image or text not at all. Images of one product are never
-each other's negatives.
+weight, a candidate by its own, and a missing image or text not at all. Items of one product are
+never each other's negatives, nor are items of one title: the title fits both images, so calling the pair
+wrong would be a false label. The published losses have no such rule.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ def cross_modal_pairs(
     """Each image among all texts of a batch, then each text among all images: Q = 2B, C = B.
 
     Args:
-        outputs, batch: keys and shapes in keys.py; `batch` with PRODUCT.
+        outputs, batch: keys and shapes in keys.py; `batch` with PRODUCT and TITLE.
         positives: which candidates are right. "item": the query's own other half;
             "product": it is of the query's product; "class": it shares at least one class with it.
-            All others are negatives, except those of the query's product.
+            All others are negatives, except those of the query's product or title.
         own_half: whether a query's own other half is right. If not, those of the copies that a
             weight above 1 stands for are.
     """
@@ -111,7 +112,7 @@ def _right_and_wrong(batch: Tensors, positives: Positives) -> tuple[tf.Tensor, t
         right = same_product
     else:
         right = share_a_class(batch)
-    wrong = tf.logical_not(right | same_product)
+    wrong = tf.logical_not(right | same_product | _equal(batch[keys.TITLE]))
     return tf.cast(right, tf.float32), tf.cast(wrong, tf.float32)
 
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from huse_tf import keys, losses, models
+from huse_tf import losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import RETRIEVAL_PRESET, Method
 from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
@@ -49,5 +49,5 @@ class AdaMine(Method):
                 "semantic": losses.AdaptiveTriplet(self.margin, "class"),
             },
             weights={"instance": 1.0, "semantic": self.semantic_weight},
-            targets=(*spec.targets, keys.PRODUCT),
+            targets=spec.pair_targets,
         )

@@ -65,5 +65,5 @@ class Clip(Method):
         return losses.Objective(
             terms={"contrast": losses.InfoNce(self.positives)},
             weights={"contrast": 1.0},
-            targets=(*spec.targets, keys.PRODUCT),
+            targets=spec.pair_targets,
         )

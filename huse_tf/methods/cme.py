@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from huse_tf import keys, losses, models
+from huse_tf import losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import Method
 from huse_tf.methods.parts import Classifier, MlpTowers, embedding_dim_setting
@@ -67,5 +67,5 @@ class Cme(Method):
                 "cross_modal_gap": 1.0 - self.non_matching_share,
                 "non_matching": self.non_matching_share,
             },
-            targets=(*spec.targets, keys.PRODUCT),
+            targets=spec.pair_targets,
         )

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from huse_tf import keys, losses
+from huse_tf import losses
 from huse_tf.errors import UserError
 from huse_tf.methods.huse import Huse
 from huse_tf.methods.parts import MlpTowers
@@ -86,4 +86,4 @@ class HusePlus(Huse):
             # Eq. (13) is the sum over both modalities, the term their mean.
             weights["projection"] = 2.0 * self.projection_weight
         huse = super().build_objective(spec, adjust_logits)
-        return huse.plus(losses.Objective(terms, weights, (*spec.targets, keys.PRODUCT)))
+        return huse.plus(losses.Objective(terms, weights, spec.pair_targets))

@@ -72,5 +72,5 @@ class SigLip(Method):
         return losses.Objective(
             terms={"contrast": losses.PairwiseSigmoid(self.positives)},
             weights={"contrast": 1.0},
-            targets=(*spec.targets, keys.PRODUCT),
+            targets=spec.pair_targets,
         )

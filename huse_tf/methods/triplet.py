@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from huse_tf import keys, losses, models
+from huse_tf import losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import RETRIEVAL_PRESET, Method
 from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
@@ -43,5 +43,5 @@ class Triplet(Method):
         return losses.Objective(
             terms={"triplet": losses.SemiHardTriplet(self.margin)},
             weights={"triplet": 1.0},
-            targets=(*spec.targets, keys.PRODUCT),
+            targets=spec.pair_targets,
         )

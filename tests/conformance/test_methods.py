@@ -102,6 +102,7 @@ def make_items(spec, count, seed):
         keys.WEIGHT: np.ones(count, np.float32),
         # Items 2 K apart are images of one product.
         keys.PRODUCT: (np.arange(count) % (2 * spec.num_classes)).astype(np.int32),
+        keys.TITLE: np.arange(count, dtype=np.int32),
     }
     if not spec.multi_label:
         return {**batch, keys.LABEL: labels}

@@ -63,17 +63,17 @@ def test_a_setting_is_no_guess():
     columns = ("img", "photo", "a", "b", "c", "d", "e", "f", "g")
     config = DataConfig(
         image_columns=("photo", "img"), text_columns=("a",), class_columns=("b", "c"),
-        product_column="d", item_column="e", weight_column="f", attribute_columns=("g",),
+        product_column="d", group_column="c", item_column="e", weight_column="f", attribute_columns=("g",),
         split_column="a",
     )  # fmt: skip
     assert find_columns(columns, config) == Columns(
-        ("photo", "img"), ("a",), ("b", "c"), "d", "e", "f", "a", ("g",)
+        ("photo", "img"), ("a",), ("b", "c"), "d", "c", "e", "f", "a", ("g",)
     )
 
 
 @pytest.mark.parametrize(
     "setting",
-    ["product_column", "item_column", "weight_column", "split_column"],
+    ["product_column", "group_column", "item_column", "weight_column", "split_column"],
 )
 def test_a_column_that_was_asked_for_must_be_there(setting):
     with pytest.raises(UserError, match="has no column 'z'"):

@@ -10,7 +10,7 @@ from huse_tf.data.items import Item, Rejection
 from huse_tf.data.table.columns import Columns
 
 COLUMNS = Columns(("image",), ("name",), ("classes",), item="id")
-BLANK = Item("a.csv", 2, "", "", "", "", "", "", "", "", ("",), (("x",),), 1.0, (), "")
+BLANK = Item("a.csv", 2, *[""] * 9, ("",), (("x",),), 1.0, (), "")
 
 
 def item(row, **fields):

@@ -54,6 +54,7 @@ def shop(tmp_path):
             row=row,
             item_id=str(row),
             product_id=product,
+            group_cell="",
             image=image,
             image_path=str(tmp_path / image) if image else "",
             image_digest=digest,

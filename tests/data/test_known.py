@@ -11,7 +11,7 @@ from huse_tf.data.table.disk import DiskTable
 from huse_tf.errors import UserError
 
 ITEM = Item(
-    file="c.csv", row=2, item_id="i", product_id="p", image="", image_path="", image_digest="",
+    file="c.csv", row=2, item_id="i", product_id="p", group_cell="", image="", image_path="", image_digest="",
     image_hash="", title="", text="", text_fields=(), class_paths=(("x",),), weight=1.0,
     attributes=(), split_cell="",
 )  # fmt: skip
@@ -25,7 +25,9 @@ RUN = [
 
 @pytest.fixture
 def run(tmp_path):
-    pd.DataFrame(RUN).assign(label=0).to_csv(tmp_path / "items.csv", index=False)
+    pd.DataFrame(RUN).assign(label=0, group_cell=["", "oak", "", ""]).to_csv(
+        tmp_path / "items.csv", index=False
+    )
     return tmp_path / "items.csv"
 
 
@@ -46,7 +48,8 @@ def test_each_trait_tells(run):
         {"image_hash": "h1"},
         {"image_digest": "d1", "image_hash": "h1", "title": "Oak chair"},
         {"title": "=1+1"},  # as a spreadsheet may have it
-    ) == ["item id", "product id", "title", "near-duplicate image", "image", "title"]
+        {"group_cell": "oak"},
+    ) == ["item id", "product id", "title", "near-duplicate image", "image", "title", "group"]
 
 
 def test_what_is_empty_or_held_out_is_new(run):

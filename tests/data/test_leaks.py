@@ -11,6 +11,7 @@ from huse_tf.data.splits.leaks import connected_groups, leaks, shared_codes
 
 NAMES = {
     "product": "product_id",
+    "group": "group_cell",
     "title": "title",
     "image": "image_digest",
     "near-duplicate image": "image_hash",
@@ -21,7 +22,7 @@ HASHES = ["0123456789abcdef", "fedcba9876543210", "00ff00ff00ff00ff", "0f0f0f0f0
 
 def apart(count=4):
     """Items that have nothing in common."""
-    rows = [(f"p{i}", f"title {i}", f"d{i}", HASHES[i]) for i in range(count)]
+    rows = [(f"p{i}", f"g{i}", f"title {i}", f"d{i}", HASHES[i]) for i in range(count)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -53,7 +54,7 @@ def test_titles_are_compared_without_case_and_space():
 
 
 def test_what_is_missing_is_not_shared():
-    items = apart(2).assign(title="", image_digest="", image_hash="")
+    items = apart(2).assign(group_cell="", title="", image_digest="", image_hash="")
     assert leaks(items, np.array([keys.TRAIN, keys.TEST]), 4) == []
 
 

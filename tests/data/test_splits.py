@@ -22,9 +22,8 @@ TAXONOMY = Taxonomy((("any",),))
 def table(rows, **columns):
     """Items of (product, title, image, label); of each other column a list, or one for all."""
     items = pd.DataFrame(rows, columns=["product_id", "title", "image_digest", "label"])
-    items = items.assign(
-        image_hash="", split_cell="", file="shop.csv", row=range(2, 2 + len(items)), **columns
-    )
+    others = {"group_cell": "", "image_hash": "", "split_cell": "", "file": "shop.csv"}
+    items = items.assign(row=range(2, 2 + len(items)), **{**others, **columns})
     if "labels" not in items:
         items["labels"] = [(label,) for label in items["label"]]
     return items
@@ -102,6 +101,16 @@ def test_a_class_with_one_large_group_does_not_strip_the_next():
     for seed in range(10):
         held_out = assign_splits(items, 0.15, 0.15, seed)[200:] != keys.TRAIN
         assert 28 <= held_out.sum() <= 30 + 2 * 3  # a group has 300 / 101 items on average
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_group_of_several_products_stays_in_one_split(seed):
+    """40 products in 10 series; without the series' column they part."""
+    series = [f"series {i % 10}" for i in range(40)]
+    splits = pd.Series(assign_splits(table(filler(), group_cell=series), 0.2, 0.2, seed))
+    assert (splits.groupby(series).nunique() == 1).all() and splits.nunique() == 3
+    apart = pd.Series(assign_splits(table(filler(), group_cell=""), 0.2, 0.2, seed))
+    assert (apart.groupby(series).nunique() > 1).any()
 
 
 def test_seed_decides():

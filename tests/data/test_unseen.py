@@ -62,6 +62,7 @@ def table(rows):
     items = pd.DataFrame(rows, columns=["product_id", "title", "image_digest", "labels"])
     return items.assign(
         label=[labels[0] for labels in items["labels"]],
+        group_cell="",
         image_hash="",
         split_cell="",
         file="shop.csv",

@@ -63,6 +63,7 @@ def test_levels_of_the_term():
     batch = {
         keys.LABEL: tf.constant([0, 0, 1]),
         keys.PRODUCT: tf.constant([0, 1, 2]),
+        keys.TITLE: tf.range(3),
         **{key: tf.ones(3) for key in (keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK)},
     }
     assert float(AdaptiveTriplet(0.3, "item")(outputs, batch)) == pytest.approx(0.5)

@@ -59,6 +59,7 @@ def test_a_product_has_no_negatives_within():
     batch = {
         keys.LABEL: tf.constant([0, 0, 0]),
         keys.PRODUCT: tf.constant([5, 5, 6]),
+        keys.TITLE: tf.range(3),
         **{key: tf.ones(3) for key in (keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK)},
     }
     assert float(HardestNegative(0.2)(outputs, batch)) == pytest.approx(0.3)

@@ -61,6 +61,7 @@ def batch_of(count):
     return {
         keys.LABEL: tf.zeros(count, tf.int32),
         keys.PRODUCT: tf.range(count),
+        keys.TITLE: tf.range(count),
         **{key: tf.ones(count) for key in (keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK)},
     }
 
@@ -87,8 +88,10 @@ def test_whom_an_item_is_drawn_to():
     batch = batch_of(2)
     assert float(InfoNce("item")(outputs, batch)) == pytest.approx(math.log(2), rel=1e-5)
     assert float(InfoNce("class")(outputs, batch)) == 0
-    batch = {**batch, keys.PRODUCT: tf.zeros(2, tf.int32)}
-    assert float(InfoNce("item")(outputs, batch)) == 0
+    one = {**batch, keys.PRODUCT: tf.zeros(2, tf.int32)}
+    assert float(InfoNce("item")(outputs, one)) == 0
+    one = {**batch, keys.TITLE: tf.zeros(2, tf.int32)}
+    assert float(InfoNce("item")(outputs, one)) == 0
 
 
 def test_the_scale_learns():

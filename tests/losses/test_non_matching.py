@@ -42,6 +42,7 @@ def test_items_of_a_class_do_not_match_but_those_of_a_product_may():
     batch = {
         keys.LABEL: tf.constant([0, 0, 0]),
         keys.PRODUCT: tf.constant([5, 5, 6]),
+        keys.TITLE: tf.range(3),
         **{key: tf.ones(3) for key in (keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK)},
     }
     assert float(NonMatching(0.1)(outputs, batch)) == pytest.approx(0.9)

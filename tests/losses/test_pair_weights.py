@@ -13,7 +13,7 @@ def unit(rows):
 
 
 def make_batch(rng, count=7, multi_label=False):
-    """Embeddings, and items of few classes and products, some with a missing half, all weights."""
+    """Embeddings, and items of few classes, products and titles, some with a missing half, all weights."""
     outputs = {
         keys.IMAGE_EMBEDDING: unit(rng.normal(size=(count, 3))).astype(np.float32),
         keys.TEXT_EMBEDDING: unit(rng.normal(size=(count, 3))).astype(np.float32),
@@ -21,6 +21,7 @@ def make_batch(rng, count=7, multi_label=False):
     labels = rng.integers(0, 3, count).astype(np.int32)
     batch = {
         keys.PRODUCT: rng.integers(0, 5, count).astype(np.int32),
+        keys.TITLE: rng.integers(0, 5, count).astype(np.int32),
         keys.WEIGHT: rng.choice([0.5, 1, 2, 3], count).astype(np.float32),
         keys.IMAGE_MASK: (rng.random(count) < 0.8).astype(np.float32),
         keys.TEXT_MASK: (rng.random(count) < 0.8).astype(np.float32),
@@ -51,6 +52,11 @@ def is_right(batch, rule, i, j):
     return i == j
 
 
+def no_negative(batch, i, j):
+    """Two items of one product, or of one title, are never each other's negatives."""
+    return any(batch[key][i] == batch[key][j] for key in (keys.PRODUCT, keys.TITLE))
+
+
 def slow_cross_modal(outputs, batch, rule, own_half):
     """(similarities, positives, negatives, weights), candidate by candidate."""
     image, text = (batch[keys.WEIGHT] * batch[keys.mask(name)] for name in (keys.IMAGE, keys.TEXT))
@@ -64,13 +70,13 @@ def slow_cross_modal(outputs, batch, rule, own_half):
                 weight = float(candidate_weights[j])
                 similar.append(float(np.dot(queries[i], candidates[j])))
                 right = is_right(batch, rule, i, j)
-                same_product = batch[keys.PRODUCT][i] == batch[keys.PRODUCT][j]
+                neither = no_negative(batch, i, j)
                 if i == j and not own_half:
                     weight = max(weight - 1, 0)
                 elif i == j and rule == "item":
                     weight = float(weight > 0)
                 positive.append(weight if right else 0.0)
-                negative.append(0.0 if right or same_product else weight)
+                negative.append(0.0 if right or neither else weight)
             rows.append((similar, positive, negative, query_weights[i]))
     return [np.array(column) for column in zip(*rows, strict=True)]
 
@@ -106,10 +112,9 @@ def test_joint_pairs_are_those_of_the_loops(rng, multi_label):
     for m, n in np.ndindex(2 * count, 2 * count):
         i, j = m % count, n % count
         right = share_a_class(batch, i, j)
-        same_product = batch[keys.PRODUCT][i] == batch[keys.PRODUCT][j]
         weight = max(weights[m] - 1, 0) if m == n else weights[n]
         assert positives[m, n] == (weight if right else 0)
-        assert negatives[m, n] == (0 if right or same_product else weights[n])
+        assert negatives[m, n] == (0 if right or no_negative(batch, i, j) else weights[n])
         assert similarities[m, n] == pytest.approx(np.dot(rows[m], rows[n]), abs=1e-6)
 
 
@@ -125,6 +130,7 @@ def test_literal_roles_of_a_class_and_a_product():
     batch = tensors(
         {
             keys.PRODUCT: np.array([7, 7, 8, 9], np.int32),
+            keys.TITLE: np.arange(4, dtype=np.int32),
             keys.LABEL: np.array([0, 0, 0, 1], np.int32),
             keys.WEIGHT: np.array([1, 2, 1, 1], np.float32),
             keys.IMAGE_MASK: np.ones(4, np.float32),
@@ -140,6 +146,23 @@ def test_literal_roles_of_a_class_and_a_product():
     # As text, a has the image of c among its negatives, and c is not asked.
     np.testing.assert_array_equal(by_item.negatives[4], [0, 0, 1, 1])
     np.testing.assert_array_equal(by_item.weights, [1, 2, 1, 1, 1, 2, 0, 1])
+
+
+@pytest.mark.parametrize("rule", ["item", "product", "class"])
+def test_items_of_one_title_are_nobodys_negatives(rule):
+    """Three products in three classes; the titles of the first two are equal, so only the third is wrong."""
+    outputs = {key: tf.eye(3) for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)}
+    batch = {
+        keys.LABEL: tf.range(3),
+        keys.PRODUCT: tf.range(3),
+        keys.TITLE: tf.constant([4, 4, 6]),
+        **{key: tf.ones(3) for key in (keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK)},
+    }
+    pairs = cross_modal_pairs(outputs, batch, rule)
+    np.testing.assert_array_equal(pairs.positives[:3], np.eye(3))
+    np.testing.assert_array_equal(pairs.negatives[:3], [[0, 0, 1], [0, 0, 1], [1, 1, 0]])
+    negatives = joint_pairs(outputs, batch).negatives
+    np.testing.assert_array_equal(negatives[0], [0, 0, 1, 0, 0, 1])
 
 
 def test_mean_over_positives_by_hand():

@@ -51,6 +51,7 @@ def loss_of(image, text, positives="item", products=None, scale=10.0, bias=-10.0
     batch = {
         keys.LABEL: tf.zeros(count, tf.int32),
         keys.PRODUCT: tf.range(count) if products is None else tf.constant(products),
+        keys.TITLE: tf.range(count),
         **{key: tf.ones(count) for key in (keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK)},
     }
     return float(PairwiseSigmoid(positives)(outputs, batch))

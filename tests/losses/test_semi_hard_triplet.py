@@ -77,6 +77,7 @@ def test_term_joins_both_modalities():
     batch = {
         keys.LABEL: tf.constant([0, 1]),
         keys.PRODUCT: tf.constant([0, 1]),
+        keys.TITLE: tf.constant([0, 1]),
         **{key: tf.ones(2) for key in (keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK)},
     }
     assert float(SemiHardTriplet(0.2)(outputs, batch)) == pytest.approx(0.6)
@@ -97,6 +98,7 @@ def test_a_weight_is_a_number_of_copies(rng):
         batch = {
             keys.LABEL: tf.constant(np.array([0, 0, 1, 1, 2])[rows]),
             keys.PRODUCT: tf.constant(np.arange(5)[rows]),
+            keys.TITLE: tf.constant(np.arange(5)[rows]),
             keys.WEIGHT: tf.constant(weights, tf.float32),
             keys.IMAGE_MASK: tf.ones(len(rows)),
             keys.TEXT_MASK: tf.ones(len(rows)),

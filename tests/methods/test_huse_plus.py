@@ -32,6 +32,7 @@ def batch(rng):
         keys.TEXT_FEATURES: rng.normal(size=(12, 5)).astype(np.float32),
         keys.LABEL: (np.arange(12) % 4).astype(np.int32),
         keys.PRODUCT: np.arange(12, dtype=np.int32),
+        keys.TITLE: np.arange(12, dtype=np.int32),
         **{k: np.ones(12, np.float32) for k in (keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK)},
     }
     return {key: tf.constant(array) for key, array in arrays.items()}

@@ -46,6 +46,7 @@ def total(name, **settings):
     batch = {
         keys.LABEL: tf.constant(LABELS),
         keys.PRODUCT: tf.range(3),
+        keys.TITLE: tf.range(3),
         **dict.fromkeys((keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK), tf.ones(3)),
     }
     return float(objective(outputs, batch)[0])

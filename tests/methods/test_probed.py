@@ -31,6 +31,7 @@ def make_batch(count=12):
         keys.TEXT_FEATURES: rng.normal(size=(count, 5)).astype(np.float32),
         keys.LABEL: (np.arange(count) % 4).astype(np.int32),
         keys.PRODUCT: np.arange(count, dtype=np.int32),
+        keys.TITLE: np.arange(count, dtype=np.int32),
         **{k: np.ones(count, np.float32) for k in (keys.WEIGHT, keys.IMAGE_MASK, keys.TEXT_MASK)},
     }
 

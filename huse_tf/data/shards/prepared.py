@@ -17,8 +17,8 @@ from huse_tf.sections import DataConfig
 
 # Names of cells of `item_json`, which the catalogue's own columns must not have.
 _ITEM, _PRODUCT, _IMAGE, _CLASSES = "item_id", "product_id", "image", "classes"
-_WEIGHT, _SPLIT = "weight", "split"
-_RESERVED = (_ITEM, _PRODUCT, _IMAGE, _CLASSES, _WEIGHT, _SPLIT)
+_GROUP, _WEIGHT, _SPLIT = "group_id", "weight", "split"
+_RESERVED = (_ITEM, _PRODUCT, _GROUP, _IMAGE, _CLASSES, _WEIGHT, _SPLIT)
 
 
 def check_columns(text_columns: Sequence[str], attribute_columns: Sequence[str]) -> None:
@@ -47,6 +47,7 @@ def item_json(item: Any, text_columns: Sequence[str], attribute_columns: Sequenc
     cells: dict[str, Any] = {
         _ITEM: item.item_id,
         _PRODUCT: item.product_id,
+        _GROUP: item.group_cell,
         _CLASSES: [path_name(path) for path in item.class_paths],
         _WEIGHT: item.weight,
         _SPLIT: item.split,
@@ -77,6 +78,7 @@ def reading_settings(
         image_cells="path",
         item_column=_ITEM,
         product_column=_PRODUCT,
+        group_column=_GROUP if config.group_column else "",
         text_columns=tuple(text_columns),
         class_columns=(_CLASSES,),
         class_separator=LEVEL_SEPARATOR,
@@ -96,8 +98,9 @@ def content_hash(frames: Iterable[pd.DataFrame]) -> str:
     Args:
         frames: frames of `assembly.Assembly.table`.
     """
-    # The first three depend on the location. "text" repeats "text_fields", joined by any separator.
-    left_out = ["image_path", "file", "row", "text"]
+    # The first three depend on the location. "text" repeats "text_fields", joined by any separator. A group
+    # acts on the splits alone, which are hashed.
+    left_out = ["image_path", "file", "row", "text", "group_cell"]
     digest = hashlib.sha256()
     for frame in frames:
         text = frame.drop(columns=left_out).to_csv(index=False, header=False)

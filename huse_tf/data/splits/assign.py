@@ -34,8 +34,8 @@ _NAMES = {
 def assign_splits(items: Cells, taxonomy: Taxonomy, config: DataConfig) -> np.ndarray:
     """The split of each item, by `config.split_by`.
 
-    Items are linked if they share the product, the title (ignoring case and white space), the image
-    or a near-duplicate image. A group is a connected component of these links. Groups are not divided:
+    Items are linked if they share the product, the group column's cell, the title (ignoring case and white
+    space), the image or a near-duplicate image. A group is a connected component of these links. Groups are not divided:
 
     * group: random groups, stratified by class. Every class has training items, because a class
       cannot be learned without them. A class with a single group has training items only.
@@ -49,8 +49,8 @@ def assign_splits(items: Cells, taxonomy: Taxonomy, config: DataConfig) -> np.nd
     change their split.
 
     Args:
-        items: table with the columns product_id, title, image_digest, image_hash, labels (all class
-            ids of an item; the first one stratifies), split_cell, file and row.
+        items: table with the columns product_id, group_cell, title, image_digest, image_hash, labels (all
+            class ids of an item; the first one stratifies), split_cell, file and row.
         taxonomy: the classes of the labels.
         config: shares of the items, seed and held-out classes. A split with share 0 stays empty.
 
@@ -93,6 +93,12 @@ def _check(labels: np.ndarray, config: DataConfig) -> None:
             "--split_column goes with --split_by=time or --split_by=column, and only with them. "
             f"Received: --split_by={config.split_by} --split_column={config.split_column!r}."
         )
+
+
+def shared_kinds(config: DataConfig) -> str:
+    """What items share that stay in one split, for people: "product, title or image"."""
+    group = f", {config.group_column}" if config.group_column else ""
+    return f"product{group}, title or image"
 
 
 def _shares(config: DataConfig) -> np.ndarray:
@@ -144,7 +150,7 @@ def _choose(
         if share > 0 and not (splits == split).any():
             raise UserError(
                 f"Too few products for a {SPLITS[split]} split of {share:.0%}: the {len(labels)} items "
-                f"make {groups.max() + 1} groups without a common product, title or image, in "
+                f"make {groups.max() + 1} groups without a common {shared_kinds(config)}, in "
                 f"{len(np.unique(first_labels(labels)))} classes. Each class needs one group to train on, "
                 "and each split needs one group. Add products, or set the fraction to 0."
             )

@@ -22,7 +22,7 @@ class Leak:
     """Values of one kind that occur in more than one split.
 
     Attributes:
-        kind: "product", "title", "image" or "near-duplicate image".
+        kind: "product", "group", "title", "image" or "near-duplicate image".
         count: number of products (titles, …) that occur in more than one split.
         items: number of items outside the training split that share one with a training item.
         examples: up to three of the values, a sentence each.
@@ -44,7 +44,8 @@ def shared_codes(items: Cells, near_duplicate_bits: int) -> dict[str, np.ndarray
     """The values that items can share, as integer codes by kind (see `Leak.kind`).
 
     Args:
-        items: table with the columns product_id, title, image_digest and image_hash. "" is missing.
+        items: table with the columns product_id, group_cell, title, image_digest and image_hash. "" is
+            missing.
         near_duplicate_bits: see `near_duplicates.near_groups`; -1 leaves that kind out.
 
     Returns:
@@ -52,6 +53,7 @@ def shared_codes(items: Cells, near_duplicate_bits: int) -> dict[str, np.ndarray
     """
     codes = {
         "product": codes_of(items["product_id"]),
+        "group": codes_of(items["group_cell"]),
         "title": codes_of(map(fold, items["title"])),
         "image": codes_of(items["image_digest"]),
     }
@@ -81,7 +83,7 @@ def leaks(items: Cells, splits: np.ndarray, near_duplicate_bits: int) -> list[Le
     The test split and the unseen classes may share values: neither is used to train or to tune.
 
     Args:
-        items: table with the columns product_id, title, image_digest and image_hash.
+        items: table with the columns product_id, group_cell, title, image_digest and image_hash.
         splits: [items] the split of each item.
         near_duplicate_bits: see `near_duplicates.near_groups`; -1 leaves near-duplicates out.
     """

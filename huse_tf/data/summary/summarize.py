@@ -15,7 +15,7 @@ from huse_tf.data.catalogue import Catalogue, reason_counts
 from huse_tf.data.class_cells import path_names
 from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.data.items import Item, Rejection
-from huse_tf.data.splits.assign import label_counts
+from huse_tf.data.splits.assign import label_counts, shared_kinds
 from huse_tf.data.splits.leaks import shared_codes
 from huse_tf.data.summary.parts import Cell, Histogram, Sample, Section, Summary, Table, histogram
 from huse_tf.data.table.codes import codes_of, first_places, pick
@@ -59,7 +59,7 @@ def summarize(
         Section("Texts", tuple(_texts(items, catalogue.columns) + tokens)),
         Section("Images", tuple(_images(items))),
         Section("Duplicates", (_duplicates(codes, config),)),
-        Section("Split", _split(assembly, products)),
+        Section("Split", _split(assembly, products, config)),
         Section("Rejected", (_rejected(catalogue.rejections),)),
     ]
     if catalogue.columns.attributes:
@@ -84,6 +84,7 @@ def _columns(columns: Columns) -> Table:
         "text": columns.text,
         "class": columns.classes,
         "product": (columns.product,),
+        "group": (columns.group,),
         "item": (columns.item,),
         "weight": (columns.weight,),
         "split or time": (columns.split,),
@@ -215,7 +216,9 @@ def _duplicates(codes: dict[str, np.ndarray], config: DataConfig) -> Table:
     return Table("", ("Shared with another product", "Items", "Groups"), tuple(rows))
 
 
-def _split(assembly: Assembly, products: np.ndarray) -> tuple[Table | Histogram, ...]:
+def _split(
+    assembly: Assembly, products: np.ndarray, config: DataConfig
+) -> tuple[Table | Histogram, ...]:
     items, names = assembly.table, assembly.taxonomy.names
     rows: list[tuple[Cell, ...]] = []
     for split in _SPLITS if (items["split"] == keys.UNSEEN).any() else _SPLITS[:3]:
@@ -227,7 +230,7 @@ def _split(assembly: Assembly, products: np.ndarray) -> tuple[Table | Histogram,
     splits = Table("", ("Split", "Items", "Share", "Products", "Classes"), tuple(rows))
     kinds = tuple((leak.kind, leak.count, leak.items, leak.examples[0]) for leak in assembly.leaks)
     header = ("Shared", "How many", "Items outside training that share it with training", "Example")
-    note = "" if kinds else "No product, title or image is in more than one split."
+    note = "" if kinds else f"No {shared_kinds(config)} is in more than one split."
     return splits, Table("Leak check", header, kinds, note), _unmeasured(items, names)
 
 

@@ -35,7 +35,7 @@ class Columns:
         images: names of columns, or templates like "images/{id}.jpg"; () without images.
         text: names of columns, the title first; () without texts.
         classes: names of columns; several hold the levels from the top down.
-        product, item, weight, split: name of the column; None without such a column.
+        product, group, item, weight, split: name of the column; None without such a column.
         attributes: names of columns.
         guessed: (setting, column) for each column that was found by a well-known name.
     """
@@ -44,6 +44,7 @@ class Columns:
     text: tuple[str, ...]
     classes: tuple[str, ...]
     product: str | None = None
+    group: str | None = None
     item: str | None = None
     weight: str | None = None
     split: str | None = None
@@ -100,6 +101,7 @@ def find_columns(columns: Sequence[str], config: DataConfig) -> Columns:
         text=text or config.text_columns[:1],
         classes=found("class_columns", config.class_columns) or config.class_columns,
         product=next(iter(found("product_column", config.product_column)), None),
+        group=config.group_column or None,
         item=config.item_column or None,
         weight=config.weight_column or None,
         split=config.split_column or None,
@@ -143,7 +145,7 @@ def _check(found: Columns, columns: Sequence[str], config: DataConfig) -> None:
             f"[SEP]. Received: {config.text_separator!r}."
         )
     images = [name for image in found.images for name in template_fields(image) or [image]]
-    single = filter(None, (found.product, found.item, found.weight, found.split))
+    single = filter(None, (found.product, found.group, found.item, found.weight, found.split))
     wanted = [*images, *found.text, *found.classes, *single, *found.attributes]
     for name in wanted:
         if name not in columns:
