@@ -11,10 +11,10 @@ from huse_tf.data.splits.leaks import connected_groups, leaks, shared_codes
 
 NAMES = {
     "product": "product_id",
-    "group": "group_cell",
     "title": "title",
     "image": "image_digest",
     "near-duplicate image": "image_hash",
+    "group": "group_cell",
 }
 COLUMNS = list(NAMES.values())
 HASHES = ["0123456789abcdef", "fedcba9876543210", "00ff00ff00ff00ff", "0f0f0f0f0f0f0f0f"]
@@ -22,7 +22,7 @@ HASHES = ["0123456789abcdef", "fedcba9876543210", "00ff00ff00ff00ff", "0f0f0f0f0
 
 def apart(count=4):
     """Items that have nothing in common."""
-    rows = [(f"p{i}", f"g{i}", f"title {i}", f"d{i}", HASHES[i]) for i in range(count)]
+    rows = [(f"p{i}", f"title {i}", f"d{i}", HASHES[i], f"g{i}") for i in range(count)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -72,7 +72,7 @@ def test_counts():
     Of the items outside training, those of a, two, have a twin in training.
     """
     items = pd.DataFrame(
-        [(p, f"t{i}", f"d{i}", "") for i, p in enumerate("aaabbcc")], columns=COLUMNS
+        [(p, f"t{i}", f"d{i}", "", "") for i, p in enumerate("aaabbcc")], columns=COLUMNS
     )
     names = {"r": keys.TRAIN, "v": keys.VALIDATION, "t": keys.TEST}
     (leak,) = leaks(items, np.array([names[letter] for letter in "rttvtrr"]), 0)
@@ -80,7 +80,7 @@ def test_counts():
 
 
 def test_three_examples_at_most():
-    items = pd.DataFrame([(f"p{i % 9}", f"t{i}", f"d{i}", "") for i in range(18)], columns=COLUMNS)
+    items = pd.DataFrame([(f"p{i % 9}", f"t{i}", f"d{i}", "", "") for i in range(18)], columns=COLUMNS)
     (leak,) = leaks(items, np.array([keys.TRAIN] * 9 + [keys.TEST] * 9), 0)
     assert leak.count == 9 and len(leak.examples) == 3
 
@@ -91,7 +91,7 @@ def test_groups_against_flood_fill(seed):
     generator = np.random.default_rng(seed)
     values = [[f"{generator.integers(60)}" for _ in range(3)] for _ in range(40)]
     items = pd.DataFrame(
-        [(f"p{a}", "" if b < "2" else b, "" if c < "2" else c, "") for a, b, c in values],
+        [(f"p{a}", "" if b < "2" else b, "" if c < "2" else c, "", "") for a, b, c in values],
         columns=COLUMNS,
     )
     groups = connected_groups(shared_codes(items, -1))
