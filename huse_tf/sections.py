@@ -269,7 +269,8 @@ class TrainingConfig(Settings):
             "classification/image/accuracy",
             "classification/text/accuracy",
         ),
-        "Validation metrics (higher is better) whose mean picks the best checkpoint.",
+        "Validation metrics (higher is better) whose mean picks the best checkpoint; balanced stands for "
+        "accuracy by image and by text, mAP of the class and R@10 of the own product, both ways.",
     )
     checkpoint_every_steps: int = setting(
         0, "Checkpoint within epochs too, every so many steps; 0: at epoch ends only.", minimum=0

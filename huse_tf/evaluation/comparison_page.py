@@ -21,6 +21,9 @@ from huse_tf.pages.environment import environment
 
 # Title -> metric, of the differences to the first method.
 _COMPARED = {
+    "I→T own product, R@10": "image_to_text/item/recall_at_10",
+    "T→I own product, R@10": "text_to_image/item/recall_at_10",
+    "own pair of the class, AUC": "pairs/same_class/auc",
     "fused accuracy": "classification/fused/accuracy",
     "fused hit@1": "classification/fused/hit_at_1",
     "I→T mAP": "image_to_text/class/mean_average_precision",

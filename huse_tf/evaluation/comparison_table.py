@@ -32,7 +32,13 @@ _CROSSING = {name: _TASKS[name] for name in ("I→T", "T→I")}
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A metric of a table. Costs have no best."""
+    """A column of a table.
+
+    Attributes:
+        title: of the column.
+        path: of the metric.
+        is_cost: whether no value is the best, as of costs, chance and numbers of candidates.
+    """
 
     title: str
     path: str
@@ -43,8 +49,29 @@ def _task_columns(suffix: str, tasks: Mapping[str, str] = _TASKS) -> list[Column
     return [Column(title, f"{task}/{suffix}") for title, task in tasks.items()]
 
 
+def _own_product_columns(metric: str, chance: str = "") -> list[Column]:
+    """Both ways with the number of candidates, and what a random order would have."""
+    found = []
+    for title, task in _CROSSING.items():
+        found.append(Column(title, f"{task}/item/{metric}"))
+        if chance:
+            found.append(Column(f"{title} by chance", f"{task}/item/{chance}", is_cost=True))
+        found.append(Column(f"{title} of", f"{task}/item/candidates", is_cost=True))
+    return found
+
+
 # Title of a table -> its columns. A table without any value is left out.
 TABLES: dict[str, list[Column]] = {
+    **{
+        f"Finds its own product, R@{k}": _own_product_columns(
+            f"recall_at_{k}", f"chance_recall_at_{k}"
+        )
+        for k in (10, 1)
+    },
+    "Finds its own product, mAP": _own_product_columns("mean_average_precision"),
+    "Tells its own pair from a mismatched one of the class, AUC (chance .5)": [
+        Column("AUC", "pairs/same_class/auc")
+    ],
     "Accuracy": [
         Column(name, f"classification/{name}/accuracy") for name in ("image", "text", "fused")
     ],
@@ -76,21 +103,19 @@ TABLES: dict[str, list[Column]] = {
     "Hierarchical precision, own product among the candidates, HP@5": _task_columns(
         f"{WITH_OWN_PRODUCT}/hierarchical_precision_at_5"
     ),
-    "Own product, R@10": _task_columns("item/recall_at_10", _CROSSING),
     "Pairs, true and mismatched told apart": [
         Column("accuracy", "pairs/accuracy"),
         Column("AUC", "pairs/auc"),
         Column("accuracy, same class", "pairs/same_class/accuracy"),
-        Column("AUC, same class", "pairs/same_class/auc"),
     ],
     **{
-        f"Own product among 101 candidates, Rank@{k}": [
+        f"Own product of 101 candidates only, Rank@{k}": [
             Column(title, f"pairs/{task}/rank_at_{k}") for title, task in _CROSSING.items()
         ]
         for k in (1, 5, 10)
     },
     **{
-        f"Product and query among 101 candidates, Rank@{k}": [
+        f"Product and query of 101 candidates only, Rank@{k}": [
             Column("query→product", f"pairs/query_to_product/rank_at_{k}"),
             Column("product→query", f"pairs/product_to_query/rank_at_{k}"),
         ]
@@ -178,18 +203,19 @@ class ComparisonTable:
         """The methods of the rows that are shown first: at most ten methods, and the baselines.
 
         Of more than ten methods: those with the highest mean over the columns, the highest first. Methods
-        that lack a metric of the table come after those that have all. Costs have no best, so their
-        rows keep the order of the outcomes, as do equal means.
+        that lack a metric of the table come after those that have all. Where no column has a best, rows
+        keep the order of the outcomes, as do equal means.
         """
         methods = [method for method in self.rows if method not in self.baselines]
         if len(methods) <= LEADING:
             return list(self.rows)
 
         def merit(method: str) -> tuple[int, float]:
-            means = [cell.mean for cell in self.rows[method] if cell is not None]
+            cells = zip(self.columns, self.rows[method], strict=True)
+            means = [cell.mean for column, cell in cells if not column.is_cost and cell is not None]
             return len(means), float(np.mean(means)) if means else 0.0
 
-        if not any(column.is_cost for column in self.columns):
+        if not all(column.is_cost for column in self.columns):
             methods.sort(key=merit, reverse=True)  # stable, also in reverse
         return methods[:LEADING] + [each for each in self.rows if each in self.baselines]
 
@@ -310,7 +336,7 @@ def _markdown_rows(table: ComparisonTable, methods: Sequence[str]) -> str:
 
 
 def cell_text(cell: Cell, column: Column) -> str:
-    """A mean with its spread, to three decimals; a cost to three digits."""
+    """A mean with its spread, to three decimals; a cost, chance or number of candidates to three digits."""
     if column.is_cost:
         return f"{cell.mean:,.0f}" if cell.mean >= 100 else f"{cell.mean:.3g}"
     return f"{cell.mean:.3f} ± {cell.spread:.3f}" if cell.seeds > 1 else f"{cell.mean:.3f}"

@@ -25,7 +25,7 @@ from huse_tf.evaluation.confusion import (
     one_true_class,
 )
 from huse_tf.evaluation.embedding_map import EmbeddingMap
-from huse_tf.evaluation.retrieval_tasks import FROZEN, WITH_OWN_PRODUCT
+from huse_tf.evaluation.retrieval_tasks import FROZEN, WITH_OWN_PRODUCT, own_product_tasks
 from huse_tf.pages.environment import environment
 
 TASKS = ("image_to_image", "image_to_text", "text_to_image", "text_to_text")
@@ -47,6 +47,7 @@ _PANELS = (
 )
 # Title -> metric, of the metrics at the top of the page.
 _SUMMARY = (
+    ("Own pair from a mismatched one of the class, AUC (chance .5)", "pairs/same_class/auc"),
     ("Accuracy, image and text fused", "classification/fused/accuracy"),
     ("Accuracy, image", "classification/image/accuracy"),
     ("Accuracy, text", "classification/text/accuracy"),
@@ -61,12 +62,14 @@ _SUMMARY = (
         "Text → image, other products of the class, mAP",
         "text_to_image/class/mean_average_precision",
     ),
-    ("Text → image, same product, R@10", "text_to_image/item/recall_at_10"),
     ("Pairs, true and mismatched told apart, accuracy", "pairs/accuracy"),
-    ("Image → text, rank@1 of 101", "pairs/image_to_text/rank_at_1"),
-    ("Text → image, rank@1 of 101", "pairs/text_to_image/rank_at_1"),
-    ("Query → product, rank@1 of 101", "pairs/query_to_product/rank_at_1"),
-    ("Product → query, rank@1 of 101", "pairs/product_to_query/rank_at_1"),
+)
+# Of models that are not measured among all candidates, because scoring pairs takes long.
+_RANKS = (
+    ("Image → text, rank@1", "pairs/image_to_text/rank_at_1"),
+    ("Text → image, rank@1", "pairs/text_to_image/rank_at_1"),
+    ("Query → product, rank@1", "pairs/query_to_product/rank_at_1"),
+    ("Product → query, rank@1", "pairs/product_to_query/rank_at_1"),
 )
 # Metrics of a classification; some are for items of one class, some for items of several.
 _CLASSIFICATION = {
@@ -192,7 +195,8 @@ def write_report(path: pathlib.Path, report: Report) -> None:
         },
         zero_shot=_zero_shot_metrics(report),
         zero_shot_sources=_zero_shot_sources(report),
-        summary=[(name, report.metrics[key]) for name, key in _SUMMARY if key in report.metrics],
+        own_product=own_product_tasks(report.metrics),
+        summary=_summary(report.metrics),
         epochs=int(report.history[-1]["epoch"]) if report.history else 0,
         curves=_curves(report),
         contributions=_contribution_figures(report),
@@ -205,6 +209,15 @@ def write_report(path: pathlib.Path, report: Report) -> None:
         **(_confusion(report) if report.probabilities else {}),
     )
     files.write_text(path, html)
+
+
+def _summary(metrics: Mapping[str, float]) -> list[tuple[str, float]]:
+    """(name, metric) at the top of the page. Ranks of few candidates only where nothing is ranked among all."""
+    found = list(_SUMMARY)
+    if not own_product_tasks(metrics):
+        count = f"{metrics.get('pairs/candidates', 0):.0f}"
+        found += [(f"{name} of {count} candidates only", key) for name, key in _RANKS]
+    return [(name, metrics[key]) for name, key in found if key in metrics]
 
 
 def _metric(value: float | None) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
+from scipy.stats import hypergeom
 
 # Cosines are compared in steps of 2^-20: coarser than the rounding of a float32 matmul (about 1e-7),
 # finer than any difference that matters.
@@ -124,7 +125,8 @@ def retrieval_metrics(
         `median_rank`: median over queries of the rank (from 1) of the first relevant candidate.
         `mean_average_precision`: in (0, 1], over all candidates; a query's average precision is the mean
         of the precisions at the ranks of its relevant candidates (DSCMR, section 4).
-        `queries`, `queries_without_relevant`: counts. If `queries` is 0, only the counts are returned.
+        `queries`, `queries_without_relevant`: counts. `candidates`: the size of the gallery that is searched,
+        with the candidates that a query may not find. If `queries` is 0, only these are returned.
 
     Examples:
         One query of class 0. Its nearest candidate has class 1, the second class 0, so the average precision
@@ -142,12 +144,48 @@ def retrieval_metrics(
     metrics = {
         "queries": float(len(rows)),
         "queries_without_relevant": float(len(queries) - len(rows)),
+        "candidates": float(len(candidates)),
     }
     if len(rows):
         metrics |= {f"recall_at_{k}": float(np.mean(ranks <= k)) for k in recall_at}
         metrics["median_rank"] = float(np.median(ranks))
         metrics["mean_average_precision"] = float(np.mean(precisions))
     return metrics
+
+
+def chance_recalls(
+    queries: Gallery, candidates: Gallery, itself: bool, recall_at: Sequence[int]
+) -> dict[str, float]:
+    """`chance_recall_at_K`: the recall of the own product that a random order of the candidates has.
+
+    Args:
+        queries, candidates, recall_at: as for `retrieval_metrics` with relevance "item".
+        itself: whether the query is among the candidates, and excluded.
+
+    Returns:
+        Means over the queries that have a relevant candidate; empty if there are none. The number of
+        relevant candidates among the first K of a random order is hypergeometric.
+
+    Examples:
+        One text of the query's product among four: the first one is right one time in four.
+
+        >>> ids = np.arange(4)
+        >>> texts = Gallery(np.eye(4), ids, products=ids, items=ids)
+        >>> chance_recalls(texts[:1], texts, itself=False, recall_at=(1, 2))
+        {'chance_recall_at_1': 0.25, 'chance_recall_at_2': 0.5}
+    """
+    sizes = dict(zip(*np.unique(candidates.products, return_counts=True), strict=True))
+    relevant = np.array([sizes.get(product, 0) for product in queries.products]) - itself
+    numbers, times = np.unique(relevant[relevant > 0], return_counts=True)
+    if not len(numbers):
+        return {}
+    count = len(candidates) - itself
+    return {
+        f"chance_recall_at_{k}": float(
+            np.average(hypergeom.sf(0, count, numbers, min(k, count)), weights=times)
+        )
+        for k in recall_at
+    }
 
 
 def query_ranks(

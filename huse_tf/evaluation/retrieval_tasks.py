@@ -12,6 +12,7 @@ from huse_tf.evaluation.retrieval import (
     Excluded,
     Gallery,
     Relevance,
+    chance_recalls,
     hierarchical_precision,
     retrieval_metrics,
 )
@@ -81,6 +82,26 @@ def tasks(image: Gallery, text: Gallery) -> Iterator[tuple[str, Gallery, Gallery
             yield f"{source}_to_{target}", queries, candidates, source == target
 
 
+def own_product_tasks(metrics: Mapping[str, float]) -> list[str]:
+    """The tasks that tell whether a query finds its own product: those across modalities.
+
+    Where a modality is missing, the task within the other one, if products have several images (or texts).
+
+    Examples:
+        >>> own_product_tasks({"image_to_image/item/queries": 4.0, "text_to_image/item/queries": 4.0})
+        ['text_to_image']
+        >>> own_product_tasks({"image_to_image/item/queries": 4.0})
+        ['image_to_image']
+    """
+    found = [
+        task
+        for task in ("image_to_text", "text_to_image", "image_to_image", "text_to_text")
+        if metrics.get(f"{task}/item/queries")
+    ]
+    crossing = [task for task in found if task in ("image_to_text", "text_to_image")]
+    return crossing or found
+
+
 def all_retrieval_metrics(
     image: Gallery,
     text: Gallery,
@@ -100,7 +121,8 @@ def all_retrieval_metrics(
 
     Returns:
         (metrics, undefined). Metrics are such as `image_to_text/class/recall_at_10`,
-        `text_to_text/item/queries`, `image_to_image/hierarchical_precision_at_5` and
+        `text_to_text/item/queries`, `text_to_image/item/candidates`,
+        `text_to_image/item/chance_recall_at_10`, `image_to_image/hierarchical_precision_at_5` and
         `image_to_image/with_own_product/class/recall_at_1`. `undefined` maps a metric path, or its
         beginning or end (`text_to_text/item`, `hierarchical_precision_at_5`), to the reason why these
         items cannot define it.
@@ -132,6 +154,8 @@ def all_retrieval_metrics(
             found = retrieval_metrics(
                 queries, candidates, rule.relevance, rule.excluded, recall_at, chunk
             )
+            if rule.relevance == "item":
+                found |= chance_recalls(queries, candidates, same, recall_at)
             metrics |= {f"{task}/{rule.path}/{name}": v for name, v in found.items()}
             if not found["queries"]:
                 undefined[f"{task}/{rule.path}"] = rule.why_undefined.format(target)

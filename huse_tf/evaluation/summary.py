@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from huse_tf.evaluation.retrieval_tasks import FROZEN
+from huse_tf.evaluation.retrieval_tasks import FROZEN, own_product_tasks
 
 
 def summary_table(metrics: Mapping[str, float]) -> str:
-    """Classification by modality and retrieval by task; of a pair scorer accuracy, AUC and ranks.
+    """Own products, classification by modality and retrieval by task; of a pair scorer accuracy, AUC and ranks.
 
     If some items lack image or text, the fused prediction has one more row for each pattern that occurs.
 
@@ -26,7 +26,8 @@ def summary_table(metrics: Mapping[str, float]) -> str:
     if "pairs/accuracy" in metrics:
         return _pair_table(row, any("query_to_product" in path for path in metrics))
     multi_label = "classification/fused/hit_at_1" in metrics
-    lines = [f"{'Held-out items':<16}{'hit@1' if multi_label else 'accuracy':>8}{'macroF1':>8}"]
+    lines = _own_product(metrics, row)
+    lines += [f"{'Held-out items':<16}{'hit@1' if multi_label else 'accuracy':>8}{'macroF1':>8}"]
     patterns = [f"fused/{name}" for name in ("image_and_text", "image_only", "text_only")]
     for source in ("image", "text", "fused", *patterns):
         path = f"classification/{source}"
@@ -54,8 +55,28 @@ def summary_table(metrics: Mapping[str, float]) -> str:
     return "\n".join(lines)
 
 
+def _own_product(metrics: Mapping[str, float], row: Callable[..., str]) -> list[str]:
+    """How well queries find their own product, among how many; empty if no query has one to find."""
+    names = ("recall_at_1", "recall_at_10", "chance_recall_at_10", "mean_average_precision")
+    lines = []
+    for task in own_product_tasks(metrics):
+        path = f"{task}/item"
+        found = row(task.replace("_", " "), *(f"{path}/{name}" for name in names))
+        lines.append(f"{found}{metrics[f'{path}/candidates']:>12,.0f}")
+        if f"{FROZEN}/{path}/queries" in metrics:
+            lines.append(row("  frozen", *(f"{FROZEN}/{path}/{name}" for name in names)))
+    if lines:
+        titles = "".join(f"{title:>8}" for title in ("R@1", "R@10", "chance", "mAP"))
+        lines = ["Finds its own product", f"{'':<16}{titles}{'candidates':>12}", *lines]
+    if "pairs/same_class/auc" in metrics:
+        lines.append(
+            f"Tells it from another of its class: AUC {metrics['pairs/same_class/auc']:.3f} (chance 0.5)"
+        )
+    return [*lines, ""] if lines else []
+
+
 def _pair_table(row: Callable[..., str], of_queries: bool) -> str:
-    """Accuracy and ranks, among candidates of any class and of the same class."""
+    """Accuracy and ranks, among 101 candidates of any class and of the same class."""
     ways = {"I>T": "image_to_text", "T>I": "text_to_image"}
     if of_queries:
         ways = {"Q>P": "query_to_product", "P>Q": "product_to_query"}
@@ -76,6 +97,7 @@ def _pair_table(row: Callable[..., str], of_queries: bool) -> str:
     lines = [f"{'Held-out pairs':<16}" + "".join(f"{name:>8}" for name in names)]
     for name, prefix in (("any class", "pairs"), ("same class", "pairs/same_class")):
         lines.append(row(name, *(f"{prefix}/{metric}" for metric in metrics)))
+    lines.append("@k: of 101 candidates, the own one and 100 others; not of all.")
     return "\n".join(lines)
 
 

@@ -353,7 +353,8 @@ def protocol(seeds: Iterable[int], split: str = keys.TEST, frozen: bool = False)
         f"p ≥ {LEVEL} by a paired bootstrap over the queries of all seeds, which draws whole products; not "
         "corrected for the number of comparisons. Each method's epoch and fusion weight were chosen on "
         "the validation split. By class, relevant candidates are other products of the query's class; the "
-        "query's own product is excluded. Of more than "
+        "query's own product is excluded. Own product: the candidates are all images, or all texts, of the "
+        "split; their number, the mean over the seeds, stands beside. Of more than "
         f"{LEADING} methods, a table shows first the {LEADING} with the highest mean over its columns."
         + (rows if frozen else "")
     )

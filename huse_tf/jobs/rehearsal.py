@@ -30,7 +30,7 @@ from huse_tf.jobs.runs import trained_model
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import EvaluationConfig
 from huse_tf.spec import DataSpec, FeatureSpec
-from huse_tf.training.monitor import monitored
+from huse_tf.training.monitor import refuse_unknown
 
 _CLASSES, _PRODUCTS, _IMAGES = 3, 2, 2  # classes with items, products a class, images a product
 _LARGEST_CUT_OFF = 1000  # of hierarchical precision; larger ones get no more classes
@@ -87,7 +87,7 @@ def rehearse(
     config.method.build_objective(data.spec, adjust_logits=adjust)
     model = config.method.build_model(data.spec)
     config.method.changes(data.spec, data.features)
-    monitored(measure(model, data), config.training.monitor)
+    refuse_unknown(config.training.monitor, measure(model, data))
 
 
 def _check_word_ids(encoder: str, text: FeatureSpec) -> None:

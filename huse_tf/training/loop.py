@@ -37,7 +37,7 @@ from huse_tf.training.class_balance import (
     drawn_weights,
 )
 from huse_tf.training.interrupt import stop_requests
-from huse_tf.training.monitor import monitored
+from huse_tf.training.monitor import monitored, present
 from huse_tf.training.optimizers import make_optimizer
 from huse_tf.training.progress_bar import ProgressBar
 from huse_tf.training.trainer import Trainer
@@ -241,6 +241,9 @@ class _Loop:
             self.task.refit(self.trainer.model, self.solved)
         metrics = dict(self.task.validate(self.trainer.model))
         merit = monitored(metrics, config.monitor)
+        if progress.best is None:
+            chosen = ", ".join(present(config.monitor, metrics))
+            logging.info("The best epoch has the highest mean of: %s.", chosen)
         if progress.best is None or merit > progress.best:
             progress.best, progress.best_epoch = merit, progress.epoch
             with seals.replacing(self.run.model) as path:

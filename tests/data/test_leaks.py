@@ -80,7 +80,9 @@ def test_counts():
 
 
 def test_three_examples_at_most():
-    items = pd.DataFrame([(f"p{i % 9}", f"t{i}", f"d{i}", "", "") for i in range(18)], columns=COLUMNS)
+    items = pd.DataFrame(
+        [(f"p{i % 9}", f"t{i}", f"d{i}", "", "") for i in range(18)], columns=COLUMNS
+    )
     (leak,) = leaks(items, np.array([keys.TRAIN] * 9 + [keys.TEST] * 9), 0)
     assert leak.count == 9 and len(leak.examples) == 3
 

@@ -116,6 +116,22 @@ def test_costs_have_no_best():
     assert not any(cell.best for row in table.rows.values() for cell in row if cell)
 
 
+def test_own_products_come_first_with_the_number_of_candidates():
+    """More candidates are no merit: c is the best, though b has the most of them."""
+    path = "text_to_image/item"
+    found = [
+        Outcome(name, 0, {f"{path}/recall_at_10": recall, f"{path}/candidates": count}, {})
+        for name, recall, count in (("a", 0.25, 7880.0), ("b", 0.125, 44072.0), ("c", 0.5, 50.0))
+    ]
+    table = tables([*found, outcome("d", 0, 30)])[0]
+    assert table.title == "Finds its own product, R@10"
+    assert [column.title for column in table.columns] == ["T→I", "T→I of"]
+    text = as_markdown([table])
+    assert "| b | 0.125 | 44,072 |" in text and "| c | **0.500** | 50 |" in text
+    (table,) = tables(found + [dataclasses.replace(found[0], method=f"m{n}") for n in range(9)])
+    assert table.leading[0] == "c" and table.folded == ["b", "m8"]
+
+
 def test_one_seed_has_no_spread():
     assert "| good | **0.750** |" in as_markdown(tables(OUTCOMES[:1]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import statistics
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from huse_tf.evaluation.retrieval import (
     Gallery,
+    chance_recalls,
     hierarchical_precision,
     retrieval_metrics,
     text_gallery,
@@ -86,6 +88,7 @@ def slow_metrics(queries, candidates, relevance, excluded):
             statistics.fmean(found / rank for found, rank in enumerate(ranks, start=1))
         )
     expected = {"queries": len(firsts), "queries_without_relevant": skipped}
+    expected["candidates"] = len(candidates)
     if firsts:
         for k in RECALL_AT:
             expected[f"recall_at_{k}"] = sum(rank <= k for rank in firsts) / len(firsts)
@@ -166,6 +169,7 @@ def test_one_query_by_hand():
         {
             "queries": 1,
             "queries_without_relevant": 0,
+            "candidates": 5,
             "recall_at_1": 0,
             "recall_at_2": 1,
             "recall_at_5": 1,
@@ -188,6 +192,7 @@ def test_median_rank_and_uncounted_queries_by_hand():
         {
             "queries": 2,
             "queries_without_relevant": 1,
+            "candidates": 2,
             "recall_at_1": 0.5,
             "median_rank": 1.5,
             "mean_average_precision": 0.75,
@@ -266,6 +271,7 @@ def test_by_class_the_own_product_is_no_candidate_by_hand():
         {
             "queries": 3,
             "queries_without_relevant": 1,
+            "candidates": 4,
             "recall_at_1": 0,
             "recall_at_2": 1,
             "median_rank": 2,
@@ -400,10 +406,29 @@ def test_what_cannot_be_measured_is_named_with_its_reason():
     assert kept == {
         "text_to_text/item/queries",
         "text_to_text/item/queries_without_relevant",
+        "text_to_text/item/candidates",
     }
     assert metrics["text_to_text/item/queries_without_relevant"] == 1
     assert metrics["text_to_image/item/queries"] == 1
     assert metrics["image_to_text/item/queries_without_relevant"] == 2
+
+
+def test_chance_is_that_of_all_orders():
+    """Products of 2, 1 and 3 images; every order of the 6 images is counted, for k = 1 to 3."""
+    products = [0, 0, 1, 2, 2, 2]
+    images = gallery(np.eye(6), [0] * 6, products=products)
+    texts = gallery(np.eye(6)[:4], [0] * 4, products=[0, 1, 2, 3])
+    across = chance_recalls(texts, images, False, (1, 2, 3, 10))
+    within = chance_recalls(images, images, True, (1, 2, 3, 10))
+    orders = np.array(list(itertools.permutations(products)))
+    for k in (1, 2, 3):
+        hits = [np.mean((orders[:, :k] == product).any(axis=1)) for product in (0, 1, 2)]
+        assert across[f"chance_recall_at_{k}"] == pytest.approx(np.mean(hits))
+        # Without the query: 1 of product 0 among 5, asked twice; 2 of product 2, asked three times.
+        others = [math.comb(5 - left, k) / math.comb(5, k) for left in (1, 1, 2, 2, 2)]
+        assert within[f"chance_recall_at_{k}"] == pytest.approx(1 - np.mean(others))
+    assert across["chance_recall_at_10"] == within["chance_recall_at_10"] == 1
+    assert chance_recalls(texts[3:], images, False, (1,)) == {}
 
 
 @pytest.mark.parametrize("norm", [0.0, 0.9, float("nan"), float("inf")])

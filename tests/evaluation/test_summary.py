@@ -12,6 +12,20 @@ def test_missing_figures_are_dashes():
     assert ["text", "to", "image", "0.250", "-", "-", "-"] in table
 
 
+def test_own_products_come_first_with_the_number_of_candidates():
+    path = "text_to_image/item"
+    metrics = {f"{path}/queries": 9.0, f"{path}/candidates": 7880.0, f"{path}/recall_at_10": 0.25}
+    metrics |= {f"{path}/chance_recall_at_10": 0.0013, "pairs/same_class/auc": 0.527}
+    table = lines(metrics)
+    assert table[:2] == [
+        ["Finds", "its", "own", "product"],
+        ["R@1", "R@10", "chance", "mAP", "candidates"],
+    ]
+    assert table[2] == ["text", "to", "image", "-", "0.250", "0.001", "-", "7,880"]
+    assert table[3][-4:] == ["AUC", "0.527", "(chance", "0.5)"]
+    assert table[4:6] == [[], ["Held-out", "items", "accuracy", "macroF1"]]
+
+
 def test_frozen_features_stand_below_their_task():
     path = "frozen_features/text_to_text/class"
     table = lines({f"{path}/queries": 3.0, f"{path}/recall_at_1": 0.25})
@@ -32,6 +46,7 @@ def test_pairs_are_of_what_was_ranked():
     assert table[0][4:12] == ["Q>P", "@1", "Q>P", "@5", "P>Q", "@1", "P>Q", "@5"]
     assert table[1] == ["any", "class", "0.500", "-", "0.250", *"-----"]
     assert table[2] == ["same", "class", *"-----", "0.750", "-", "-"]
+    assert " ".join(table[3]).startswith("@k: of 101 candidates")
 
 
 def test_patterns_stand_below_the_fused_prediction_where_they_occur():
