@@ -250,7 +250,8 @@ def tables(outcomes: Sequence[Outcome]) -> list[ComparisonTable]:
     found = []
     for title, columns in TABLES.items():
         present = [c for c in columns if any(c.path in outcome.metrics for outcome in outcomes)]
-        if present:
+        merits = [c for c in columns if not c.is_cost] or columns
+        if any(c in present for c in merits):
             cells = [_cells_by_method(outcomes, column) for column in present]
             rows = {name: [each[name] for each in cells] for name in _methods(outcomes)}
             found.append(ComparisonTable(title, present, rows, baselines))

@@ -65,14 +65,19 @@ def measure_split(
         split: name of the split (keys.py).
         fusion_weight: the image's share in fused predictions; None tunes it on this split, which is
             right for the validation split only. See `run_fusion_weight`.
-        quick: whether a pair scorer is measured by accuracy and AUC only.
+        quick: whether this is a validation while training. A pair scorer is then measured by accuracy and
+            AUC only, and models with embeddings without hierarchical precision, which takes as long as all
+            other metrics together, unless it is monitored.
     """
     items, features = dataset.split(split)
+    evaluation = config.evaluation
+    if quick and not any("hierarchical_precision" in name for name in config.training.monitor):
+        evaluation = dataclasses.replace(evaluation, precision_at=())
     shares = dataset.spec.class_shares
     context = EvaluationContext(
         items,
         dataset.taxonomy,
-        config.evaluation,
+        evaluation,
         fusion_weight,
         seen=shares > 0 if split == keys.UNSEEN and shares is not None else None,
         names_unseen=config.method.names_unseen_classes,
@@ -80,7 +85,7 @@ def measure_split(
     if scores_pairs(model):
         pieces = dataset.spec.text.pieces
         query_end = pieces.end if config.method.scores_queries and pieces is not None else None
-        pairs = measure_pair_scorer(model, features, items, config.evaluation, quick, query_end)
+        pairs = measure_pair_scorer(model, features, items, evaluation, quick, query_end)
         return MeasuredSplit(
             split, context, features, pairs.metrics, pairs.undefined, pair_queries=pairs.queries
         )

@@ -189,7 +189,8 @@ def _write_validation_metrics(
     if not scores_pairs(model):
         items, features = dataset.split(keys.VALIDATION)
         weight = final_fusion_weight(predict(model, features, dataset.spec.multi_label), items)
-    measured = measure_split(model, dataset, config, keys.VALIDATION, weight, quick=True)
+    quick = scores_pairs(model)
+    measured = measure_split(model, dataset, config, keys.VALIDATION, weight, quick)
     seals.write_json(run.metrics, {keys.VALIDATION: dict(measured.metrics)})
 
 

@@ -97,6 +97,24 @@ def slow_metrics(queries, candidates, relevance, excluded):
     return expected
 
 
+def slow_chances(queries, candidates, excluded):
+    """Recall of the own product by chance: of each query one minus the share of wrong choices of k."""
+    shares = {k: [] for k in RECALL_AT}
+    for q in range(len(queries)):
+        ranking = slow_ranking(
+            queries,
+            candidates,
+            q,
+            excluded,
+            lambda q, c: bool(queries.products[q] == candidates.products[c]),
+        )
+        wrong = sum(not right for right, _ in ranking)
+        for k, found in shares.items():
+            if wrong < len(ranking):
+                found.append(1 - math.comb(wrong, k) / math.comb(len(ranking), k))
+    return {f"chance_recall_at_{k}": statistics.fmean(found) for k, found in shares.items()}
+
+
 def slow_hierarchical_precision(queries, candidates, correct_set, k, excluded):
     shares = []
     for q in range(len(queries)):
@@ -375,6 +393,8 @@ def test_all_tasks_have_their_paths_and_equal_the_slow_implementation():
         ):
             for name, value in slow_metrics(queries, candidates, relevance, excluded).items():
                 found[f"{task}/{path}/{name}"] = value
+        for name, value in slow_chances(queries, candidates, itself).items():
+            expected[f"{task}/item/{name}"] = value
         for found, path, excluded in (
             (expected, task, "product"),
             (flattering, f"{task}/with_own_product", itself),
