@@ -1,5 +1,6 @@
 """The data of a run: each row of an array belongs to its item, and no row is lost."""
 
+import itertools
 import json
 
 import numpy as np
@@ -210,6 +211,20 @@ def test_one_class_is_refused(tmp_path):
     table = [{**row, "classes": "lamps"} for row in rows()]
     with pytest.raises(UserError, match="one class only, 'lamps'"):
         load_data(settings(tmp_path, table), tmp_path / "run")
+
+
+def test_items_of_one_title_have_one_number_and_items_without_a_text_their_own(tmp_path):
+    table = rows()
+    table[0]["name"], table[1]["name"], table[2]["name"] = "Oak chair", " OAK  chair", "Other"
+    table[0]["product_id"] = "another product"
+    for row in table[4:6]:
+        row["name"] = row["description"] = ""
+    data = load_data(settings(tmp_path, table), tmp_path / "run")
+    numbers = data.features[keys.TITLE]
+    titles = [" ".join(title.lower().split()) for title in data.items["title"]]
+    for i, j in itertools.combinations(range(len(numbers)), 2):
+        assert (numbers[i] == numbers[j]) == (titles[i] == titles[j] != ""), (titles[i], titles[j])
+    assert numbers[0] == numbers[1] != numbers[2]
 
 
 def test_items_csv_tells_what_became_of_every_row(tmp_path):

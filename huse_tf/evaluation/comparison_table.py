@@ -56,7 +56,7 @@ def _own_product_columns(metric: str, chance: str = "") -> list[Column]:
         found.append(Column(title, f"{task}/item/{metric}"))
         if chance:
             found.append(Column(f"{title} by chance", f"{task}/item/{chance}", is_cost=True))
-        found.append(Column(f"{title} of", f"{task}/item/candidates", is_cost=True))
+        found.append(Column(f"{title} among", f"{task}/item/candidates", is_cost=True))
     return found
 
 
@@ -109,13 +109,13 @@ TABLES: dict[str, list[Column]] = {
         Column("accuracy, same class", "pairs/same_class/accuracy"),
     ],
     **{
-        f"Own product of 101 candidates only, Rank@{k}": [
+        f"Own product of at most 101 candidates, Rank@{k}": [
             Column(title, f"pairs/{task}/rank_at_{k}") for title, task in _CROSSING.items()
         ]
         for k in (1, 5, 10)
     },
     **{
-        f"Product and query of 101 candidates only, Rank@{k}": [
+        f"Product and query of at most 101 candidates, Rank@{k}": [
             Column("query→product", f"pairs/query_to_product/rank_at_{k}"),
             Column("product→query", f"pairs/product_to_query/rank_at_{k}"),
         ]

@@ -76,7 +76,7 @@ def _own_product(metrics: Mapping[str, float], row: Callable[..., str]) -> list[
 
 
 def _pair_table(row: Callable[..., str], of_queries: bool) -> str:
-    """Accuracy and ranks, among 101 candidates of any class and of the same class."""
+    """Accuracy and ranks, among at most 101 candidates of any class and of the same class."""
     ways = {"I>T": "image_to_text", "T>I": "text_to_image"}
     if of_queries:
         ways = {"Q>P": "query_to_product", "P>Q": "product_to_query"}
@@ -97,7 +97,7 @@ def _pair_table(row: Callable[..., str], of_queries: bool) -> str:
     lines = [f"{'Held-out pairs':<16}" + "".join(f"{name:>8}" for name in names)]
     for name, prefix in (("any class", "pairs"), ("same class", "pairs/same_class")):
         lines.append(row(name, *(f"{prefix}/{metric}" for metric in metrics)))
-    lines.append("@k: of 101 candidates, the own one and 100 others; not of all.")
+    lines.append("@k: of at most 101 candidates, the own one and 100 others; not of all.")
     return "\n".join(lines)
 
 

@@ -125,7 +125,7 @@ def test_own_products_come_first_with_the_number_of_candidates():
     ]
     table = tables([*found, outcome("d", 0, 30)])[0]
     assert table.title == "Finds its own product, R@10"
-    assert [column.title for column in table.columns] == ["T→I", "T→I of"]
+    assert [column.title for column in table.columns] == ["T→I", "T→I among"]
     text = as_markdown([table])
     assert "| b | 0.125 | 44,072 |" in text and "| c | **0.500** | 50 |" in text
     (table,) = tables(found + [dataclasses.replace(found[0], method=f"m{n}") for n in range(9)])

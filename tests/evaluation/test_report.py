@@ -345,6 +345,22 @@ def test_retrieval_is_shown_by_availability_pattern(tmp_path, report):
     assert "Image → text image only 0.123 0.500 – 7" in Page(written(tmp_path, some)).text
 
 
+def test_own_products_come_first_and_ranks_of_few_candidates_only_without_them(tmp_path, report):
+    others = {path: value for path, value in report.metrics.items() if "/item/" not in path}
+    others |= {"pairs/text_to_image/rank_at_1": 0.9, "pairs/candidates": 101.0}
+    path = "text_to_image/item"
+    own = {"queries": 7.0, "candidates": 7880.0, "recall_at_1": 0.123, "recall_at_5": 0.5}
+    own |= {"chance_recall_at_5": 0.0006}
+    metrics = others | {f"{path}/{name}": value for name, value in own.items()}
+    text = Page(written(tmp_path, dataclasses.replace(report, metrics=metrics))).text
+    assert "Text → image 7,880 0.123 0.500 – – 0.0006" in text
+    assert text.index("Finds its own product") < text.index("Accuracy, image")
+    assert "of 101 candidates only" not in text
+    text = Page(written(tmp_path, dataclasses.replace(report, metrics=others))).text
+    assert "Finds its own product" not in text
+    assert "Text → image, rank@1 of 101 candidates only 0.900" in text
+
+
 def test_frozen_features_and_the_own_product_have_rows_and_tables_of_their_own(tmp_path, report):
     more = {}
     for path, value in (

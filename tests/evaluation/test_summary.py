@@ -46,7 +46,7 @@ def test_pairs_are_of_what_was_ranked():
     assert table[0][4:12] == ["Q>P", "@1", "Q>P", "@5", "P>Q", "@1", "P>Q", "@5"]
     assert table[1] == ["any", "class", "0.500", "-", "0.250", *"-----"]
     assert table[2] == ["same", "class", *"-----", "0.750", "-", "-"]
-    assert " ".join(table[3]).startswith("@k: of 101 candidates")
+    assert " ".join(table[3]).startswith("@k: of at most 101 candidates")
 
 
 def test_patterns_stand_below_the_fused_prediction_where_they_occur():
