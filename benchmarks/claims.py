@@ -3,9 +3,9 @@
 python benchmarks/claims.py --comparison=comparisons/home_goods --output=docs/results/claims.md
 
 A claim says that one method is ahead of another in one metric. It "holds" or is "contradicted" if the
-difference is significant by the paired bootstrap over the queries of all seeds (p < .05, not corrected for
-the number of claims), else it is "open". If the values of single queries are not stored, the table says in
-how many seeds the method is ahead.
+difference is significant by the paired bootstrap over the queries of all seeds (p < .05), else it is "open".
+p is corrected by Holm for the number of claims of the same paper. If the values of single queries are not
+stored, the table says in how many seeds the method is ahead.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import dataclasses
 import pathlib
 import shlex
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 from absl import flags
@@ -23,6 +24,7 @@ from marks import write_between_marks
 from huse_tf.cli import command_line
 from huse_tf.cli.quiet import import_tensorflow
 from huse_tf.errors import UserError
+from huse_tf.evaluation.significance import Difference, holm
 
 flags.DEFINE_string("comparison", None, "Folder of `compare --output`.", required=True)
 flags.DEFINE_string("output", None, "The Markdown file that holds the marks.", required=True)
@@ -164,7 +166,8 @@ CLAIMS = (
 
 _NOTE = (
     "Retrieval by class (`class`, and hierarchical precision of a task): relevant candidates are other "
-    "products of the query's class; the query's own product is excluded."
+    "products of the query's class; the query's own product is excluded. p is corrected by Holm (1979) for the "
+    "number of claims of one paper in this table."
 )
 
 
@@ -184,12 +187,9 @@ def main(values: flags.FlagValues) -> None:
         "|---|---|---|---|---|---|---|",
     ]
     verdicts: dict[str, collections.Counter[str]] = {}
-    for claim in CLAIMS:
-        for path in claim.paths:
-            if found := _row(outcomes, claim, path):
-                row, verdict = found
-                lines.append(row)
-                verdicts.setdefault(_paper(claim), collections.Counter())[verdict] += 1
+    for test in judged([t for c in CLAIMS for p in c.paths if (t := _test(outcomes, c, p))]):
+        lines.append(_row(test))
+        verdicts.setdefault(_paper(test.claim), collections.Counter())[test.verdict] += 1
     totals = [
         f"* {paper}: " + ", ".join(f"{verdict} {count}" for verdict, count in found.most_common())
         for paper, found in verdicts.items()
@@ -215,29 +215,62 @@ def _paper(claim: Claim) -> str:
     return claim.source.partition(",")[0]
 
 
-def _row(outcomes: list, claim: Claim, path: str) -> tuple[str, str] | None:
-    """The row of a claim and its verdict; None if one of the two methods was not run."""
-    from huse_tf.evaluation.comparison_table import LEVEL, difference
+@dataclasses.dataclass(frozen=True)
+class Test:
+    """One claim in one metric: the means of both methods by seed, and their difference if it was tested."""
+
+    claim: Claim
+    path: str
+    ahead: tuple[float, ...]
+    behind: tuple[float, ...]
+    found: Difference | None
+    verdict: str = ""
+
+
+def _test(outcomes: list, claim: Claim, path: str) -> Test | None:
+    """None if one of the two methods was not run."""
+    from huse_tf.evaluation.comparison_table import difference
 
     ahead, behind = (
         {o.seed: o.metrics[path] for o in outcomes if o.method == name and path in o.metrics}
         for name in (claim.ahead, claim.behind)
     )
     seeds = sorted(ahead.keys() & behind.keys())
-    begin = f"| {claim.source} | {claim.text} | `{claim.ahead}`, `{claim.behind}` | {path} |"
     if not seeds:
         return None
-    differences = [ahead[seed] - behind[seed] for seed in seeds]
-    shown = f"{np.mean(differences):+.3f}"
-    found = difference(outcomes, claim.ahead, claim.behind, path)
-    if found is None:
-        verdict = f"ahead in {sum(each > 0 for each in differences)} of {len(seeds)} seeds"
-    else:
+    values = (tuple(each[seed] for seed in seeds) for each in (ahead, behind))
+    return Test(claim, path, *values, difference(outcomes, claim.ahead, claim.behind, path))
+
+
+def judged(tests: Sequence[Test]) -> list[Test]:
+    """The tests with their verdicts; p is corrected for all tests of one paper's claims."""
+    from huse_tf.evaluation.comparison_table import LEVEL
+
+    p_values: dict[Test, float] = {}
+    for paper in {_paper(test.claim) for test in tests}:
+        family = [t for t in tests if _paper(t.claim) == paper and t.found is not None]
+        p_values |= dict(zip(family, holm([t.found.p for t in family]), strict=True))
+
+    def verdict(test: Test) -> str:
+        if test.found is None:
+            ahead = sum(a > b for a, b in zip(test.ahead, test.behind, strict=True))
+            return f"ahead in {ahead} of {len(test.ahead)} seeds"
+        decided = "holds" if test.found.mean > 0 else "contradicted"
+        return decided if p_values[test] < LEVEL else "open"
+
+    return [dataclasses.replace(test, verdict=verdict(test)) for test in tests]
+
+
+def _row(test: Test) -> str:
+    claim, found = test.claim, test.found
+    shown = f"{np.mean(test.ahead) - np.mean(test.behind):+.3f}"
+    if found is not None:
         shown = f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
-        decided = "holds" if found.mean > 0 else "contradicted"
-        verdict = decided if found.p < LEVEL else "open"
-    means = f"{np.mean([ahead[s] for s in seeds]):.3f}, {np.mean([behind[s] for s in seeds]):.3f}"
-    return f"{begin} {means}; {shown} | {len(seeds)} | {verdict} |", verdict
+    means = f"{np.mean(test.ahead):.3f}, {np.mean(test.behind):.3f}"
+    return (
+        f"| {claim.source} | {claim.text} | `{claim.ahead}`, `{claim.behind}` | {test.path} | "
+        f"{means}; {shown} | {len(test.ahead)} | {test.verdict} |"
+    )
 
 
 if __name__ == "__main__":

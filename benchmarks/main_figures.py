@@ -84,7 +84,7 @@ def _shown(cell: pd.Series) -> str:
     text = f"{cell['mean']:.3f}".removeprefix("0")
     if cell["best"]:
         return f"**{text}**"
-    return f"{text}&nbsp;≈" if cell["p"] >= LEVEL else text
+    return f"{text}&nbsp;≈" if cell["p_holm"] >= LEVEL else text
 
 
 if __name__ == "__main__":

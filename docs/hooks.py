@@ -55,7 +55,7 @@ _COPIES = {
     "saved_models/README.md": ("The exported model", "exported_model.md"),
     "experiments/home_goods/ATTRIBUTION.md": ("Attribution of the images", "attribution.md"),
 }
-_COMMANDS = ("train", "evaluate", "compare", "prepare", "export", "check_export")
+_COMMANDS = ("train", "tune", "evaluate", "compare", "prepare", "export", "check_export")
 
 
 def on_config(config: Any) -> Any:
@@ -167,9 +167,7 @@ def write_flags(path: pathlib.Path) -> None:
         }
         usage = f"python -m huse_tf.{command}"
         parts += [f"## {usage}\n", _usage(command), _table(own.values())]
-    shared = (
-        "The commands `train`, `compare` and `prepare` take the flags of all sections and methods."
-    )
+    shared = "The commands `train`, `tune`, `compare` and `prepare` take the flags of all sections and methods."
     parts += [
         f"{shared} `evaluate` takes those of *data* and *evaluation*, `export` those of *export*.\n"
     ]
@@ -299,7 +297,7 @@ def _cell(cell: Mapping[str, str]) -> str:
     text = f"{mean:.3f}&nbsp;±&nbsp;{spread:.3f}"
     if cell["best"] == "1":
         return f"**{text}**"
-    return f"{text}&nbsp;≈" if cell["p"] and float(cell["p"]) >= LEVEL else text
+    return f"{text}&nbsp;≈" if cell["p_holm"] and float(cell["p_holm"]) >= LEVEL else text
 
 
 def _write(path: pathlib.Path, text: str) -> None:

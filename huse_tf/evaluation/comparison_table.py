@@ -15,7 +15,7 @@ import numpy as np
 
 from huse_tf.evaluation.per_query import QueryMetrics
 from huse_tf.evaluation.retrieval_tasks import WITH_OWN_PRODUCT
-from huse_tf.evaluation.significance import Difference, paired_bootstrap
+from huse_tf.evaluation.significance import Difference, holm, paired_bootstrap
 
 LEVEL = 0.05  # of significance
 LEADING = 10  # methods of a table that are shown first
@@ -175,6 +175,8 @@ class Cell:
         best: whether no mean of the column is higher.
         behind: the best method's values minus this one's, on the same queries. None for the best, for
             costs, and where the queries are not stored or differ.
+        p: that of `behind`, corrected by `holm` for all comparisons with the best of this column; None
+            without `behind`.
     """
 
     mean: float
@@ -182,11 +184,31 @@ class Cell:
     seeds: int
     best: bool
     behind: Difference | None
+    p: float | None = None
 
     @property
     def tied(self) -> bool:
         """Whether the difference to the best is not significant."""
-        return self.behind is not None and self.behind.p >= LEVEL
+        return self.p is not None and self.p >= LEVEL
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What tuning has chosen for a method.
+
+    Attributes:
+        method: its name in tables.
+        trials: their number; 0 for a method that has nothing to search.
+        given, best: the values of the given settings and of the best trial on validation items; None where
+            there is no such value.
+        flags: the settings of the best trial that differ from the given ones.
+    """
+
+    method: str
+    trials: int
+    given: float | None
+    best: float | None
+    flags: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -298,18 +320,29 @@ def _cells_by_method(outcomes: Sequence[Outcome], column: Column) -> dict[str, C
     means = {method: float(np.mean(each)) for method, each in values.items() if each}
     best = None if column.is_cost else max(means, key=lambda method: means[method])
 
+    found: dict[str, Difference] = {}
+    for method, mean in means.items():
+        if best is not None and mean != means[best]:
+            behind = difference(outcomes, best, method, column.path)
+            found |= {} if behind is None else {method: behind}
+    p_values = corrected(found)
+
     def cell(method: str) -> Cell | None:
         if method not in means:
             return None
         each = values[method]
         spread = float(np.std(each, ddof=1)) if len(each) > 1 else 0.0
         is_best = best is not None and means[method] == means[best]
-        behind = None
-        if best is not None and not is_best:
-            behind = difference(outcomes, best, method, column.path)
-        return Cell(means[method], spread, len(each), is_best, behind)
+        behind, p = found.get(method), p_values.get(method)
+        return Cell(means[method], spread, len(each), is_best, behind, p)
 
     return {method: cell(method) for method in values}
+
+
+def corrected(family: Mapping[str, Difference]) -> dict[str, float]:
+    """The p-values of a family of comparisons, corrected for their number (`significance.holm`), by name."""
+    p_values = holm([each.p for each in family.values()])
+    return dict(zip(family, p_values, strict=True))
 
 
 def as_markdown(found: Sequence[ComparisonTable]) -> str:
@@ -353,16 +386,27 @@ def _markdown_cell(cell: Cell | None, column: Column) -> str:
 
 
 def as_csv(found: Sequence[ComparisonTable]) -> str:
-    """The tables as CSV, one line per cell."""
+    """The tables as CSV, one line per cell, with p as tested (`p`) and as corrected (`p_holm`)."""
 
     def lines() -> Iterator[list[object]]:
-        yield ["table", "method", "column", "metric", "mean", "spread", "seeds", "best", "p"]
+        yield [
+            "table",
+            "method",
+            "column",
+            "metric",
+            "mean",
+            "spread",
+            "seeds",
+            "best",
+            "p",
+            "p_holm",
+        ]
         for table in found:
             for method, cells in table.rows.items():
                 for column, cell in zip(table.columns, cells, strict=True):
                     if cell is not None:
-                        p = "" if cell.behind is None else cell.behind.p
-                        values = [cell.mean, cell.spread, cell.seeds, int(cell.best), p]
+                        p = ["", ""] if cell.behind is None else [cell.behind.p, cell.p]
+                        values = [cell.mean, cell.spread, cell.seeds, int(cell.best), *p]
                         yield [table.title, method, column.title, column.path, *values]
 
     text = io.StringIO()

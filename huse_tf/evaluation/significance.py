@@ -1,8 +1,9 @@
-"""Whether the difference of two methods on the same queries is significant."""
+"""Whether the difference of two methods on the same queries is significant, alone or among many."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -73,3 +74,30 @@ def paired_bootstrap(
     tail = min(float(np.mean(drawn <= 0)), float(np.mean(drawn >= 0)))
     p = min(1.0, max(2 * tail, 1 / resamples))
     return Difference(float(sums.sum() / sizes.sum()), float(low), float(high), p)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Corrects the p-values of a family of tests for their number (Holm 1979).
+
+    If each is compared with a level, the chance that any true null hypothesis of the family is rejected is
+    at most that level, however the tests depend on each other. The smallest of m p-values is multiplied by
+    m, the next one by m - 1, and so on; none becomes smaller than one before it, or larger than 1.
+
+    Args:
+        p_values: [m] in [0, 1], in any order.
+
+    Returns:
+        [m] corrected p-values in the order of the given ones.
+
+    Examples:
+        The smallest counts three times, the next one twice; the largest, once, is raised to that one:
+
+        >>> [round(p, 6) for p in holm([0.04, 0.01, 0.03])]
+        [0.06, 0.03, 0.06]
+    """
+    corrected = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda at: p_values[at])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = largest
+    return corrected

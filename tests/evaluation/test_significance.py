@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from huse_tf.evaluation.significance import paired_bootstrap
+from huse_tf.evaluation.significance import holm, paired_bootstrap
 
 
 def slow(one, other, clusters, resamples, seed):
@@ -113,3 +113,36 @@ def test_the_sign_says_who_is_ahead(rng):
 def test_unequal_lengths_are_refused():
     with pytest.raises(ValueError, match="Received: 2 and 3 values, 2 clusters"):
         paired_bootstrap(np.zeros(2), np.zeros(3), np.zeros(2))
+
+
+def rejected_step_by_step(p_values, level):
+    """Holm's own words: reject the smallest p while it is at most level / (hypotheses left); then stop."""
+    left, rejected = dict(enumerate(p_values)), set()
+    while left:
+        place = min(left, key=left.get)
+        if left[place] > level / len(left):
+            break
+        rejected.add(place)
+        del left[place]
+    return rejected
+
+
+def test_holm_by_hand():
+    """.01 * 3, then .03 * 2 = .06, and .04 * 1 is raised to .06. Of two of .6 each 1.2 is cut to 1."""
+    assert holm([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
+    assert holm([0.6, 0.6]) == [1, 1]
+    assert holm([0.2]) == [0.2]
+    assert holm([]) == []
+
+
+def test_holm_rejects_what_the_procedure_rejects(rng):
+    for _ in range(50):
+        p_values = (rng.random(rng.integers(1, 9)) ** 3).tolist()
+        for level in (0.01, 0.05, 0.3):
+            found = {place for place, p in enumerate(holm(p_values)) if p <= level}
+            assert found == rejected_step_by_step(p_values, level)
+
+
+def test_holm_makes_no_p_smaller():
+    p_values = np.linspace(0.001, 0.9, 7).tolist()
+    assert all(after >= before for before, after in zip(p_values, holm(p_values), strict=True))
