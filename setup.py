@@ -56,6 +56,7 @@ setuptools.setup(
         "parquet": ["pyarrow>=18"],
         "beam": ["apache-beam>=2.65"],
         "skip_gram": ["gensim>=4.4"],  # LGPL-2.1, used as a library
+        "tune": ["optuna>=4.2"],
         "docs": ["latex2mathml>=3.79", "mkdocs-material>=9.7", "mkdocstrings-python>=2"],
         "dev": [
             "hypothesis>=6.115",

@@ -32,6 +32,13 @@ flags.DEFINE_enum(
     ["validation", "test"],
     "The split to measure. Choose settings on validation, and report test once.",
 )
+flags.DEFINE_integer(
+    "tune",
+    0,
+    "Search the settings of each method first, in so many trials on the validation items of the first seed's "
+    "split (huse_tf.tune). Settings that --methods gives for a variant are not searched. 0: no search.",
+    lower_bound=0,
+)
 flags.DEFINE_string("output", None, "Folder for the tables and all runs.", required=True)
 
 
@@ -43,7 +50,13 @@ def main(values: flags.FlagValues) -> None:
             "--seeds are not usable. Expected different whole numbers from 0, such as 0,1,2. Received: "
             f"{','.join(values.seeds)!r}. Change --seeds."
         )
+    if values.tune and values.split != "test":
+        raise UserError(
+            "--tune chooses settings on the validation split, so they look too good there. Expected "
+            f"--split=test. Received: --split={values.split}. Leave one of the two out."
+        )
     methods = config_flags.variants_from_flags(values.methods, values)
+    keep = {spec: config_flags.variant_settings(spec) for spec in methods}
     from huse_tf.jobs.checks import check_training
 
     for settings in methods.values():
@@ -55,7 +68,9 @@ def main(values: flags.FlagValues) -> None:
     command = shlex.join(["python", "-m", "huse_tf.compare", *sys.argv[1:]])
     seeds = [int(seed) for seed in values.seeds]
     with locked(folder, "--output"):
-        compare.compare_methods(methods, seeds, folder, command, split=values.split)
+        compare.compare_methods(
+            methods, seeds, folder, command, split=values.split, tune=values.tune, keep=keep
+        )
     table = compare.table_path(folder, values.split)
     print(table.read_text(encoding="utf-8"))
     print(f"Tables  {table}\nPage    {table.with_suffix('.html')}")

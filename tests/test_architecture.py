@@ -160,14 +160,14 @@ def test_only_one_file_knows_replicas():
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "evaluate", "export", "prepare", "compare", "check_export"]
+    "command", ["train", "tune", "evaluate", "export", "prepare", "compare", "check_export"]
 )
 def test_help_does_not_wait_for_tensorflow(command):
     script = (
         "import runpy, sys; sys.argv = ['x', '--help']\n"
         f"try: runpy.run_module('huse_tf.{command}', run_name='__main__')\n"
         "except SystemExit: pass\n"
-        "heavy = {'tensorflow', 'keras', 'sklearn', 'matplotlib', 'pandas'} & set(sys.modules)\n"
+        "heavy = {'tensorflow', 'keras', 'sklearn', 'matplotlib', 'pandas', 'optuna'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     done = subprocess.run(

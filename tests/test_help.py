@@ -61,7 +61,7 @@ def test_a_flag_file_can_name_the_method(tmp_path):
     assert "graph_weight" not in told
 
 
-@pytest.mark.parametrize("command", ["train", "compare"])
+@pytest.mark.parametrize("command", ["train", "compare", "tune"])
 def test_help_without_a_method_shows_the_value_of_each(command):
     told = help_of("--help", command=command)
     for name in ("margin", "classification_weight", "image_layers"):

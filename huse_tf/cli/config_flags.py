@@ -161,6 +161,18 @@ def variants_from_flags(
     }
 
 
+def variant_settings(spec: str) -> tuple[str, ...]:
+    """The names of the settings that a variant, NAME:SETTING=VALUE:..., gives."""
+    return tuple(part.partition("=")[0] for part in _assignments(spec))
+
+
+def _assignments(spec: str) -> list[str]:
+    """Each SETTING=VALUE of a variant."""
+    _, colon, settings = split_variant(spec)[1].partition(":")
+    # A colon that no SETTING= follows is of the value, as in class_encoder=random:384.
+    return re.split(r":(?=\w+=)", settings) if colon else []
+
+
 def _varied(config: Config, spec: str) -> Config:
     """The settings, changed as the spec says."""
     sections = {name: getattr(config, name) for name in ("method", "features", "training")}
@@ -171,9 +183,7 @@ def _varied(config: Config, spec: str) -> Config:
         if leaf not in _OF_THE_RUN
     }
     changes: dict[str, dict[str, Any]] = {name: {} for name in sections}
-    _, colon, settings = split_variant(spec)[1].partition(":")
-    # A colon that no SETTING= follows is of the value, as in class_encoder=random:384.
-    for part in re.split(r":(?=\w+=)", settings) if colon else ():
+    for part in _assignments(spec):
         name, equals, text = part.partition("=")
         if name not in owners:
             raise unknown_name(f"setting of {config.method.name}", name, owners)

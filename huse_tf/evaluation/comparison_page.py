@@ -11,9 +11,11 @@ from huse_tf import files
 from huse_tf.evaluation import plots
 from huse_tf.evaluation.comparison_table import (
     SAME_CLASS_MAP,
+    Choice,
     ComparisonTable,
     Outcome,
     cell_text,
+    corrected,
     difference,
 )
 from huse_tf.evaluation.significance import Difference
@@ -42,6 +44,7 @@ def write_comparison_page(
     note: str,
     settings: Mapping[str, str],
     versions: Mapping[str, str],
+    chosen: Sequence[Choice] = (),
 ) -> None:
     """Writes one self-contained page.
 
@@ -53,6 +56,7 @@ def write_comparison_page(
         note: how the items were measured.
         settings: method -> all settings, as text.
         versions: package -> version.
+        chosen: what tuning has chosen for each method; none without tuning.
     """
     html = (
         environment(pathlib.Path(__file__).parent)
@@ -67,6 +71,7 @@ def write_comparison_page(
             runs=len(outcomes),
             settings=settings,
             versions=versions,
+            chosen=chosen,
             cell_text=cell_text,
         )
     )
@@ -109,10 +114,11 @@ def _scatter(found: Sequence[ComparisonTable]) -> Markup | None:
 
 def _differences(
     outcomes: Sequence[Outcome],
-) -> tuple[list[str], dict[str, list[Difference | None]]]:
-    """(titles, method -> the first method's values minus its own, by title).
+) -> tuple[list[str], dict[str, list[tuple[Difference, float] | None]]]:
+    """(titles, method -> the first method's values minus its own and their corrected p, by title).
 
-    Metrics that no method has are left out.
+    A family of comparisons is that of all methods with the first in one metric. Metrics that no method has
+    are left out.
     """
     present = {
         title: path
@@ -120,8 +126,11 @@ def _differences(
         if any(path in outcome.queries for outcome in outcomes)
     }
     first, *others = dict.fromkeys(outcome.method for outcome in outcomes)
-    rows = {
-        method: [difference(outcomes, first, method, path) for path in present.values()]
-        for method in others
-    }
+    rows: dict[str, list[tuple[Difference, float] | None]] = {method: [] for method in others}
+    for path in present.values():
+        found = {method: difference(outcomes, first, method, path) for method in others}
+        family = {method: each for method, each in found.items() if each is not None}
+        p_values = corrected(family)
+        for method, row in rows.items():
+            row.append((family[method], p_values[method]) if method in family else None)
     return list(present), rows

@@ -250,6 +250,74 @@ def share_histogram(name: str, values: np.ndarray, label: str) -> Markup:
     return _svg(figure, name, f"{label} of {len(values)} items: {spoken}.")
 
 
+@matplotlib.rc_context(_STYLE)
+def search_history(
+    name: str, trials: Sequence[int], values: Sequence[float], pruned: Sequence[bool]
+) -> Markup:
+    """The value of each trial, and a line of the best so far.
+
+    Args:
+        name: of the figure; unique on the page.
+        trials: [n] their numbers.
+        values: [n], higher is better.
+        pruned: [n] whether it was ended early; such a trial has a hollow point.
+    """
+    figure = Figure(figsize=(7.6, 3.6), layout="constrained")
+    axes = figure.subplots()
+    best = np.maximum.accumulate(np.asarray(values, float))
+    axes.step(trials, best, where="post", color=_PALETTE[0], label="best so far")
+    for hollow, label in ((False, "complete"), (True, "pruned")):
+        chosen = [i for i, each in enumerate(pruned) if each == hollow]
+        if chosen:
+            axes.plot(
+                [trials[i] for i in chosen],
+                [values[i] for i in chosen],
+                "o",
+                color=_PALETTE[1],
+                markerfacecolor="none" if hollow else _PALETTE[1],
+                label=label,
+            )
+    axes.set_xlabel("trial")
+    axes.set_ylabel("validation")
+    axes.grid(color=_INK, alpha=0.12)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
+    spoken = ", ".join(f"{n} {v:.3f}" for n, v in zip(trials, values, strict=True))
+    return _svg(figure, name, f"Validation by trial: {spoken}.")
+
+
+@matplotlib.rc_context(_STYLE)
+def search_slices(
+    name: str, panels: Mapping[str, Sequence[float | str]], values: Sequence[float]
+) -> Markup:
+    """The values of n trials over each of their settings, a panel a setting.
+
+    Args:
+        name: of the figure; unique on the page.
+        panels: setting -> [n] numbers, or names of choices. Numbers above 0 whose ends differ by more than
+            a factor of 10 have an axis of ratios.
+        values: [n] of the trials.
+    """
+    columns = min(4, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(2.4 * columns, 2.1 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
+    for axes, (title, places) in zip(grid, panels.items(), strict=False):
+        axes.plot(places, values, "o", markersize=4, color=_PALETTE[0], alpha=0.8)
+        axes.set_title(title, fontsize=9)
+        axes.grid(color=_INK, alpha=0.12)
+        axes.tick_params(labelsize=8)
+        numbers = [each for each in places if not isinstance(each, str)]
+        if numbers and min(numbers) > 0 and max(numbers) > 10 * min(numbers):
+            axes.set_xscale("log")
+        elif not numbers:
+            axes.tick_params(axis="x", labelrotation=20)
+            axes.margins(x=0.25)
+    for axes in grid[len(panels) :]:
+        axes.set_axis_off()
+    return _svg(figure, name, f"Validation of {len(values)} trials over {', '.join(panels)}.")
+
+
 def _matrix(strengths: np.ndarray, names: Sequence[str] | None) -> tuple[Figure, Axes]:
     """[K, K] coloured cells with names at the axes; strengths in [0, 1]."""
     size = len(strengths)

@@ -42,6 +42,16 @@ from huse_tf.jobs.measure import measure_queries, measure_split, run_fusion_weig
 from huse_tf.jobs.run_data import Dataset, Reading, read
 from huse_tf.jobs.runs import open_run, versions
 from huse_tf.jobs.train import rehearse_run, train_model
+from huse_tf.jobs.tune import Tuned
+from huse_tf.jobs.tuned_methods import (
+    CHOSEN,
+    check_one_rule,
+    chosen_csv,
+    chosen_markdown,
+    chosen_row,
+    tune_methods,
+    tuned_protocol,
+)
 from huse_tf.locks import locked
 from huse_tf.models.two_tower import modality_model
 from huse_tf.run_folder import RunFolder
@@ -73,6 +83,8 @@ def compare_methods(
     command: str = "",
     say: Callable[[str], None] = print,
     split: str = keys.TEST,
+    tune: int = 0,
+    keep: Mapping[str, Collection[str]] | None = None,
 ) -> list[Outcome]:
     """Trains and measures, and writes `comparison.md`, `.csv` and `.html` and `metrics.csv` after every run.
 
@@ -85,17 +97,28 @@ def compare_methods(
         command: the command line that the tables name.
         say: is called with a line of progress before each run.
         split: name of the split that is measured, are measured, `keys.TEST` or `keys.VALIDATION`.
+        tune: number of trials that each method gets first, on the validation items of the first seed's
+            split (`jobs.tune`); all seeds are then trained with the settings of the best. 0: none.
+        keep: name of the row -> settings that are not searched.
 
     Returns:
         The outcomes, seed by seed.
 
     Raises:
-        UserError: settings of a run cannot be honoured, or two runs would have one folder.
+        UserError: settings of a run cannot be honoured, two runs would have one folder, or methods that
+            are tuned choose by different metrics.
     """
     methods = {name: with_monitor(config) for name, config in methods.items()}
     _check_folders(methods)
+    if tune:
+        check_one_rule(methods)
     _check_runs(methods.values())
     readings = _Readings()
+    tuned: dict[str, Tuned] = {}
+    if tune:
+        folders = {name: folder / "tuning" / _slug(name) for name in methods}
+        tuned = tune_methods(methods, tune, seeds[0], folders, keep or {}, readings, say)
+        methods = {name: found.config for name, found in tuned.items()}
     jobs = [(name, seed) for seed in seeds for name in methods]
     outcomes: list[Outcome] = []
     seconds: list[float] = []
@@ -113,9 +136,9 @@ def compare_methods(
         outcomes.append(Outcome(name, seed, metrics, queries))
         if trained:
             seconds.append(time.monotonic() - began)
-            _write_tables(outcomes, methods, folder, command, split)
+            _write_tables(outcomes, methods, folder, command, split, tuned)
     if not trained:  # else the last run has just written them
-        _write_tables(outcomes, methods, folder, command, split)
+        _write_tables(outcomes, methods, folder, command, split, tuned)
     return outcomes
 
 
@@ -304,14 +327,20 @@ def _write_tables(
     folder: pathlib.Path,
     command: str,
     split: str,
+    tuned: Mapping[str, Tuned],
 ) -> None:
     seeds = list(dict.fromkeys(outcome.seed for outcome in outcomes))
     frozen = frozen_rows(outcomes, {name: _reads(config) for name, config in methods.items()})
     note = protocol(seeds, split, bool(frozen))
+    chosen = [chosen_row(name, found) for name, found in tuned.items()]
+    if tuned:
+        note += tuned_protocol(tuned, seeds[0])
+        files.write_text(folder / CHOSEN, chosen_csv(chosen))
     table = table_path(folder, split)
     head = f"Written by `{command}`.\n{note}"
     found = tables([*outcomes, *frozen])  # once: each draws thousands of resamples
-    files.write_text(table, f"{head}\n\n{as_markdown(found)}")
+    choices = f"{chosen_markdown(chosen)}\n" if chosen else ""
+    files.write_text(table, f"{head}\n\n{choices}{as_markdown(found)}")
     files.write_text(table.with_suffix(".csv"), as_csv(found))
     files.write_text(
         table.with_name(table.name.replace("comparison", "metrics")).with_suffix(".csv"),
@@ -323,6 +352,7 @@ def _write_tables(
         found,
         command=command,
         note=note,
+        chosen=chosen,
         settings={name: config.to_flagfile() for name, config in methods.items()},
         versions=versions(),
     )
@@ -350,8 +380,8 @@ def protocol(seeds: Iterable[int], split: str = keys.TEST, frozen: bool = False)
     return (
         f"{split.capitalize()} items of the splits with seeds {named}; mean ± standard deviation over "
         "the seeds. Bold: the best mean of a column. ≈: not significantly behind the best, "
-        f"p ≥ {LEVEL} by a paired bootstrap over the queries of all seeds, which draws whole products; not "
-        "corrected for the number of comparisons. Each method's epoch and fusion weight were chosen on "
+        f"p ≥ {LEVEL} by a paired bootstrap over the queries of all seeds, which draws whole products, corrected "
+        "by Holm for the number of methods that a column compares with its best. Each method's epoch and fusion weight were chosen on "
         "the validation split. By class, relevant candidates are other products of the query's class; the "
         "query's own product is excluded. Own product: the candidates are all images, or all texts, of the "
         "split; their number, the mean over the seeds, stands beside. Of more than "

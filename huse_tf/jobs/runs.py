@@ -35,7 +35,7 @@ def open_run(config: Config) -> RunFolder:
     run = RunFolder(run_dir(config))
     begun = saved_steps(run.checkpoints) or run.timing.exists() or run.is_trained
     if begun:
-        before, now = _binding(_kept_flags(run)), _binding(config.to_flagfile())
+        before, now = binding(_kept_flags(run)), binding(config.to_flagfile())
         changed = [name for name in before | now if before.get(name) != now.get(name)]
         if changed:
             raise UserError(
@@ -57,7 +57,7 @@ def _kept_flags(run: RunFolder) -> str:
             return run.flags.read_text(encoding="utf-8")
 
 
-def _binding(flagfile: str) -> dict[str, str]:
+def binding(flagfile: str) -> dict[str, str]:
     """Flag -> line of the flag file, for all settings that the trained model depends on."""
     unbound = {f.name for part in _UNBOUND for f in dataclasses.fields(SECTIONS[part])}
     lines = {line.partition("=")[0]: line for line in flagfile.splitlines()}

@@ -35,7 +35,7 @@ from huse_tf.jobs.run_data import Dataset, Reading, load_data
 from huse_tf.jobs.runs import open_run, trained_model, versions
 from huse_tf.locks import locked
 from huse_tf.run_folder import RunFolder
-from huse_tf.training.loop import Task, fit
+from huse_tf.training.loop import End, Task, fit
 from huse_tf.training.trainer import Trainer
 from huse_tf.training.warm_start import copy_weights
 
@@ -95,7 +95,10 @@ class TrainedRun:
 
 
 def train_model(
-    config: Config, source: Source | None = None, reading: Reading | None = None
+    config: Config,
+    source: Source | None = None,
+    reading: Reading | None = None,
+    ends: End | None = None,
 ) -> TrainedRun:
     """Reads the catalogue and trains.
 
@@ -106,6 +109,7 @@ def train_model(
         source: the rows of the catalogue, if they come from Python.
         reading: the catalogue, if it is read already (`run_data.read`). The caller must have rehearsed
             the run (`rehearse_run`).
+        ends: may end training after any validation (`training.loop.Task`).
 
     Raises:
         UserError, Stopped: as in `train_run`.
@@ -120,7 +124,8 @@ def train_model(
         logging.info("This run is trained to its end.")
         model = trained_model(run)
     else:
-        model = fit(_task(config, dataset, run), config.training, run)
+        task = dataclasses.replace(_task(config, dataset, run), ends=ends)
+        model = fit(task, config.training, run)
     _write_validation_metrics(model, dataset, config, run)
     return TrainedRun(run, dataset, model)
 

@@ -12,6 +12,7 @@ import numpy as np
 from huse_tf import keys, losses, models
 from huse_tf.errors import UserError
 from huse_tf.lazy import keras
+from huse_tf.methods.search import Space
 from huse_tf.settings import Settings, flat, leaves
 from huse_tf.spec import DataSpec
 
@@ -41,6 +42,10 @@ class Method(Settings, abc.ABC):
 
     preset: ClassVar[Mapping[str, Any]] = {}
     """Defaults for settings of other sections (training, features), by name."""
+
+    space: ClassVar[Space] = {}
+    """What `huse_tf.tune` searches: values of its own settings and of training's, by name. A setting that
+    another one makes useless is dropped by `searched`."""
 
     embeds: ClassVar[bool] = True
     """Whether the model gives an embedding and class logits of each modality by itself. A model that
@@ -78,6 +83,11 @@ class Method(Settings, abc.ABC):
     def scores_queries(self) -> bool:
         """Whether the model matches a query, with which each text begins, to a product."""
         return False
+
+    @property
+    def searched(self) -> Space:
+        """The part of `space` that has an effect under these settings."""
+        return self.space
 
     def embedding_size(self, spec: DataSpec) -> int:
         """D, the size of the embedding. Not asked of a method that does not embed."""

@@ -13,6 +13,7 @@ from huse_tf.errors import UserError
 from huse_tf.lazy import keras
 from huse_tf.methods.base import Method
 from huse_tf.methods.canonical_projections import canonical_projections, complete_items
+from huse_tf.methods.search import Choice, Range, Space
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
@@ -30,6 +31,11 @@ class Cca(Method):
     # nothing else in training that large steps could hurt.
     preset: ClassVar[Mapping[str, Any]] = {"learning_rate": 0.03}
     text_kinds: ClassVar[tuple[str, ...]] = ("floats",)
+    space: ClassVar[Space] = {
+        "components": Choice((16, 32, 64, 128, 256)),
+        "regularization": Range(1e-3, 10.0, log=True),
+        "learning_rate": Range(3e-3, 0.1, log=True),
+    }
 
     components: int = setting(64, "Pairs of canonical variates to embed in.", minimum=1)
     regularization: float = setting(

@@ -11,6 +11,7 @@ from huse_tf import heads, keys, losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import RETRIEVAL_PRESET, Method
 from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
+from huse_tf.methods.search import TOWERS, Range, Space
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
@@ -27,6 +28,10 @@ class Clip(Method):
     probed: ClassVar[bool] = True
     has_cross_entropy: ClassVar[bool] = False
     needs_pairs: ClassVar[bool] = True
+    space: ClassVar[Space] = {
+        **TOWERS,
+        "temperature": Range(0.02, 0.3, log=True),
+    }
 
     towers: MlpTowers = MlpTowers()
     embedding_dim: int = embedding_dim_setting()

@@ -9,6 +9,7 @@ from huse_tf import losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import Method
 from huse_tf.methods.parts import Classifier, MlpTowers, embedding_dim_setting
+from huse_tf.methods.search import TOWERS, Range, Space
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
@@ -22,6 +23,12 @@ class Cme(Method):
     """
 
     name: ClassVar[str] = "cme"
+    space: ClassVar[Space] = {
+        **TOWERS,
+        "margin": Range(-0.1, 0.5),
+        "non_matching_share": Range(0.3, 0.9),
+        "classification_weight": Range(0.005, 1.0, log=True),
+    }
 
     towers: MlpTowers = MlpTowers()
     classifier: Classifier = Classifier()

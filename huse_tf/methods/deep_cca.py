@@ -13,6 +13,7 @@ from huse_tf.lazy import keras
 from huse_tf.methods.base import RETRIEVAL_PRESET, Method
 from huse_tf.methods.canonical_projections import canonical_projections, complete_items
 from huse_tf.methods.parts import MlpTowers, TrainableFront, embedding_dim_setting
+from huse_tf.methods.search import TOWERS, Choice, Range, Space
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
@@ -37,6 +38,11 @@ class DeepCca(Method):
     probed: ClassVar[bool] = True
     has_cross_entropy: ClassVar[bool] = False
     needs_pairs: ClassVar[bool] = True
+    space: ClassVar[Space] = {
+        **TOWERS,
+        "embedding_dim": Choice((32, 64, 128)),
+        "regularization": Range(1e-3, 10.0, log=True),
+    }
 
     towers: MlpTowers = MlpTowers(front=TrainableFront(), dropout=0.0)
     embedding_dim: int = embedding_dim_setting(64)

@@ -12,6 +12,7 @@ from huse_tf import keys, losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import Method
 from huse_tf.methods.parts import HUSE_FRONT, LinearTowers
+from huse_tf.methods.search import TOWERS, Range, Space
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
@@ -41,6 +42,12 @@ class Devise(Method):
     # hinge is bounded, so steps may be long: the order of the labels counts, not the length of M v.
     preset: ClassVar[Mapping[str, Any]] = {"optimizer": "sgd", "learning_rate": 10.0}
     has_cross_entropy: ClassVar[bool] = False
+    space: ClassVar[Space] = {
+        "learning_rate": Range(1.0, 30.0, log=True),
+        "input_dropout": Range(0.0, 0.6),
+        "image_power": Range(0.25, 1.0),
+        "margin": Range(0.02, 0.5, log=True),
+    }
 
     towers: LinearTowers = LinearTowers()
     loss: Literal["hinge", "l2"] = setting(
@@ -54,6 +61,11 @@ class Devise(Method):
         "False labels of the hinge rank loss: the first in random order that violates the margin, "
         "or the sum over all.",
     )
+
+    @property
+    def searched(self) -> Space:
+        margin = {} if self.loss == "hinge" else {"margin"}
+        return {name: each for name, each in self.space.items() if name not in margin}
 
     @property
     def frozen_weights(self) -> int:
@@ -116,6 +128,10 @@ class DeviseStar(Devise):
 
     name: ClassVar[str] = "devise_star"
     preset: ClassVar[Mapping[str, Any]] = {}
+    space: ClassVar[Space] = {
+        **TOWERS,
+        "margin": Range(0.02, 0.5, log=True),
+    }
 
     towers: LinearTowers = LinearTowers(
         front=HUSE_FRONT, image_layers=(512,) * 5, text_layers=(512,) * 2

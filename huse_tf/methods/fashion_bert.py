@@ -10,6 +10,7 @@ from huse_tf import changes, features, keys, losses, models
 from huse_tf.errors import UserError
 from huse_tf.lazy import keras
 from huse_tf.methods.base import Method
+from huse_tf.methods.search import Range, Space
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec, WordPieces
 
@@ -51,6 +52,13 @@ class FashionBert(Method):
         "epochs": 20,
         "patience": 0,
         "monitor": ("pairs/accuracy", "pairs/auc"),
+    }
+    space: ClassVar[Space] = {
+        "learning_rate": Range(2e-5, 1e-3, log=True),
+        "weight_decay": Range(0.0, 0.1),
+        "dropout": Range(0.0, 0.3),
+        "mismatch_share": Range(0.3, 0.7),
+        "word_share": Range(0.05, 0.3),
     }
 
     depth: int = setting(4, "Transformer layers.", minimum=1)

@@ -11,6 +11,7 @@ from huse_tf import losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import Method
 from huse_tf.methods.parts import Classifier, MlpTowers
+from huse_tf.methods.search import TOWERS, Range, Space
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
@@ -26,6 +27,10 @@ class Hie(Method):
     """
 
     name: ClassVar[str] = "hie"
+    space: ClassVar[Space] = {
+        **TOWERS,
+        "classification_weight": Range(0.01, 10.0, log=True),
+    }
 
     towers: MlpTowers = MlpTowers()
     classifier: Classifier = Classifier()

@@ -12,6 +12,7 @@ from huse_tf import keys, losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import Method
 from huse_tf.methods.parts import Classifier, MlpTowers, TrainableFront, embedding_dim_setting
+from huse_tf.methods.search import LOSS_WEIGHT, TOWERS, Range, Space
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
@@ -21,6 +22,13 @@ class Huse(Method):
     """Two towers, one shared classifier, three losses (paper, eq. 5), settings for small catalogues."""
 
     name: ClassVar[str] = "huse"
+    space: ClassVar[Space] = {
+        **TOWERS,
+        "classification_weight": LOSS_WEIGHT,
+        "graph_weight": LOSS_WEIGHT,
+        "gap_weight": LOSS_WEIGHT,
+        "margin": Range(0.3, 1.0),
+    }
 
     towers: MlpTowers = MlpTowers()
     classifier: Classifier = Classifier()
@@ -98,6 +106,7 @@ class HusePaper(Huse):
         "patience": 0,
         "validate_every": 100,
     }
+    space: ClassVar[Space] = {**Huse.space, "learning_rate": Range(5e-6, 1e-3, log=True)}
 
     # The paper names no dropout of features and no power of them.
     towers: MlpTowers = MlpTowers(front=TrainableFront())

@@ -9,6 +9,7 @@ from huse_tf import losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import Method
 from huse_tf.methods.parts import Classifier, MlpTowers
+from huse_tf.methods.search import LOSS_WEIGHT, TOWERS, Space
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
@@ -22,6 +23,12 @@ class HuseP(Method):
     """
 
     name: ClassVar[str] = "huse_p"
+    space: ClassVar[Space] = {
+        **TOWERS,
+        "classification_weight": LOSS_WEIGHT,
+        "projection_weight": LOSS_WEIGHT,
+        "gap_weight": LOSS_WEIGHT,
+    }
 
     towers: MlpTowers = MlpTowers()
     classifier: Classifier = Classifier()

@@ -11,6 +11,7 @@ from huse_tf import losses
 from huse_tf.errors import UserError
 from huse_tf.methods.huse import Huse
 from huse_tf.methods.parts import MlpTowers
+from huse_tf.methods.search import LOSS_WEIGHT, Range, Space
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
@@ -29,6 +30,12 @@ class HusePlus(Huse):
     """
 
     name: ClassVar[str] = "huse_plus"
+    space: ClassVar[Space] = {
+        **Huse.space,
+        "projection_weight": LOSS_WEIGHT,
+        "contrast_weight": LOSS_WEIGHT,
+        "contrast_temperature": Range(0.02, 0.5, log=True),
+    }
 
     towers: MlpTowers = MlpTowers(image_layers=(512,))
     classification_weight: float = setting(

@@ -13,6 +13,7 @@ from huse_tf import losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import Method
 from huse_tf.methods.parts import Front
+from huse_tf.methods.search import LEARNING, Range, Space
 from huse_tf.spec import DataSpec
 
 
@@ -26,6 +27,12 @@ class LateFusion(Method):
 
     name: ClassVar[str] = "late_fusion"
     preset: ClassVar[Mapping[str, Any]] = {"learning_rate": 1e-3}  # one layer bears longer steps
+    space: ClassVar[Space] = {
+        **LEARNING,
+        "learning_rate": Range(1e-4, 3e-2, log=True),
+        "input_dropout": Range(0.0, 0.6),
+        "image_power": Range(0.25, 1.0),
+    }
 
     front: Front = Front()
 

@@ -9,6 +9,7 @@ from huse_tf import losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import Method
 from huse_tf.methods.parts import Classifier, MlpTowers, embedding_dim_setting
+from huse_tf.methods.search import TOWERS, Space
 from huse_tf.spec import DataSpec
 
 
@@ -20,6 +21,7 @@ class Separate(Method):
     """
 
     name: ClassVar[str] = "separate"
+    space: ClassVar[Space] = TOWERS
 
     towers: MlpTowers = MlpTowers()
     classifier: Classifier = Classifier()

@@ -10,6 +10,7 @@ from huse_tf import losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import RETRIEVAL_PRESET, Method
 from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
+from huse_tf.methods.search import TOWERS, Range, Space
 from huse_tf.settings import setting
 from huse_tf.spec import DataSpec
 
@@ -28,6 +29,10 @@ class VsePp(Method):
     probed: ClassVar[bool] = True
     has_cross_entropy: ClassVar[bool] = False
     needs_pairs: ClassVar[bool] = True
+    space: ClassVar[Space] = {
+        **TOWERS,
+        "margin": Range(0.05, 0.5),
+    }
 
     towers: MlpTowers = MlpTowers(image_layers=(512,))
     embedding_dim: int = embedding_dim_setting()

@@ -42,6 +42,8 @@ from huse_tf.training.optimizers import make_optimizer
 from huse_tf.training.progress_bar import ProgressBar
 from huse_tf.training.trainer import Trainer
 
+# Asked after each validation, with the epoch and the mean of the monitored metrics: whether to end training.
+End = Callable[[int, float], bool]
 # Sets weights of a model that have a closed form, from the training items by key (keys.py).
 Solve = Callable[[keras.Model, Mapping[str, np.ndarray]], None]
 
@@ -58,6 +60,7 @@ class Task:
         changes: made to each batch, before the modality dropout of the settings.
         adapt: sets weights from the training items before the first step of a run.
         refit: sets weights from the training items before each validation.
+        ends: may end training after any validation, as --patience does.
     """
 
     build: Callable[[], Trainer]
@@ -66,6 +69,7 @@ class Task:
     changes: Sequence[Change] = ()
     adapt: Solve | None = None
     refit: Solve | None = None
+    ends: End | None = None
 
 
 def fit(task: Task, config: TrainingConfig, run: RunFolder) -> keras.Model:
@@ -254,6 +258,8 @@ class _Loop:
         bar.epoch_line(progress.epoch, losses, "monitor", merit)
         waited = progress.epoch - progress.best_epoch
         progress.finished = progress.step >= self.total_steps or 0 < config.patience <= waited
+        if self.task.ends is not None and self.task.ends(progress.epoch, merit):
+            progress.finished = True
         progress.steps_since_validation = 0
         progress.sums = self.sums = {}
 

@@ -14,6 +14,7 @@ from huse_tf.config import Config
 from huse_tf.errors import UserError
 from huse_tf.methods import METHODS
 from huse_tf.methods.base import Method
+from huse_tf.methods.search import Choice, Range
 from huse_tf.sections import SECTIONS
 from huse_tf.settings import flat, leaves, replaced
 from huse_tf.spec import DataSpec, FeatureSpec, WordPieces
@@ -568,3 +569,23 @@ def test_an_embedder_refuses_several_vectors_an_item(name):
     spec = dataclasses.replace(make_spec(), image=FeatureSpec((4, 6)))
     with pytest.raises(UserError, match=r"Received: .*\(4, 6\)"):
         make_method(name).build_model(spec)
+
+
+@every_method
+def test_the_settings_to_search_are_flags_and_their_bounds_are_allowed(name):
+    """`linear_probe`, which solves for its weights, may have nothing to search."""
+    method = METHODS[name]()
+    assert method.searched or name == "linear_probe"
+    training = Config.from_preset(METHODS[name]).training
+    owners = {setting: training for setting in flat(training)}
+    owners |= {setting: method for setting in flat(method)}
+    for setting, search in METHODS[name].space.items():
+        assert setting in owners, f"{setting} is no flag of {name} or of training"
+        value = flat(owners[setting])[setting]
+        ends = search.values if isinstance(search, Choice) else (search.low, search.high)
+        for end in ends:
+            assert type(end) is type(value), (setting, end)
+            assert flat(replaced(owners[setting], **{setting: end}))[setting] == end
+        assert isinstance(search, Choice) or isinstance(value, float), setting
+        if not (isinstance(search, Range) and search.log and value == 0):
+            assert search.holding(value) == search, f"the default of {setting} is out of its range"

@@ -76,10 +76,10 @@ class Validate:
         }
 
 
-def train(features, folder, validate=None, adapt=None, refit=None, **changes):
+def train(features, folder, validate=None, adapt=None, refit=None, ends=None, **changes):
     config = dataclasses.replace(CONFIG, **changes)
     return fit(
-        Task(build, features, validate or Validate(), adapt=adapt, refit=refit),
+        Task(build, features, validate or Validate(), adapt=adapt, refit=refit, ends=ends),
         config,
         RunFolder(folder),
     )
@@ -96,6 +96,22 @@ def test_killed_between_epochs_gives_the_same_result(features, tmp_path, whole):
     resumed = train(features, tmp_path / "cut", Validate(scores=(3, 4, 5)))
     assert_equal_models(whole[0], resumed)
     assert read_history(whole[1]) == read_history(tmp_path / "cut")
+
+
+def test_a_run_may_be_ended_after_any_validation(features, tmp_path, whole):
+    """It is then finished, with the epochs that it had: the same call trains no further."""
+    asked = []
+
+    def ends(epoch, value):
+        asked.append((epoch, value))
+        return epoch == 2
+
+    ended = train(features, tmp_path / "ended", ends=ends)
+    rows = read_history(tmp_path / "ended")
+    assert rows == read_history(whole[1])[:2]
+    assert asked == [(row["epoch"], row["score"]) for row in rows]
+    again = train(features, tmp_path / "ended", Validate(dies_at=1))
+    assert_equal_models(ended, again)
 
 
 @pytest.mark.parametrize("settings", [{}, {"modality_dropout": 0.5, "class_balance": "sampling"}])
