@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import doctest
 import pathlib
 
 import pytest
@@ -12,7 +13,7 @@ from huse_tf.config import Config
 from huse_tf.errors import UserError
 from huse_tf.jobs import compare, train, tuned_methods
 from huse_tf.jobs.study import COMPLETE, FAILED, PRUNED, Study, search_space, values, with_values
-from huse_tf.methods import METHODS
+from huse_tf.methods import METHODS, search
 from huse_tf.methods.search import Choice, Range
 from huse_tf.settings import flat
 
@@ -56,6 +57,10 @@ def test_values_go_where_they_belong():
     assert config.training.learning_rate == 0.5
     assert config.method.towers.image_layers == (7,)
     assert values(config, ["image_layers"]) == {"image_layers": (7,)}
+
+
+def test_the_examples_of_the_space_are_true():
+    assert doctest.testmod(search) == (0, 4)
 
 
 @pytest.mark.parametrize("ends", [(1.0, 1.0, False), (2.0, 1.0, False), (0.0, 1.0, True)])

@@ -13,7 +13,7 @@ from huse_tf.errors import UserError
 from huse_tf.lazy import keras
 from huse_tf.methods.base import RETRIEVAL_PRESET, Method
 from huse_tf.methods.parts import HiddenTowers, TrainableFront, embedding_dim_setting
-from huse_tf.methods.search import TOWERS, Range, Space
+from huse_tf.methods.search import TOWERS, Choice, Range, Space
 from huse_tf.settings import leaves, setting
 from huse_tf.spec import DataSpec
 
@@ -46,6 +46,7 @@ class Dscmr(Method):
     space: ClassVar[Space] = {
         **TOWERS,
         "learning_rate": Range(1e-5, 1e-3, log=True),
+        "image_layers": Choice(((512,), (2048,), (2048, 2048))),
         "j2_weight": Range(1e-4, 0.1, log=True),
         "j3_weight": Range(1e-2, 1.0, log=True),
     }
