@@ -277,3 +277,31 @@ def test_a_tuned_comparison_trains_the_best_settings(tuned, tmp_path, monkeypatc
         chosen = list(csv.DictReader(file))
     assert [row["trials"] for row in chosen] == ["3", "0"]
     assert float(chosen[0]["best"]) == found.best.value
+
+
+@pytest.mark.slow
+def test_a_comparison_tunes_for_real(tmp_path):
+    """Two methods, two trials each, then one run each with what was chosen; again: nothing is trained."""
+    config = change(settings(tmp_path, rows(products=10)), epochs=2)
+    other = dataclasses.replace(config, method=METHODS["late_fusion"]())
+    folder, said = tmp_path / "compared", []
+    methods = {"huse": config, "late_fusion": other}
+    outcomes = compare.compare_methods(methods, [3], folder, "command", said.append, tune=2)
+    assert said[0] == "Tuning huse [1/2] the settings that are given"
+    assert [outcome.method for outcome in outcomes] == ["huse", "late_fusion"]
+    with open(folder / "chosen_settings.csv", encoding="utf-8", newline="") as file:
+        chosen = {row["method"]: row for row in csv.DictReader(file)}
+    for name, row in chosen.items():
+        assert float(row["best"]) >= float(row["given"])
+        flags = (folder / "runs" / f"{name}-seed-3" / "flags.txt").read_text().splitlines()
+        assert set(row["flags"].split()) <= set(flags)
+        study_flags = (folder / "tuning" / name / "best.flags").read_text().splitlines()
+        free = ("#", "--run_dir", "--export", "--cache_dir")
+        assert {line for line in study_flags if not line.startswith(free)} <= set(flags)
+    page = (folder / "comparison.html").read_text(encoding="utf-8")
+    assert (
+        "Each method: 2 trials on validation." in page and "Settings chosen on validation" in page
+    )
+    said.clear()
+    compare.compare_methods(methods, [3], folder, "command", said.append, tune=2)
+    assert not [line for line in said if line.startswith("Tuning")]

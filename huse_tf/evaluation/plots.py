@@ -278,7 +278,7 @@ def search_history(
                 label=label,
             )
     axes.set_xlabel("trial")
-    axes.set_ylabel("validation")
+    axes.set_ylabel("mean of the monitor")
     axes.grid(color=_INK, alpha=0.12)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(loc="outside lower center", ncols=3, fontsize=9)
