@@ -11,7 +11,7 @@ import html
 import io
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from huse_tf.evaluation.embedding_map import EmbeddingMap
 
@@ -288,15 +288,18 @@ def search_history(
 
 @matplotlib.rc_context(_STYLE)
 def search_slices(
-    name: str, panels: Mapping[str, Sequence[float | str]], values: Sequence[float]
+    name: str,
+    panels: Mapping[str, Sequence[float | str]],
+    values: Sequence[float],
+    ratios: Collection[str] = (),
 ) -> Markup:
     """The values of n trials over each of their settings, a panel a setting.
 
     Args:
         name: of the figure; unique on the page.
-        panels: setting -> [n] numbers, or names of choices. Numbers above 0 whose ends differ by more than
-            a factor of 10 have an axis of ratios.
+        panels: setting -> [n] numbers, or names of choices.
         values: [n] of the trials.
+        ratios: the settings whose axis is logarithmic.
     """
     columns = min(4, len(panels))
     rows = -(-len(panels) // columns)
@@ -307,10 +310,13 @@ def search_slices(
         axes.set_title(title, fontsize=9)
         axes.grid(color=_INK, alpha=0.12)
         axes.tick_params(labelsize=8)
-        numbers = [each for each in places if not isinstance(each, str)]
-        if numbers and min(numbers) > 0 and max(numbers) > 10 * min(numbers):
+        if title in ratios:
             axes.set_xscale("log")
-        elif not numbers:
+            # Plain numbers: powers would be formulas, which the page does not set.
+            axes.xaxis.set_major_locator(LogLocator(numticks=4))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        elif isinstance(places[0], str):
             axes.tick_params(axis="x", labelrotation=20)
             axes.margins(x=0.25)
     for axes in grid[len(panels) :]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -56,6 +56,7 @@ def write_tuning_page(
     changed: Sequence[str],
     command: str,
     versions: Mapping[str, str],
+    ratios: Collection[str] = (),
 ) -> None:
     """Writes one self-contained page.
 
@@ -70,6 +71,7 @@ def write_tuning_page(
         changed: the settings of the best trial that differ from the given ones, as flags.
         command: the command line, or empty.
         versions: package -> version.
+        ratios: settings that are searched by ratios, as learning rates are.
     """
     states = [trial.state for trial in trials]
     html = (
@@ -83,7 +85,7 @@ def write_tuning_page(
             states={state: states.count(state) for state in dict.fromkeys(states)},
             seconds=sum(trial.seconds or 0 for trial in trials),
             history=_history(trials),
-            slices=_slices(trials),
+            slices=_slices(trials, ratios),
             method=method,
             catalogue=catalogue,
             count=count,
@@ -108,7 +110,7 @@ def _history(trials: Sequence[TrialRow]) -> Markup:
     )
 
 
-def _slices(trials: Sequence[TrialRow]) -> Markup | None:
+def _slices(trials: Sequence[TrialRow], ratios: Collection[str]) -> Markup | None:
     """The value over each setting; None with fewer than three trials that have one."""
     shown = [trial for trial in trials if trial.value is not None]
     if len(shown) < 3:
@@ -119,7 +121,8 @@ def _slices(trials: Sequence[TrialRow]) -> Markup | None:
         ]
         for name in shown[0].told
     }
-    return plots.search_slices("slices", panels, [float(trial.value or 0) for trial in shown])
+    values = [float(trial.value or 0) for trial in shown]
+    return plots.search_slices("slices", panels, values, ratios)
 
 
 def _is_number(trial: TrialRow, name: str) -> bool:

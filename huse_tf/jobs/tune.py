@@ -36,6 +36,7 @@ from huse_tf.jobs.study import (
 )
 from huse_tf.jobs.train import rehearse_run, train_model
 from huse_tf.locks import locked
+from huse_tf.methods.search import Range, Space
 from huse_tf.run_folder import RunFolder
 from huse_tf.training.loop import read_history
 from huse_tf.training.monitor import monitored
@@ -119,10 +120,10 @@ def tune(
             say(_line(trial, count, trials))
             _run(trial, config, folder / "trials" / str(trial.number), catalogue)
             trials = study.trials
-            _write(config, trials, folder, count, command)
+            _write(config, space, trials, folder, count, command)
         found = _tuned(config, trials)
         if not (folder / PAGE).exists():  # killed after the last trial
-            _write(config, trials, folder, count, command)
+            _write(config, space, trials, folder, count, command)
     return found
 
 
@@ -178,7 +179,12 @@ def _tuned(config: Config, trials: list[Trial]) -> Tuned:
 
 
 def _write(
-    config: Config, trials: list[Trial], folder: pathlib.Path, count: int, command: str
+    config: Config,
+    space: Space,
+    trials: list[Trial],
+    folder: pathlib.Path,
+    count: int,
+    command: str,
 ) -> None:
     files.write_text(folder / TABLE, _csv(trials))
     if all(each.state == FAILED for each in trials):
@@ -203,6 +209,7 @@ def _write(
         changed=found.changed,
         command=command,
         versions=versions(),
+        ratios=[name for name, each in space.items() if isinstance(each, Range) and each.log],
     )
 
 
