@@ -36,6 +36,8 @@ class RunFolder(os.PathLike[str]):
         model: the model of the best epoch.
         metrics: metrics by split and name.
         report: the HTML report.
+        chosen: settings of the method that were chosen on the validation items; absent where none are.
+        trained_on: of a model that was trained on all items: numbers of items, epochs and steps.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -57,6 +59,8 @@ class RunFolder(os.PathLike[str]):
         self.model = self.path / "model.keras"
         self.metrics = self.path / "metrics.json"
         self.report = self.path / "report.html"
+        self.chosen = self.path / "chosen.json"
+        self.trained_on = self.path / "trained_on.json"
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -68,6 +72,11 @@ class RunFolder(os.PathLike[str]):
     def is_trained(self) -> bool:
         """Whether the run is trained to its end. Then its checkpoints are no longer needed."""
         return self.metrics.exists()
+
+    @property
+    def refit(self) -> RunFolder:
+        """The folder of the model that was trained again on all items. It is absent until then."""
+        return RunFolder(self.path / "refit")
 
     @contextlib.contextmanager
     def reading(self, path: pathlib.Path) -> Iterator[None]:
@@ -85,7 +94,7 @@ class RunFolder(os.PathLike[str]):
 
     def _repair(self, path: pathlib.Path) -> str:
         # Only training writes these files. All others are made again from these, the catalogue and the settings.
-        if path in (self.history, self.timing, self.model):
+        if path in (self.history, self.timing, self.model, self.trained_on):
             return f"Restore a copy of it, or delete the folder {str(self)!r} to train again."
         command = ["python", "-m", "huse_tf.train", f"--flagfile={self.flags}"]
         return (

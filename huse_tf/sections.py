@@ -307,8 +307,13 @@ class EvaluationConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class ExportConfig(Settings):
-    """Where the SavedModel goes."""
+    """What is exported, and where it goes."""
 
+    refit: Literal["all", "none"] = setting(
+        "all",
+        "Model to export: one that is trained again on the items of all splits once the metrics are "
+        "taken (about twice the time), or the one that was measured.",
+    )
     export_dir: str = setting("saved_models", "Folder of the exported models.")
     export_name: str = setting(
         "", "Name of the exported model. Default: the name of the run folder."

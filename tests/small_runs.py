@@ -86,7 +86,13 @@ def settings(folder: pathlib.Path, table: Sequence[dict[str, str]] | None = None
         training=training,
         method=Huse.of(embedding_dim=8, image_layers=(16,), text_layers=(16,), classifier_norm=4.0),
     )
-    return change(config, export_dir=str(folder / "exported"), export_check=False, report_queries=2)
+    return change(
+        config,
+        export_dir=str(folder / "exported"),
+        export_check=False,
+        refit="none",
+        report_queries=2,
+    )
 
 
 def change(config: Config, **changes) -> Config:

@@ -164,6 +164,7 @@ def _seeded(config: Config, seed: int, folder: pathlib.Path) -> Config:
         config,
         data=dataclasses.replace(config.data, split_seed=seed),
         training=dataclasses.replace(config.training, seed=seed, run_dir=str(folder)),
+        export=dataclasses.replace(config.export, refit="none"),  # nothing is exported
     )
 
 

@@ -23,7 +23,7 @@ from huse_tf.jobs.export import export_lines
 from huse_tf.jobs.measure import measure_split, run_fusion_weight, under_frozen
 from huse_tf.jobs.report_data import known_counts, known_sentence, make_report
 from huse_tf.jobs.run_data import Dataset, load_data, load_other_catalogue
-from huse_tf.jobs.runs import trained_model, versions
+from huse_tf.jobs.runs import trained_model, versions, with_chosen
 from huse_tf.locks import locked
 from huse_tf.run_folder import RunFolder
 from huse_tf.training.loop import read_history
@@ -139,7 +139,7 @@ def evaluate(
     undefined = dict(measured.undefined)
     seals.write_json(output.metrics, {**kept, split: metrics, "undefined": undefined, **known})
     measured = dataclasses.replace(measured, metrics=metrics)
-    report = make_report(config, dataset, measured, read_history(run), versions())
+    report = make_report(with_chosen(config, run), dataset, measured, read_history(run), versions())
     write_report(output.report, report)
     note = "" if dataset.known is None else known_sentence(dataset)
     return Result(metrics, output.report, None, time.monotonic() - began, note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 from typing import Any
@@ -16,7 +17,8 @@ from huse_tf.features.encoder import Encoder
 from huse_tf.features.item_encoders import ItemEncoders
 from huse_tf.jobs.checks import check_export, check_run_encoders, export_home
 from huse_tf.jobs.run_data import run_taxonomy
-from huse_tf.jobs.runs import trained_model
+from huse_tf.jobs.refit import refit_sentence
+from huse_tf.jobs.runs import refit_model, trained_model, with_chosen
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import ExportConfig
 from huse_tf.serving.c_library import find_library
@@ -34,14 +36,15 @@ def export_run(
 
     Args:
         folder: the run's folder.
-        config: name, place and version of the export, and whether to check it.
+        config: which model, name, place and version of the export, and whether to check it.
         again: whether to write a new version if the newest one holds this very model.
 
     Returns:
         The folder of the version: `export_dir/export_name/VERSION`.
 
     Raises:
-        UserError: the run is not trained, the version exists, or a server could not answer from it.
+        UserError: the run is not trained (or not on all items, for `config.refit`), the version exists,
+            or a server could not answer from it.
 
     Examples:
         >>> import huse_tf
@@ -52,7 +55,7 @@ def export_run(
     run = RunFolder(folder)
     check_export(config, run.path)
     check_run_encoders(configs.load(run).features)
-    exported = exported_run(run)
+    exported = exported_run(run, config.refit)
     checked = config.export_check and _can_check()
     home = export_home(config, run.path)
     write = export_pair_scorer if scores_pairs(exported.model) else export_model
@@ -64,14 +67,19 @@ def export_run(
         return write(exported, version, checked=checked)
 
 
-def exported_run(run: RunFolder) -> Exported:
-    """The trained model of a run, with its encoders, its classes and its card.
+def exported_run(run: RunFolder, refit: str = "none") -> Exported:
+    """A trained model of a run, with its encoders, its classes and its card.
+
+    Args:
+        run: its folder.
+        refit: "all": the model that was trained again on all items; "none": the measured one.
 
     Raises:
         UserError: the run is not trained, or one of its files is damaged.
     """
-    settings = configs.load(run)
-    model = trained_model(run)
+    settings = with_chosen(configs.load(run), run)
+    again = refit == "all"
+    model = refit_model(run) if again else trained_model(run)
     encoders = ItemEncoders.of_run(settings.features, run)
     metrics = run.read_json(run.metrics)
     return Exported(
@@ -82,18 +90,22 @@ def exported_run(run: RunFolder) -> Exported:
         metrics[keys.VALIDATION].get("classification/fusion_weight"),
         settings.data.multi_label,
         card={
-            "model_sha256": files.sha256_file(run.model),
-            "config": run.read_json(run.config),
+            "model_sha256": files.sha256_file((run.refit if again else run).model),
+            "config": json.loads(settings.to_json()),
             "data": run.read_json(run.fingerprint),
+            "refit": run.refit.read_json(run.refit.trained_on) if again else None,
             "metrics": metrics.get(keys.TEST, {}),
         },
     )
 
 
 def export_lines(version: pathlib.Path) -> list[str]:
-    """The lines for the console: the folder of an export, and the result of its check."""
-    record = files.read_json(version / "card.json")["serving"].get("check")
-    return [f"Export  {version}", f"Served  {sentence(record)}"]
+    """The lines for the console: the folder of an export, its model, and the result of its check."""
+    card = files.read_json(version / "card.json")
+    lines = [f"Export  {version}"]
+    if card.get("refit"):
+        lines.append(f"Model   {refit_sentence(card['refit']['items'])}")
+    return [*lines, f"Served  {sentence(card['serving'].get('check'))}"]
 
 
 def _can_check() -> bool:

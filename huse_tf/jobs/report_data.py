@@ -21,6 +21,7 @@ from huse_tf.evaluation.predictions import FUSED, Predictions, galleries, true_c
 from huse_tf.evaluation.report import Card, Example, Report
 from huse_tf.evaluation.retrieval import Gallery
 from huse_tf.jobs.measure import MeasuredSplit
+from huse_tf.jobs.refit import joined_items, refit_sentence
 from huse_tf.jobs.run_data import Dataset
 from huse_tf.training.monitor import monitored, present
 
@@ -130,6 +131,8 @@ def _counts(dataset: Dataset) -> dict[str, int]:
 def _protocol(config: Config, dataset: Dataset, split: str, monitor: Sequence[str]) -> list[str]:
     """Sentences on how the items were split and how the model was chosen."""
     sentences = []
+    if config.export.refit == "all" and dataset.known is None:
+        sentences.append(refit_sentence(joined_items(dataset)))
     if dataset.known is not None:
         sentences.append(known_sentence(dataset))
     else:

@@ -16,6 +16,7 @@ from huse_tf.errors import UserError
 from huse_tf.jobs.checks import run_dir
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import SECTIONS
+from huse_tf.settings import replaced
 from huse_tf.training.checkpoints import saved_steps
 
 # Settings that may differ when a run continues, because they do not change the model.
@@ -83,6 +84,34 @@ def trained_model(folder: str | os.PathLike[str]) -> keras.Model:
         )
     with run.reading(run.model):
         return keras.models.load_model(run.model, compile=False)
+
+
+def refit_model(run: RunFolder) -> keras.Model:
+    """Loads the model of a run that was trained again on the items of all splits.
+
+    Raises:
+        UserError: there is none yet, or the file is damaged.
+    """
+    if not run.refit.trained_on.exists():
+        raise UserError(
+            f"The run in {str(run)!r} has no model that was trained again on all items. Expected one, "
+            "for --refit=all. Export the measured model with --refit=none, or train again on all items: "
+            f"python -m huse_tf.train --flagfile={run.flags} --run_dir={run} --refit=all"
+        )
+    with run.refit.reading(run.refit.model):
+        return keras.models.load_model(run.refit.model, compile=False)
+
+
+def with_chosen(config: Config, run: RunFolder) -> Config:
+    """The settings of a run, with those of its method that were chosen on the validation items.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    if not run.chosen.exists():
+        return config
+    method = replaced(config.method, **run.read_json(run.chosen))
+    return dataclasses.replace(config, method=method)
 
 
 def versions() -> dict[str, str]:

@@ -31,11 +31,14 @@ from huse_tf.jobs.evaluate import Result, evaluate
 from huse_tf.jobs.export import export_run
 from huse_tf.jobs.measure import measure_split
 from huse_tf.jobs.rehearsal import Measurable, rehearse
+from huse_tf.jobs.refit import joined_items, plan_refit, with_all_items
 from huse_tf.jobs.run_data import Dataset, Reading, load_data
-from huse_tf.jobs.runs import open_run, trained_model, versions
+from huse_tf.jobs.runs import open_run, trained_model, versions, with_chosen
 from huse_tf.locks import locked
 from huse_tf.run_folder import RunFolder
-from huse_tf.training.loop import End, Task, fit
+from huse_tf.settings import flat
+from huse_tf.training.class_balance import features_to_solve
+from huse_tf.training.loop import End, Task, fit, read_history
 from huse_tf.training.trainer import Trainer
 from huse_tf.training.warm_start import copy_weights
 
@@ -75,6 +78,8 @@ def train_run(config: Config, source: Source | None = None) -> Result:
         trained = train_model(config, source)
         run = trained.run
         result = evaluate(trained.model, trained.dataset, config, run, run, keys.TEST)
+        if config.export.refit == "all":
+            train_again(config, trained.dataset, run)
         export = export_run(run, config.export, again=False)
     return dataclasses.replace(result, export=export, seconds=time.monotonic() - began)
 
@@ -124,10 +129,37 @@ def train_model(
         logging.info("This run is trained to its end.")
         model = trained_model(run)
     else:
-        task = dataclasses.replace(_task(config, dataset, run), ends=ends)
+        task = dataclasses.replace(_task(_chosen(config, dataset, run), dataset, run), ends=ends)
         model = fit(task, config.training, run)
     _write_validation_metrics(model, dataset, config, run)
     return TrainedRun(run, dataset, model)
+
+
+def train_again(config: Config, dataset: Dataset, run: RunFolder) -> None:
+    """Trains a model on the items of all splits, as long as the measured one, into `run.refit`.
+
+    A training that was stopped goes on; one that is finished is not repeated. The caller must have locked
+    the run's folder.
+
+    Args:
+        config: all settings.
+        dataset: of the run.
+        run: the folder of the trained run.
+
+    Raises:
+        UserError, Stopped: as in `train_run`.
+    """
+    again = run.refit
+    if again.trained_on.exists():
+        return
+    before = dataset.split_sizes[keys.TRAIN]
+    plan = plan_refit(read_history(run), before, joined_items(dataset), config.training)
+    logging.info("Trains again on all %d items, %d epochs.", plan.items, plan.epochs)
+    keras.backend.clear_session()
+    task = _task(_chosen(config, dataset, run), with_all_items(dataset), run)
+    fit(dataclasses.replace(task, validate=None, steps=plan.steps), plan.training, again)
+    record = {"items": plan.items, "epochs": plan.epochs, "steps": plan.steps}
+    seals.write_json(again.trained_on, record)  # last, because it says that the model is complete
 
 
 def rehearse_run(config: Config, encoders: ItemEncoders) -> None:
@@ -157,6 +189,21 @@ def _load(
     files.write_json(run.versions, versions())
     _log_data(dataset)
     return dataset
+
+
+def _chosen(config: Config, dataset: Dataset, run: RunFolder) -> Config:
+    """The settings, with those of the method that validation items choose, which the run keeps."""
+    if not run.chosen.exists():
+        train = features_to_solve(dataset.features_of(keys.TRAIN), config.training.class_balance)
+        validation = dataset.features_of(keys.VALIDATION)
+        before, after = config.method, config.method.choose(dataset.spec, train, validation)
+        if after == before:
+            return config
+        old = flat(before)
+        found = {name: value for name, value in flat(after).items() if value != old[name]}
+        logging.info("Chosen on the validation items: %s.", found)
+        seals.write_json(run.chosen, found)
+    return with_chosen(config, run)
 
 
 def _task(config: Config, dataset: Dataset, run: RunFolder) -> Task:

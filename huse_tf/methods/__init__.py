@@ -22,6 +22,7 @@ from huse_tf.methods.huse import Huse, HusePaper
 from huse_tf.methods.huse_p import HuseP
 from huse_tf.methods.huse_plus import HusePlus
 from huse_tf.methods.late_fusion import LateFusion
+from huse_tf.methods.linear_probe import LinearProbe
 from huse_tf.methods.modality_weights import ModalityWeights
 from huse_tf.methods.separate import Separate
 from huse_tf.methods.siglip import SigLip
@@ -46,6 +47,7 @@ METHODS: dict[str, type[Method]] = {
         HusePaper,
         HusePlus,
         LateFusion,
+        LinearProbe,
         ModalityWeights,
         Separate,
         SigLip,

@@ -57,6 +57,10 @@ class Method(Settings, abc.ABC):
     probed: ClassVar[bool] = False
     """Whether the class logits come from linear probes, which training does not change (`refit`)."""
 
+    takes_steps: ClassVar[bool] = True
+    """Whether gradient steps change its weights. The weights of a method that takes none are solved for
+    (`refit`), and it is validated once."""
+
     has_cross_entropy: ClassVar[bool] = True
     """Whether a loss has class logits that --class_balance=logits can adjust."""
 
@@ -129,6 +133,20 @@ class Method(Settings, abc.ABC):
         Raises:
             UserError: `adjust_logits` without a class cross-entropy.
         """
+
+    def choose(
+        self, spec: DataSpec, train: Mapping[str, Any], validation: Mapping[str, Any]
+    ) -> Method:
+        """The method with settings that are chosen on the validation items, before the first step.
+
+        By default itself. The run keeps what was chosen, and a model that is trained again on all items
+        (--refit=all) has the same settings.
+
+        Args:
+            spec: of the data.
+            train, validation: items, as for `refit`.
+        """
+        return self
 
     def adapt(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
         """Sets weights that have a closed form from the training items, before the first step.

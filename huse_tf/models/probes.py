@@ -6,16 +6,14 @@ trained by gradient steps lags behind embeddings that move, and its accuracy the
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 
 import keras
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from huse_tf import keys
 from huse_tf.models.inference import run_model
+from huse_tf.models.logistic_regression import logistic_regression
 from huse_tf.models.two_tower import classifier_name, separate_classifiers, two_tower_model
 from huse_tf.spec import DataSpec
 
@@ -24,7 +22,6 @@ MOST_ROWS = 20_000  # of larger catalogues, so that a validation does not wait f
 # the bundled catalogue (four methods, one seed) by .05 at most.
 _C = 0.1
 _MOST_STEPS = 100  # some need twice as many to converge; a validation should not wait for them
-_NEVER = -30.0  # logit of a class that no row has
 
 
 def probed_model(spec: DataSpec, image_tower: keras.Model, text_tower: keras.Model) -> keras.Model:
@@ -70,45 +67,14 @@ def linear_probe(
     Returns:
         kernel [D, K] and bias [K], float32; a class that no row has gets kernel 0 and a low bias.
     """
-    kernel = np.zeros((rows.shape[1], num_classes))
-    bias = np.full(num_classes, _NEVER)
     there = weights > 0
     rows, labels, weights = rows[there].astype(np.float64), labels[there], weights[there]
-    if not len(rows):
-        return kernel.astype(np.float32), bias.astype(np.float32)
-    mean = np.average(rows, axis=0, weights=weights)
-    rows = rows - mean
-    # One scale for all, so that the penalty means the same at any size, and directions keep theirs.
-    scale = np.sqrt(np.average(np.mean(rows**2, axis=1), weights=weights)) or 1.0
-    rows /= scale
-    if labels.ndim == 1:
-        classes, kernel_of, bias_of = _solved(rows, labels, weights)
-        kernel[:, classes], bias[classes] = kernel_of, bias_of
-    else:
-        for label in range(num_classes):
-            classes, kernel_of, bias_of = _solved(rows, labels[:, label] > 0, weights)
-            if len(classes) == 2:
-                kernel[:, label] = kernel_of[:, 1] - kernel_of[:, 0]
-                bias[label] = bias_of[1] - bias_of[0]
-            elif classes[0]:
-                bias[label] = -_NEVER
+    mean, scale = np.zeros(rows.shape[1]), 1.0
+    if len(rows):
+        mean = np.average(rows, axis=0, weights=weights)
+        rows = rows - mean
+        # One scale for all, so that the penalty means the same at any size, and directions keep theirs.
+        scale = np.sqrt(np.average(np.mean(rows**2, axis=1), weights=weights)) or 1.0
+    kernel, bias = logistic_regression(rows / scale, labels, weights, num_classes, _C, _MOST_STEPS)
     kernel /= scale
     return kernel.astype(np.float32), (bias - mean @ kernel).astype(np.float32)
-
-
-def _solved(
-    rows: np.ndarray, labels: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The n labels that occur, ascending, with kernel [D, n] and bias [n] of their scores."""
-    classes = np.unique(labels)
-    if len(classes) == 1:
-        return classes, np.zeros((rows.shape[1], 1)), np.zeros(1)
-    regression = LogisticRegression(C=_C, max_iter=_MOST_STEPS)
-    with warnings.catch_warnings():
-        # Stopping early is intended.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        regression.fit(rows, labels, sample_weight=weights)
-    kernel, bias = regression.coef_.T, regression.intercept_
-    if len(classes) == 2:  # scikit-learn then gives the logit of the second class only
-        kernel, bias = np.c_[0.0 * kernel, kernel], np.array([0.0, bias[0]])
-    return regression.classes_, kernel, bias

@@ -10,6 +10,7 @@ from huse_tf.spec import DataSpec
 
 IMAGE_TOWER = "image_tower"
 TEXT_TOWER = "text_tower"
+FEATURE_FUSION = "fusion_of_features"  # a fusion head that reads features, not embeddings
 FIELD_TOWER = "text_field_{}"  # of a text column that is a modality of a fusion head
 CLASSIFIER = "classifier"
 
@@ -129,12 +130,16 @@ def fusion_model(model: keras.Model) -> keras.Model | None:
 
     Returns:
         A model from {image_embedding, text_embedding} to fused logits [batch, K], of the same layers;
-        from {image_embedding, text_features} where each text column is a modality.
+        from {image_embedding, text_features} where each text column is a modality; from
+        {image_features, text_features} where the head reads features.
     """
     if keys.FUSED_LOGITS not in model.output:
         return None
     tensors = {key: model.output[key] for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)}
-    if FIELD_TOWER.format(0) in {layer.name for layer in model.layers}:
+    layers = {layer.name for layer in model.layers}
+    if FEATURE_FUSION in layers:
+        tensors = {key: model.input[key] for key in (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)}
+    elif FIELD_TOWER.format(0) in layers:
         del tensors[keys.TEXT_EMBEDDING]
         tensors[keys.TEXT_FEATURES] = model.input[keys.TEXT_FEATURES]
     head = keras.Model([*tensors.values()], model.output[keys.FUSED_LOGITS])

@@ -183,6 +183,7 @@ class ServedModel:
         else:
             known = {
                 **_embeddings(answers),
+                keys.IMAGE_FEATURES: answers[keys.IMAGE_EMBEDDING].features,
                 keys.TEXT_FEATURES: answers[keys.TEXT_EMBEDDING].features,
             }
             read = {name: known[name] for name in self._fusion.input}

@@ -58,6 +58,20 @@ def drawn_weights(features: Features) -> np.ndarray:
     return (features[keys.WEIGHT] * draws).astype(np.float32)
 
 
+def features_to_solve(features: Features, class_balance: str) -> dict[str, np.ndarray]:
+    """The training items with the weights that closed forms see under --class_balance.
+
+    Args:
+        features: of the training items, by key.
+        class_balance: the setting.
+
+    Raises:
+        UserError: as `balanced_weights`.
+    """
+    balance = {"weights": balanced_weights, "sampling": drawn_weights}.get(class_balance)
+    return {**features, **({keys.WEIGHT: balance(features)} if balance else {})}
+
+
 def weights_need_one_class() -> UserError:
     """The error for --class_balance=weights where items may have several classes."""
     return UserError(

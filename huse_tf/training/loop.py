@@ -31,11 +31,7 @@ from huse_tf.errors import Stopped, UserError
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import TrainingConfig
 from huse_tf.training.checkpoints import Checkpoints, Progress
-from huse_tf.training.class_balance import (
-    balanced_weights,
-    class_members,
-    drawn_weights,
-)
+from huse_tf.training.class_balance import class_members, features_to_solve
 from huse_tf.training.interrupt import stop_requests
 from huse_tf.training.monitor import monitored, present
 from huse_tf.training.optimizers import make_optimizer
@@ -56,20 +52,23 @@ class Task:
         build: makes the trainer; called once, under the strategy.
         features: the training items, arrays of equal length by key (keys.py), with masks, weights
             and labels.
-        validate: model -> metrics of the validation items, by name.
+        validate: model -> metrics of the validation items, by name. None: there are none, and the last
+            model is kept.
         changes: made to each batch, before the modality dropout of the settings.
         adapt: sets weights from the training items before the first step of a run.
         refit: sets weights from the training items before each validation.
         ends: may end training after any validation, as --patience does.
+        steps: to stop after; None: those of the settings. The learning rate follows the settings.
     """
 
     build: Callable[[], Trainer]
     features: Mapping[str, np.ndarray]
-    validate: Callable[[keras.Model], Mapping[str, float]]
+    validate: Callable[[keras.Model], Mapping[str, float]] | None
     changes: Sequence[Change] = ()
     adapt: Solve | None = None
     refit: Solve | None = None
     ends: End | None = None
+    steps: int | None = None
 
 
 def fit(task: Task, config: TrainingConfig, run: RunFolder) -> keras.Model:
@@ -114,12 +113,12 @@ class _Loop:
         if config.modality_dropout:  # last, because it decides which modalities are present
             self.changes.append(ModalityDropout(config.modality_dropout))
         self.count = len(next(iter(task.features.values())))
+        self.solved = features_to_solve(task.features, config.class_balance)
+        self.members = None
         if config.class_balance == "weights":
-            self.features[keys.WEIGHT] = balanced_weights(task.features)
-        self.members, self.solved = None, self.features
-        if config.class_balance == "sampling":
+            self.features = self.solved
+        elif config.class_balance == "sampling":
             self.members = class_members(task.features)
-            self.solved = {**self.features, keys.WEIGHT: drawn_weights(task.features)}
         replicas = strategy.num_replicas_in_sync
         # Fewer items than a batch: one step takes them all, as far as replicas share them evenly.
         self.batch_size = min(config.batch_size, self.count // replicas * replicas)
@@ -128,10 +127,13 @@ class _Loop:
                 f"--batch_size must be a multiple of the {replicas} replicas. Received: {self.batch_size}."
             )
         self.steps_per_epoch = steps_per_epoch(self.count, self.batch_size)
-        self.total_steps = config.max_steps or config.epochs * self.steps_per_epoch
+        horizon = config.max_steps or config.epochs * self.steps_per_epoch
+        self.total_steps = horizon if task.steps is None else task.steps
+        if not trainer.trainable_variables:  # all weights are solved for
+            self.total_steps = 0
         self.progress = Progress()
         with strategy.scope():
-            trainer.compile(optimizer=make_optimizer(config, self.total_steps))
+            trainer.compile(optimizer=make_optimizer(config, horizon))
             self.checkpoints = Checkpoints(run.checkpoints, trainer, self.progress)
         self.step = distribute.step_function(strategy, trainer.train_step)
         self.sums: dict[str, Any] = {}
@@ -162,7 +164,8 @@ class _Loop:
         bar = ProgressBar(self.total_steps, self.batch_size, done=progress.step)
         with stop_requests() as stop_requested, writer.as_default(), bar:
             while not progress.finished:
-                self.epoch(bar, stop_requested)
+                if self.total_steps:
+                    self.epoch(bar, stop_requested)
                 progress.epoch += 1
                 progress.step_in_epoch = 0
                 ended = progress.step >= self.total_steps
@@ -243,11 +246,13 @@ class _Loop:
         self.refuse_divergence(losses)
         if self.task.refit is not None:
             self.task.refit(self.trainer.model, self.solved)
-        metrics = dict(self.task.validate(self.trainer.model))
-        merit = monitored(metrics, config.monitor)
-        if progress.best is None:
-            chosen = ", ".join(present(config.monitor, metrics))
-            logging.info("The best epoch has the highest mean of: %s.", chosen)
+        metrics, merit = {}, float(progress.epoch)  # without validation the last model is the best
+        if self.task.validate is not None:
+            metrics = dict(self.task.validate(self.trainer.model))
+            merit = monitored(metrics, config.monitor)
+            if progress.best is None:
+                chosen = ", ".join(present(config.monitor, metrics))
+                logging.info("The best epoch has the highest mean of: %s.", chosen)
         if progress.best is None or merit > progress.best:
             progress.best, progress.best_epoch = merit, progress.epoch
             with seals.replacing(self.run.model) as path:

@@ -52,6 +52,9 @@ every_method = pytest.mark.parametrize("name", sorted(METHODS))
 # Pair scorers have neither embeddings nor class logits, see both modalities at once, and learn from
 # complete items only. They read word pieces, with patches beside them.
 every_embedder = pytest.mark.parametrize("name", [n for n in sorted(METHODS) if METHODS[n].embeds])
+every_method_with_steps = pytest.mark.parametrize(
+    "name", [n for n in sorted(METHODS) if METHODS[n].takes_steps]
+)
 every_method_and_text = pytest.mark.parametrize(
     ("name", "text"),
     [(name, text) for name in sorted(METHODS) for text in METHODS[name].text_kinds],
@@ -252,6 +255,7 @@ def test_probes_are_solved_for_where_a_method_declares_them(name):
     """`refit` sets both classifiers of a probed method; gradients never do."""
     method, spec = make_method(name), make_spec(usual_text(name))
     model, items = method.build_model(spec), make_batch(spec, 24, name=name)
+    method = method.choose(spec, items, items)
     trained = {variable.path for variable in model.trainable_variables}
     before = {variable.path: variable.numpy() for variable in model.weights}
     method.refit(model, items)
@@ -262,6 +266,30 @@ def test_probes_are_solved_for_where_a_method_declares_them(name):
         assert len(probes) == 4 and probes <= moved
     else:
         assert not probes - trained
+
+
+@every_method
+def test_a_method_without_steps_solves_for_all_weights(name):
+    method, spec = make_method(name), make_spec(usual_text(name))
+    model, items = fresh(name, spec), make_batch(spec, 24, name=name)
+    assert bool(model.trainable_variables) == METHODS[name].takes_steps
+    if not METHODS[name].takes_steps:
+        method = method.choose(spec, items, items)
+        before = [variable.numpy() for variable in model.weights]
+        method.adapt(model, items), method.refit(model, items)
+        for old, now in zip(before, model.weights, strict=True):
+            assert not np.array_equal(old, now.numpy()), now.path
+
+
+@every_method
+@one_class_or_several
+def test_what_validation_chooses_are_settings_that_stay(name, multi_label):
+    """Of the same method, and with them nothing is left to choose."""
+    spec = make_spec(usual_text(name), multi_label=multi_label)
+    train, validation = make_batch(spec, 24, name=name), make_batch(spec, 12, seed=1, name=name)
+    chosen = make_method(name).choose(spec, train, validation)
+    assert type(chosen) is METHODS[name]
+    assert chosen.choose(spec, validation, train) == chosen
 
 
 @every_embedder
@@ -410,6 +438,7 @@ TRACED = ("clip", "deep_cca", "fashion_bert", "huse", "modality_weights")
         *(
             pytest.param(name, False, marks=() if name in TRACED else pytest.mark.slow)
             for name in sorted(METHODS)
+            if METHODS[name].takes_steps
         ),
         ("huse", True),
     ],
@@ -444,7 +473,7 @@ def test_one_step_over_two_replicas_is_one_step(name, mirrored, multi_label):
     assert moved > 1e-3
 
 
-@every_method
+@every_method_with_steps
 def test_who_needs_pairs_learns_nothing_from_one_modality(name):
     """And the others do. (CCA's maps need pairs too, but are solved for, and it says so itself.)"""
     spec = make_spec(usual_text(name))
@@ -538,6 +567,10 @@ def test_every_setting_changes_the_model_or_the_objective(name):
         keras.utils.set_random_seed(3)
         model, objective = method.build_model(spec), method.build_objective(spec)
         batch = make_batch(spec, 24, method=method)
+        if not method.takes_steps:
+            method.choose(spec, batch, batch).refit(model, batch)
+            yield model.get_weights()
+            return
         method.adapt(model, batch)
         trainer = Trainer(model, objective)
         trainer.compile(optimizer=keras.optimizers.SGD(0.5))
