@@ -34,6 +34,7 @@ FIRST = (
     "hie",
     "triplet",
     "late_fusion",
+    "linear_probe",
     "devise",
     "dscmr:epochs=60",
     "cca",

@@ -56,6 +56,7 @@ def flags_of(folder, *more):
         "--strategy=one",
         f"--export_dir={folder / 'exported'}",
         "--noexport_check",
+        "--refit=none",
         "--angle_weight=0.25",
         "--embedding_dim=8",
         "--image_layers=16",

@@ -16,8 +16,8 @@ from huse_tf.evaluation.pairs import scores_pairs
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.item_encoders import ItemEncoders
 from huse_tf.jobs.checks import check_export, check_run_encoders, export_home
-from huse_tf.jobs.run_data import run_taxonomy
 from huse_tf.jobs.refit import refit_sentence
+from huse_tf.jobs.run_data import run_taxonomy
 from huse_tf.jobs.runs import refit_model, trained_model, with_chosen
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import ExportConfig

@@ -27,7 +27,7 @@ class Refit:
         items: number of items.
         epochs: those of the measured model.
         steps: of as many epochs, in which there are more steps now.
-        training: the settings of training, without early stopping.
+        training: the settings of training; the learning rate takes as many epochs to fall.
     """
 
     items: int
@@ -58,18 +58,11 @@ def plan_refit(
     """
     best = max(history, key=lambda row: monitored(row, training.monitor))
     then, here = (steps_per_epoch(n, min(training.batch_size, n)) for n in (before, now))
-    every = training.checkpoint_every_steps or here * training.validate_every
 
     def scaled(steps: float) -> int:
         return round(steps * here / then)
 
-    settings = dataclasses.replace(
-        training,
-        patience=0,
-        max_steps=scaled(training.max_steps),
-        validate_every=max(1, scaled(best["step"])),  # only at the end
-        checkpoint_every_steps=every,
-    )
+    settings = dataclasses.replace(training, max_steps=scaled(training.max_steps))
     return Refit(now, int(best["epoch"]), scaled(best["step"]), settings)
 
 

@@ -27,14 +27,16 @@ _UNBOUND = ("evaluation", "export")
 def open_run(config: Config) -> RunFolder:
     """The folder of the run with these settings. It need not exist.
 
-    From its first checkpoint on a run keeps its settings; settings of the sections evaluation and export
+    From its first checkpoint on, or once settings were chosen on its validation items, a run keeps its settings; settings of the sections evaluation and export
     may change. The caller must have locked the folder (`locks.locked`).
 
     Raises:
         UserError: the folder holds a run with other settings.
     """
     run = RunFolder(run_dir(config))
-    begun = saved_steps(run.checkpoints) or run.timing.exists() or run.is_trained
+    begun = (
+        saved_steps(run.checkpoints) or run.timing.exists() or run.chosen.exists() or run.is_trained
+    )
     if begun:
         before, now = binding(_kept_flags(run)), binding(config.to_flagfile())
         changed = [name for name in before | now if before.get(name) != now.get(name)]
@@ -110,7 +112,9 @@ def with_chosen(config: Config, run: RunFolder) -> Config:
     """
     if not run.chosen.exists():
         return config
-    method = replaced(config.method, **run.read_json(run.chosen))
+    found = run.read_json(run.chosen)
+    found = {n: tuple(v) if isinstance(v, list) else v for n, v in found.items()}
+    method = replaced(config.method, **found)
     return dataclasses.replace(config, method=method)
 
 

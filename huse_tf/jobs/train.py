@@ -30,8 +30,8 @@ from huse_tf.jobs.checks import check_training, run_dir, with_monitor
 from huse_tf.jobs.evaluate import Result, evaluate
 from huse_tf.jobs.export import export_run
 from huse_tf.jobs.measure import measure_split
-from huse_tf.jobs.rehearsal import Measurable, rehearse
 from huse_tf.jobs.refit import joined_items, plan_refit, with_all_items
+from huse_tf.jobs.rehearsal import Measurable, rehearse
 from huse_tf.jobs.run_data import Dataset, Reading, load_data
 from huse_tf.jobs.runs import open_run, trained_model, versions, with_chosen
 from huse_tf.locks import locked

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from huse_tf import distribute, keys, seals
+from huse_tf import distribute, seals
 from huse_tf.data.pipeline import (
     Change,
     ModalityDropout,
@@ -240,31 +240,38 @@ class _Loop:
                 )
 
     def validation(self, bar: ProgressBar, history: History) -> None:
-        """After an epoch: validates, keeps the model if it is the best so far, decides whether to go on."""
-        progress, config = self.progress, self.config
+        """After an epoch: validates, keeps the model if it is the best so far, decides whether to go on.
+
+        Without validation items the last model is the best, and nothing is done before the end.
+        """
+        progress, config, validate = self.progress, self.config, self.task.validate
         losses = self.mean_losses()
         self.refuse_divergence(losses)
-        if self.task.refit is not None:
-            self.task.refit(self.trainer.model, self.solved)
-        metrics, merit = {}, float(progress.epoch)  # without validation the last model is the best
-        if self.task.validate is not None:
-            metrics = dict(self.task.validate(self.trainer.model))
-            merit = monitored(metrics, config.monitor)
-            if progress.best is None:
-                chosen = ", ".join(present(config.monitor, metrics))
-                logging.info("The best epoch has the highest mean of: %s.", chosen)
-        if progress.best is None or merit > progress.best:
-            progress.best, progress.best_epoch = merit, progress.epoch
-            with seals.replacing(self.run.model) as path:
-                self.trainer.model.save(path)
-        history.add({"epoch": progress.epoch, "step": progress.step, **losses, **metrics})
+        ended = progress.step >= self.total_steps
+        metrics: dict[str, float] = {}
+        merit = 0.0
+        if validate is not None or ended:
+            if self.task.refit is not None:
+                self.task.refit(self.trainer.model, self.solved)
+            if validate is not None:
+                metrics = dict(validate(self.trainer.model))
+                merit = monitored(metrics, config.monitor)
+                if progress.best is None:
+                    chosen = ", ".join(present(config.monitor, metrics))
+                    logging.info("The best epoch has the highest mean of: %s.", chosen)
+            if progress.best is None or merit > progress.best:
+                progress.best, progress.best_epoch = merit, progress.epoch
+                with seals.replacing(self.run.model) as path:
+                    self.trainer.model.save(path)
+            history.add({"epoch": progress.epoch, "step": progress.step, **losses, **metrics})
         for name, value in {**losses, **{f"validation/{k}": v for k, v in metrics.items()}}.items():
             tf.summary.scalar(name, value, step=progress.step)
-        bar.epoch_line(progress.epoch, losses, "monitor", merit)
+        shown = monitored(metrics, config.monitor) if metrics else None
+        bar.epoch_line(progress.epoch, losses, "monitor", shown)
         waited = progress.epoch - progress.best_epoch
-        progress.finished = progress.step >= self.total_steps or 0 < config.patience <= waited
-        if self.task.ends is not None and self.task.ends(progress.epoch, merit):
-            progress.finished = True
+        progress.finished = ended or (validate is not None and 0 < config.patience <= waited)
+        if validate is not None and self.task.ends is not None:
+            progress.finished |= self.task.ends(progress.epoch, merit)
         progress.steps_since_validation = 0
         progress.sums = self.sums = {}
 

@@ -54,9 +54,16 @@ class ProgressBar:
             self._bar.set_postfix(_short(losses()))
 
     def epoch_line(
-        self, epoch: int, losses: Mapping[str, float], monitor: str, value: float
+        self, epoch: int, losses: Mapping[str, float], monitor: str, value: float | None
     ) -> None:
-        """Logs a line after an epoch if there is no terminal, at most every ten seconds."""
+        """Logs a line after an epoch if there is no terminal, at most every ten seconds.
+
+        Args:
+            epoch: its number, from 1.
+            losses: by name.
+            monitor: name of the metric that is watched.
+            value: its value; None without validation.
+        """
         now = time.monotonic()
         early = now - self._logged < SECONDS_BETWEEN_LOG_LINES and epoch > 1
         done = self._done - self._first  # 0 if the run was stopped after the last step of an epoch
@@ -65,12 +72,12 @@ class ProgressBar:
         self._logged = now
         rate = done / (now - self._began)
         terms = "  ".join(f"{name} {text}" for name, text in _short(losses).items())
+        watched = "" if value is None else f"  {monitor} {value:.4f}"
         logging.info(
-            "Epoch %d  %s  %s %.4f  %.0f examples/s  at most %.0f s left",
+            "Epoch %d  %s%s  %.0f examples/s  at most %.0f s left",
             epoch,
             terms,
-            monitor,
-            value,
+            watched,
             rate * self._batch_size,
             (self._total - self._done) / rate,
         )

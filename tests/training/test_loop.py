@@ -320,6 +320,58 @@ def test_what_is_solved_for_counts_classes_as_training_does(features, tmp_path, 
     np.testing.assert_allclose(sums, [30, 10] if balance == "none" else [20, 20], rtol=1e-5)
 
 
+def again(features, folder, steps, **changes):
+    """Trained as a model is that has no validation items."""
+    refitted = []
+    task = Task(build, features, None, refit=lambda *_: refitted.append(1), steps=steps)
+    return fit(task, dataclasses.replace(CONFIG, **changes), RunFolder(folder)), refitted
+
+
+def test_without_validation_the_model_is_that_of_the_last_step(features, tmp_path):
+    """Ten steps of a falling learning rate: the model that was best after epoch 2 of 4."""
+    best = train(features, tmp_path / "best", Validate(scores=(1, 9, 1, 1)), decay="linear")
+    model, refitted = again(features, tmp_path / "again", 10, decay="linear", patience=1)
+    assert_equal_models(model, best)
+    assert len(refitted) == 1
+    [row] = read_history(tmp_path / "again")
+    assert (row["epoch"], row["step"]) == (2, 10)
+    assert "score" not in row
+
+
+def test_without_validation_a_killed_training_gives_the_same_model(features, tmp_path, monkeypatch):
+    """Killed when the model is about to be written; it goes on from the checkpoint of epoch 1."""
+    expected, _ = again(features, tmp_path / "whole", 10)
+
+    def killed(*arguments, **named):
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "save", killed)
+        with pytest.raises(RuntimeError, match="killed"):
+            again(features, tmp_path / "cut", 10)
+    assert not (tmp_path / "cut" / "model.keras").exists()
+    assert_equal_models(again(features, tmp_path / "cut", 10)[0], expected)
+
+
+def test_a_model_without_weights_to_train_is_solved_for_and_validated_once(features, tmp_path):
+    def frozen():
+        trainer = build()
+        trainer.model.trainable = False
+        return trainer
+
+    def solve(model, items):
+        model.set_weights([np.full_like(weight, 0.5) for weight in model.get_weights()])
+
+    validate = Validate()
+    task = Task(frozen, features, validate, refit=solve)
+    for _ in range(2):  # the second time it is finished
+        model = fit(task, CONFIG, RunFolder(tmp_path))
+        assert {float(np.unique(weight).item()) for weight in model.get_weights()} == {0.5}
+    assert validate.calls == 1
+    [row] = read_history(tmp_path)
+    assert (row["epoch"], row["step"]) == (1, 0)
+
+
 def test_draws_differ_between_epochs_and_seeds(features, tmp_path):
     """A change that drew the same in every epoch would hide the same words again and again."""
 

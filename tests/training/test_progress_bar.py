@@ -46,6 +46,14 @@ def test_an_epoch_is_a_line_in_a_log(clock, log):
     ]
 
 
+def test_without_validation_no_metric_is_named(clock, log):
+    with ProgressBar(total_steps=20, batch_size=32) as bar:
+        clock.now += 1
+        bar.advance(never)
+        bar.epoch_line(1, LOSSES, "m", None)
+    assert log() == ["Epoch 1  total 1.235  gap 0.500  32 examples/s  at most 19 s left"]
+
+
 def test_the_speed_is_that_of_this_process(clock, log):
     """The process resumed at step 10 and made 5 steps in 1 s; 5 steps are left."""
     with ProgressBar(total_steps=20, batch_size=2, done=10) as bar:
