@@ -37,6 +37,8 @@ class RunFolder(os.PathLike[str]):
         metrics: metrics by split and name.
         report: the HTML report.
         chosen: settings of the method that were chosen on the validation items; absent where none are.
+        folds: of a cross-validation, metrics with intervals, and what the folds chose.
+        folds_table: the metrics with intervals as a table.
         trained_on: of a model that was trained on all items: numbers of items, epochs and steps.
     """
 
@@ -61,6 +63,8 @@ class RunFolder(os.PathLike[str]):
         self.report = self.path / "report.html"
         self.chosen = self.path / "chosen.json"
         self.trained_on = self.path / "trained_on.json"
+        self.folds = self.path / "folds.json"
+        self.folds_table = self.path / "folds.csv"
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -77,6 +81,10 @@ class RunFolder(os.PathLike[str]):
     def refit(self) -> RunFolder:
         """The folder of the model that was trained again on all items. It is absent until then."""
         return RunFolder(self.path / "refit")
+
+    def fold(self, number: int) -> RunFolder:
+        """The folder of the run of one fold, from 1."""
+        return RunFolder(self.path / "folds" / str(number))
 
     @contextlib.contextmanager
     def reading(self, path: pathlib.Path) -> Iterator[None]:

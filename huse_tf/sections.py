@@ -115,6 +115,17 @@ class DataConfig(Settings):
     test_fraction: float = setting(
         0.15, "Share of the items held out for the final metrics.", minimum=0, maximum=1
     )
+    folds: int = setting(
+        0,
+        "Cross-validate with this many folds, in addition to the split: every item is a test item of one "
+        "of them (takes as many trainings more); 0: no folds.",
+        minimum=0,
+    )
+    fold: int = setting(
+        0,
+        "Split into this one of the --folds, from 1, for testing, and the others; 0: by --test_fraction.",
+        minimum=0,
+    )
     split_seed: int = setting(0, "Seed of the split into training, validation and test.", minimum=0)
     split_by: Literal["group", "time", "column"] = setting(
         "group", "Split by random groups, by time (the newest groups for testing), or by a column."

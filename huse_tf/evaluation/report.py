@@ -150,6 +150,7 @@ class Report:
         versions: package -> version.
         contributions: modality -> [m] >= 0, how much it contributes to the fused prediction of each
             complete item; empty for models without contributions.
+        folds: of a cross-validation, metric path -> {"mean", "low", "high", "folds": a value a fold}.
     """
 
     title: str
@@ -171,6 +172,7 @@ class Report:
     settings: Mapping[str, Mapping[str, Any]]
     versions: Mapping[str, str]
     contributions: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    folds: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
 
 def write_report(path: pathlib.Path, report: Report) -> None:

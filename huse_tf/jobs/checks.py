@@ -12,6 +12,7 @@ import pathlib
 from huse_tf import keys
 from huse_tf.config import Config
 from huse_tf.data.readers.sources import locate
+from huse_tf.data.splits.assign import check_folds
 from huse_tf.errors import UserError
 from huse_tf.features.class_graph import files_of, parse_class_graph
 from huse_tf.features.encoder_checks import (
@@ -221,6 +222,7 @@ def _check_held_out(config: DataConfig) -> None:
     """Raises UserError if the split holds out no validation or no test items."""
     if config.split_by == "column":
         return  # the column decides, and it is not read yet
+    check_folds(config)
     for name, use in (
         ("validation_fraction", "pick the best epoch"),
         ("test_fraction", "measure the model"),

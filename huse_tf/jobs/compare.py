@@ -67,6 +67,8 @@ _MEND = "The comparison measures that run again."
 _SPLIT_SETTINGS = (
     "validation_fraction",
     "test_fraction",
+    "folds",
+    "fold",
     "split_seed",
     "near_duplicate_bits",
     "unseen_classes",
@@ -189,6 +191,11 @@ def _check_runs(configs: Collection[Config]) -> None:
     """Raises UserError for settings of any run before the first one is trained."""
     for config in configs:
         check_training(config)
+        if config.data.folds and not config.data.fold:
+            raise UserError(
+                "A comparison does not train folds by itself. Expected --fold too, the one to compare on. "
+                f"Received: --folds={config.data.folds}. Add --fold, or leave --folds out."
+            )
     encoders: dict[tuple[str, str], ItemEncoders] = {}
     for config in configs:
         names = config.features.image_encoder, config.features.text_encoder

@@ -20,6 +20,7 @@ from huse_tf.evaluation.report import write_report
 from huse_tf.evaluation.summary import summary_table
 from huse_tf.jobs.checks import check_measuring
 from huse_tf.jobs.export import export_lines
+from huse_tf.jobs.folds import read_folds
 from huse_tf.jobs.measure import measure_split, run_fusion_weight, under_frozen
 from huse_tf.jobs.report_data import known_counts, known_sentence, make_report
 from huse_tf.jobs.run_data import Dataset, load_data, load_other_catalogue
@@ -39,6 +40,7 @@ class Result:
         export: folder of the exported model, or None.
         seconds: duration.
         note: one sentence that the metrics need to be read right, or empty.
+        folds: table of the metrics of a cross-validation, or None.
     """
 
     metrics: Mapping[str, float]
@@ -46,12 +48,15 @@ class Result:
     export: pathlib.Path | None
     seconds: float
     note: str = ""
+    folds: pathlib.Path | None = None
 
     def summary(self) -> str:
         """A short table of metrics, then the paths of the files."""
         lines = [summary_table(self.metrics), "", f"Report  {self.report}"]
         if self.note:
             lines.insert(0, f"{self.note}\n")
+        if self.folds is not None:
+            lines.append(f"Folds   {self.folds}")
         if self.export is not None:
             lines += export_lines(self.export)
         return "\n".join([*lines, f"Took    {self.seconds:.0f} s"])
@@ -140,6 +145,9 @@ def evaluate(
     seals.write_json(output.metrics, {**kept, split: metrics, "undefined": undefined, **known})
     measured = dataclasses.replace(measured, metrics=metrics)
     report = make_report(with_chosen(config, run), dataset, measured, read_history(run), versions())
+    folds = read_folds(run) if own and split == keys.TEST else None
+    if folds is not None:
+        report = dataclasses.replace(report, folds=folds["metrics"])
     write_report(output.report, report)
     note = "" if dataset.known is None else known_sentence(dataset)
     return Result(metrics, output.report, None, time.monotonic() - began, note)

@@ -16,6 +16,7 @@ from huse_tf.evaluation.pairs import scores_pairs
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.item_encoders import ItemEncoders
 from huse_tf.jobs.checks import check_export, check_run_encoders, export_home
+from huse_tf.jobs.folds import read_folds
 from huse_tf.jobs.refit import refit_sentence
 from huse_tf.jobs.run_data import run_taxonomy
 from huse_tf.jobs.runs import refit_model, trained_model, with_chosen
@@ -81,13 +82,16 @@ def exported_run(run: RunFolder, refit: str = "none") -> Exported:
     again = refit == "all"
     model = refit_model(run) if again else trained_model(run)
     encoders = ItemEncoders.of_run(settings.features, run)
-    metrics = run.read_json(run.metrics)
+    metrics, folds = run.read_json(run.metrics), read_folds(run) if again else None
+    weight = metrics[keys.VALIDATION].get("classification/fusion_weight")
+    if folds is not None:
+        weight = folds["fusion_weight"]
     return Exported(
         model,
         encoders.image if isinstance(encoders.image, Encoder) else None,
         encoders.text if isinstance(encoders.text, Encoder) else None,
         run_taxonomy(run),
-        metrics[keys.VALIDATION].get("classification/fusion_weight"),
+        weight,
         settings.data.multi_label,
         card={
             "model_sha256": files.sha256_file((run.refit if again else run).model),

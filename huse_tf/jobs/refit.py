@@ -25,19 +25,23 @@ class Refit:
 
     Attributes:
         items: number of items.
-        epochs: those of the measured model.
+        epochs: those of the measured model, or the mean of the folds.
         steps: of as many epochs, in which there are more steps now.
         training: the settings of training; the learning rate takes as many epochs to fall.
     """
 
     items: int
-    epochs: int
+    epochs: float
     steps: int
     training: TrainingConfig
 
 
 def plan_refit(
-    history: Sequence[Mapping[str, float]], before: int, now: int, training: TrainingConfig
+    history: Sequence[Mapping[str, float]],
+    before: int,
+    now: int,
+    training: TrainingConfig,
+    epochs: float | None = None,
 ) -> Refit:
     """As many epochs as the measured model was trained.
 
@@ -46,6 +50,7 @@ def plan_refit(
         before: number of training items of the measured model.
         now: number of items to train on.
         training: the settings of that training.
+        epochs: the mean over folds, in place of the measured model's best epoch.
 
     Examples:
         Epoch 2 of 3 was best; of 40 items instead of 28, in batches of 8, an epoch has 5 steps instead of 3:
@@ -63,6 +68,8 @@ def plan_refit(
         return round(steps * here / then)
 
     settings = dataclasses.replace(training, max_steps=scaled(training.max_steps))
+    if epochs is not None and best["step"]:  # a method that takes no step takes none here
+        return Refit(now, epochs, max(1, round(epochs * here)), settings)
     return Refit(now, int(best["epoch"]), scaled(best["step"]), settings)
 
 

@@ -40,6 +40,12 @@ _SPLITS = {
 }
 
 
+_FOLD = (
+    "Items were dealt into {folds} folds by groups that share no product, no title and no image, stratified "
+    "by class, seed {seed}: fold {fold} for test, and of the others {validation:.0%} of all items for validation."
+)
+
+
 def make_report(
     config: Config,
     dataset: Dataset,
@@ -137,7 +143,9 @@ def _protocol(config: Config, dataset: Dataset, split: str, monitor: Sequence[st
         sentences.append(known_sentence(dataset))
     else:
         data = config.data
-        how = _SPLITS[data.split_by].format(
+        how = (_FOLD if data.fold else _SPLITS[data.split_by]).format(
+            fold=data.fold,
+            folds=data.folds,
             validation=data.validation_fraction,
             test=data.test_fraction,
             seed=data.split_seed,

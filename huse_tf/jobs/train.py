@@ -29,6 +29,7 @@ from huse_tf.features.item_encoders import ItemEncoders
 from huse_tf.jobs.checks import check_training, run_dir, with_monitor
 from huse_tf.jobs.evaluate import Result, evaluate
 from huse_tf.jobs.export import export_run
+from huse_tf.jobs.folds import fold_config, read_folds, summarize_folds
 from huse_tf.jobs.measure import measure_split
 from huse_tf.jobs.refit import joined_items, plan_refit, with_all_items
 from huse_tf.jobs.rehearsal import Measurable, rehearse
@@ -77,11 +78,15 @@ def train_run(config: Config, source: Source | None = None) -> Result:
     with locked(run_dir(config), "--run_dir"):
         trained = train_model(config, source)
         run = trained.run
+        if config.data.folds and not config.data.fold:
+            _cross_validate(config, source, run)
         result = evaluate(trained.model, trained.dataset, config, run, run, keys.TEST)
         if config.export.refit == "all":
             train_again(config, trained.dataset, run)
         export = export_run(run, config.export, again=False)
-    return dataclasses.replace(result, export=export, seconds=time.monotonic() - began)
+    folds = run.folds_table if run.folds.exists() else None
+    seconds = time.monotonic() - began
+    return dataclasses.replace(result, export=export, folds=folds, seconds=seconds)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,6 +140,19 @@ def train_model(
     return TrainedRun(run, dataset, model)
 
 
+def _cross_validate(config: Config, source: Source | None, run: RunFolder) -> None:
+    """Trains and measures the run of each fold; one that is measured is not read again."""
+    for number in range(1, config.data.folds + 1):
+        fold, settings = run.fold(number), fold_config(config, run, number)
+        with locked(fold.path, "--run_dir"):
+            if open_run(settings).is_trained and keys.TEST in fold.read_json(fold.metrics):
+                continue
+            logging.info("Fold %d of %d.", number, config.data.folds)
+            trained = train_model(settings, source)
+            evaluate(trained.model, trained.dataset, settings, fold, fold, keys.TEST)
+    summarize_folds(config, run)
+
+
 def train_again(config: Config, dataset: Dataset, run: RunFolder) -> None:
     """Trains a model on the items of all splits, as long as the measured one, into `run.refit`.
 
@@ -153,9 +171,10 @@ def train_again(config: Config, dataset: Dataset, run: RunFolder) -> None:
     if again.trained_on.exists():
         return
     before = dataset.split_sizes[keys.TRAIN]
-    plan = plan_refit(read_history(run), before, joined_items(dataset), config.training)
-    logging.info("Trains again on all %d items, %d epochs.", plan.items, plan.epochs)
-    keras.backend.clear_session()
+    folds = read_folds(run)
+    epochs = None if folds is None else folds["epochs"]
+    plan = plan_refit(read_history(run), before, joined_items(dataset), config.training, epochs)
+    logging.info("Trains again on all %d items, %g epochs.", plan.items, plan.epochs)
     task = _task(_chosen(config, dataset, run), with_all_items(dataset), run)
     fit(dataclasses.replace(task, validate=None, steps=plan.steps), plan.training, again)
     record = {"items": plan.items, "epochs": plan.epochs, "steps": plan.steps}

@@ -198,6 +198,51 @@ def test_too_few_groups(rows):
         assign_splits(table(rows), 0.15, 0.15, 0)
 
 
+def fold_splits(items, number, folds=5, seed=0):
+    config = DataConfig(validation_fraction=0.16, folds=folds, fold=number, split_seed=seed)
+    return assign.assign_splits(items, TAXONOMY, config)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_item_is_tested_in_at_most_one_fold(seed):
+    """And in none only if its class needs it for training; shares are kept, and nothing leaks."""
+    items = random_items(np.random.default_rng(seed))
+    found = [fold_splits(items, number, seed=seed) for number in range(1, 6)]
+    tested = np.sum([splits == keys.TEST for splits in found], axis=0)
+    assert tested.max() == 1
+    assert tested.mean() > 0.97
+    for splits in found:
+        assert slow_leaks(items, splits) == []
+        shares = collections.Counter(splits)
+        assert shares[keys.TEST] / len(items) == pytest.approx(0.2, abs=0.04)
+        assert shares[keys.VALIDATION] / len(items) == pytest.approx(0.16, abs=0.04)
+        assert set(items["label"][splits == keys.TRAIN]) == set(items["label"])
+
+
+def test_folds_are_stratified():
+    """Twenty products of each of three classes: each of five folds tests four of each."""
+    items = table([(f"p{i}", f"t{i}", str(i), i % 3) for i in range(60)])
+    for number in range(1, 6):
+        labels = items["label"][fold_splits(items, number) == keys.TEST]
+        assert sorted(collections.Counter(labels).values()) == [4, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"folds": 1, "fold": 1}, "at least 2"),
+        ({"folds": 5, "fold": 6}, "counts from 1"),
+        ({"fold": 1}, "at least 2"),
+        ({"folds": 5, "fold": 1, "unseen_classes": ("a",)}, "no unseen classes"),
+        ({"folds": 5, "fold": 1, "split_by": "time", "split_column": "day"}, "split_by=group"),
+        ({"folds": 2, "fold": 1, "validation_fraction": 0.5}, "together less than 1"),
+    ],
+)
+def test_folds_that_cannot_be(settings, message):
+    with pytest.raises(UserError, match=message):
+        assign.assign_splits(table(filler()), TAXONOMY, DataConfig(**settings))
+
+
 def test_no_items():
     with pytest.raises(UserError, match="no items"):
         assign_splits(table([]), 0.15, 0.15, 0)

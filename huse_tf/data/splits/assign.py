@@ -39,6 +39,8 @@ def assign_splits(items: Cells, taxonomy: Taxonomy, config: DataConfig) -> np.nd
 
     * group: random groups, stratified by class. Every class has training items, because a class
       cannot be learned without them. A class with a single group has training items only.
+      With `config.fold`, the groups are dealt into `config.folds` equal folds first; that fold is the test
+      split, and a validation split is dealt from the others.
     * time: the newest groups are the test split, the groups before them the validation split. A group
       is as old as its newest item. Groups of one age keep the order of the catalogue.
     * column: the splits are taken as given, and may divide groups; `leaks` finds these.
@@ -81,10 +83,11 @@ def assign_splits(items: Cells, taxonomy: Taxonomy, config: DataConfig) -> np.nd
 
 
 def _check(labels: np.ndarray, config: DataConfig) -> None:
-    if config.validation_fraction + config.test_fraction >= 1:
+    check_folds(config)
+    if _shares(config)[0] <= 0:
         raise UserError(
-            "--validation_fraction and --test_fraction are together less than 1. "
-            f"Received: {config.validation_fraction} and {config.test_fraction}."
+            "--validation_fraction and --test_fraction (or one fold) are together less than 1. "
+            f"Received: {config.validation_fraction} and {_shares(config)[2]}."
         )
     if not len(labels):
         raise UserError("There are no items to split. Expected at least one usable row.")
@@ -101,9 +104,28 @@ def shared_kinds(config: DataConfig) -> str:
     return f"product{group}, title or image"
 
 
+def check_folds(config: DataConfig) -> None:
+    """Raises UserError if the settings of the folds contradict each other or those of the split."""
+    if not config.folds and not config.fold:
+        return
+    if config.folds < 2 or config.fold > config.folds:
+        raise UserError(
+            "--fold counts from 1 to --folds, and there are at least 2. Received: "
+            f"--folds={config.folds} --fold={config.fold}. Change them, or leave both out."
+        )
+    if config.split_by != "group" or config.unseen_classes or config.unseen_class_fraction:
+        raise UserError(
+            "--folds deals all items out by groups. Expected --split_by=group and no unseen classes. Received: "
+            f"--folds={config.folds} with --split_by={config.split_by}, "
+            f"--unseen_classes={','.join(config.unseen_classes)} and "
+            f"--unseen_class_fraction={config.unseen_class_fraction}. Leave --folds out, or change these."
+        )
+
+
 def _shares(config: DataConfig) -> np.ndarray:
     """[3] target share of the items of each of `SPLITS`."""
-    validation, test = config.validation_fraction, config.test_fraction
+    validation = config.validation_fraction
+    test = 1 / config.folds if config.fold else config.test_fraction
     return np.array([1 - validation - test, validation, test])
 
 
@@ -145,7 +167,7 @@ def _choose(
         splits = _by_time(times, groups, shares)[groups]
     else:
         generator = np.random.default_rng(config.split_seed)
-        splits = _stratify(labels, groups, shares, generator)[groups]
+        splits = _stratify(labels, groups, shares, generator, config.fold)[groups]
     for split, share in enumerate(shares):
         if share > 0 and not (splits == split).any():
             raise UserError(
@@ -163,7 +185,11 @@ def first_labels(labels: np.ndarray) -> np.ndarray:
 
 
 def _stratify(
-    labels: np.ndarray, groups: np.ndarray, shares: np.ndarray, generator: np.random.Generator
+    labels: np.ndarray,
+    groups: np.ndarray,
+    shares: np.ndarray,
+    generator: np.random.Generator,
+    fold: int = 0,
 ) -> np.ndarray:
     """[groups] split of each group, class by class.
 
@@ -172,11 +198,41 @@ def _stratify(
         groups: [items] group of each item.
         shares: [3] target share of the items of each split.
         generator: draws the order of the classes, and of groups of equal size.
+        fold: number of the test split among equal folds, from 1; 0: there are no folds.
     """
     sizes = np.bincount(groups)
     home = np.empty(len(sizes), np.int64)
     # A group with items of several classes is dealt out with one of them.
     home[groups] = np.unique(first_labels(labels), return_inverse=True)[1]
+    if fold:
+        # The folds do not depend on which of them is tested, so each group is tested once.
+        count = round(1 / shares[2])
+        tested = _deal(home, sizes, np.full(count, 1 / count), generator) == fold - 1
+        splits = np.full(len(sizes), 2)
+        rest = shares[:2] / shares[:2].sum()
+        splits[~tested] = _deal(home[~tested], sizes[~tested], rest, generator)
+    else:
+        splits = _deal(home, sizes, shares, generator)
+    # A class of few groups may have no training items yet. Its largest group then becomes training.
+    rows, owned = _memberships(labels)
+    trained = owned[splits[groups[rows]] == 0]
+    for label in np.setdiff1d(owned, trained):
+        splits[np.bincount(groups[rows[owned == label]]).argmax()] = 0
+    return splits
+
+
+def _deal(
+    home: np.ndarray, sizes: np.ndarray, shares: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """[groups] number of the part of each group, dealt out class by class.
+
+    Args:
+        home: [groups] class of each group.
+        sizes: [groups] items of each group.
+        shares: [parts] target share of the items of each part.
+        generator: as for `_stratify`.
+    """
+    home = np.unique(home, return_inverse=True)[1]
     splits = np.zeros(len(sizes), np.int64)
     order = generator.permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]
@@ -184,7 +240,7 @@ def _stratify(
     classes = np.split(order, np.flatnonzero(np.diff(home[order])) + 1)
     # Items that a small class cannot give to a split are carried over to the next class, up to one group
     # of average size. A larger carry would strip that class of training items.
-    carried, most = np.zeros(3), sizes.mean()
+    carried, most = np.zeros(len(shares)), sizes.mean()
     for label in generator.permutation(len(classes)):
         members = classes[label]
         lacking = (shares * sizes[members].sum() + carried).tolist()
@@ -193,11 +249,6 @@ def _stratify(
             splits[group] = split
             lacking[split] -= size
         carried = np.clip(lacking, -most, most)
-    # A class of few groups may have no training items yet. Its largest group then becomes training.
-    rows, owned = _memberships(labels)
-    trained = owned[splits[groups[rows]] == 0]
-    for label in np.setdiff1d(owned, trained):
-        splits[np.bincount(groups[rows[owned == label]]).argmax()] = 0
     return splits
 
 
