@@ -199,6 +199,13 @@ def test_the_protocol_names_the_split_that_was_made():
     assert "seed" not in time + column and "stratified" not in time + column
 
 
+def test_the_protocol_names_the_fold_and_the_model_that_is_exported():
+    told = " ".join(report(change(CONFIG, folds=5, fold=2)).protocol)
+    assert "5 folds" in told and "fold 2 for test" in told and "15% for test" not in told
+    assert "exported model is trained again on all 5 items" in told
+    assert "exported model" not in " ".join(report(change(CONFIG, refit="none")).protocol)
+
+
 @pytest.mark.parametrize(
     ("known", "left_out", "sentence"),
     [

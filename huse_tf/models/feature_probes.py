@@ -89,7 +89,8 @@ def choose_c(
         kernel, bias = logistic_regression(rows, labels, weights, num_classes, c, _MOST_STEPS)
         hits, likelihoods = _scored(held_rows @ kernel + bias, held_labels)
         return (
-            float(np.average(hits, weights=held_weights)),
+            # Rounded, so that values which differ by the order of summation alone are a tie.
+            round(float(np.average(hits, weights=held_weights)), 9),
             float(np.average(likelihoods, weights=held_weights)),
         )
 

@@ -82,14 +82,16 @@ def test_a_c_that_is_given_is_not_chosen():
 
 
 def test_validation_items_count_by_their_weights():
-    """Easy items want a large C, noisy ones a small one; whoever has the weight decides."""
+    """Easy items want a large C, noisy ones a small one; an item of weight 3 is three items."""
     train, noisy, easy = items(0), items(1, noise=4.0), items(2, noise=0.05)
     joined = {key: np.concatenate([noisy[key], easy[key]]) for key in noisy}
     found = [choose_c(train, each, keys.IMAGE, CLASSES) for each in (noisy, easy)]
     assert found[0] < found[1]
-    for weights, expected in (([1.0, 1e-9], found[0]), ([1e-9, 1.0], found[1])):
-        joined[keys.WEIGHT] = np.repeat(weights, 120)
-        assert choose_c(train, joined, keys.IMAGE, CLASSES) == expected
+    thrice = {key: np.concatenate([noisy[key]] * 3 + [easy[key]]) for key in noisy}
+    expected = choose_c(train, thrice, keys.IMAGE, CLASSES)
+    for weights, c in (([1, 0], found[0]), ([0, 1], found[1]), ([3, 1], expected)):
+        joined[keys.WEIGHT] = np.repeat(np.float32(weights), 120)
+        assert choose_c(train, joined, keys.IMAGE, CLASSES) == c
 
 
 @pytest.mark.parametrize("missing", [keys.IMAGE, keys.TEXT])
