@@ -9,6 +9,7 @@ from huse_tf import keys
 from huse_tf.errors import UserError
 from huse_tf.evaluation.predictions import predict
 from huse_tf.methods.linear_probe import LinearProbe
+from huse_tf.models import feature_probes
 from huse_tf.models.feature_probes import GRID, USUAL_C, choose_c
 from huse_tf.spec import DataSpec, FeatureSpec
 
@@ -92,6 +93,15 @@ def test_validation_items_count_by_their_weights():
     for weights, c in (([1, 0], found[0]), ([0, 1], found[1]), ([3, 1], expected)):
         joined[keys.WEIGHT] = np.repeat(np.float32(weights), 120)
         assert choose_c(train, joined, keys.IMAGE, CLASSES) == c
+
+
+def test_of_many_items_some_are_enough_to_choose_c(monkeypatch):
+    """Every item twice, and half of them are used: the choice is that of all, at the same C."""
+    train, validation = items(0), items(1)
+    twice = {key: np.repeat(value, 2, axis=0) for key, value in train.items()}
+    expected = choose_c(twice, validation, keys.IMAGE, CLASSES)
+    monkeypatch.setattr(feature_probes, "MOST_ROWS", 120)
+    assert choose_c(twice, validation, keys.IMAGE, CLASSES) == expected
 
 
 @pytest.mark.parametrize("missing", [keys.IMAGE, keys.TEXT])

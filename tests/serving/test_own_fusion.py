@@ -8,6 +8,7 @@ from tiny_models import PATHS, TEXTS, WORDS, AverageColour, BagOfWords, best, de
 
 from huse_tf import keys
 from huse_tf.data.classes.taxonomy import Taxonomy
+from huse_tf.methods.linear_probe import LinearProbe
 from huse_tf.methods.modality_weights import ModalityWeights
 from huse_tf.serving.export import export_model
 from huse_tf.serving.exported import Exported
@@ -50,6 +51,31 @@ def test_classify_gives_the_fused_logits_of_complete_rows(fusion, images, tmp_pa
     head = keras.models.load_model(folder / "fusion.keras")
     found = head({key: outputs[key] for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)})
     np.testing.assert_allclose(found, softmax(outputs[keys.FUSED_LOGITS].numpy()), atol=1e-5)
+
+
+def test_a_fusion_of_features_is_served(images, tmp_path):
+    """The third regression of a linear probe reads the encoders' features, not the embeddings."""
+    count, encoders = len(PATHS), (AverageColour(), BagOfWords())
+    texts = FeatureSpec((len(WORDS) + 1,))
+    spec = DataSpec(FeatureSpec((3,)), texts, count, np.zeros((count, count), np.float32))
+    model = LinearProbe().build_model(spec)
+    folder = tmp_path / "fused" / "1"
+    export_model(Exported(model, *encoders, Taxonomy(PATHS)), folder)
+    answer = tf.saved_model.load(folder).signatures["classify"](
+        image_bytes=tf.constant(images[:3]), text=tf.constant(TEXTS[:3])
+    )
+    features = {
+        keys.IMAGE_FEATURES: encoders[0](tf.constant(images[:3])),
+        keys.TEXT_FEATURES: encoders[1](tf.constant(TEXTS[:3])),
+    }
+    expected = best(softmax(model(features)[keys.FUSED_LOGITS].numpy()))
+    np.testing.assert_allclose(answer["scores"], expected["scores"], atol=1e-5)
+    assert decoded(answer["classes"]) == expected["classes"]
+    head = keras.models.load_model(folder / "fusion.keras")
+    found = head(features)
+    np.testing.assert_allclose(
+        found, softmax(model(features)[keys.FUSED_LOGITS].numpy()), atol=1e-5
+    )
 
 
 class TwoColumns(BagOfWords):
