@@ -239,6 +239,33 @@ class TrainingConfig(Settings):
         "none",
         "How the learning rate falls after the warm-up: not at all, or to 0 at the last step.",
     )
+    backbone_learning_rate: float = setting(
+        1.0,
+        "Learning rate of the last layer of --image_backbone and --text_backbone, times --learning_rate.",
+        minimum=1e-6,
+        maximum=10,
+    )
+    first_layer_learning_rate: float = setting(
+        0.0,
+        "Learning rate of a backbone's first layer, times --learning_rate; the layers between lie evenly "
+        "between first and last on a logarithmic scale. 0: that of the last layer.",
+        minimum=0,
+        maximum=10,
+    )
+    freeze_layers: str = setting(
+        "",
+        "Regular expression; layers of the backbones in whose name it is found keep their weights, such as "
+        "'embedding|layer_[0-3]'.",
+    )
+    lora_rank: int = setting(
+        0,
+        "Train only factors of this rank beside the dense kernels of the backbones (LoRA), merged when the "
+        "model is saved; 0: train the weights themselves.",
+        minimum=0,
+    )
+    freeze_backbone_epochs: int = setting(
+        0, "Epochs at the beginning in which only the layers above the backbones learn.", minimum=0
+    )
     class_balance: Literal["none", "weights", "sampling", "logits"] = setting(
         "none",
         "Against rare classes' neglect: weigh their items up, draw them as often, or adjust logits.",

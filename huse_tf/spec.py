@@ -43,12 +43,14 @@ class FeatureSpec:
         pieces: what the ids mean, where they are of word pieces.
         fields: number of equal blocks that `shape` is made of, one a text column; zeros where an item
             lacks the column. 1 where columns were encoded together.
+        tokenizer: digest of the tokenizer whose ids these are; "" for words and floats.
     """
 
     shape: tuple[int, ...]
     vocabulary_size: int | None = None
     pieces: WordPieces | None = None
     fields: int = 1
+    tokenizer: str = ""
 
     @property
     def dtype(self) -> str:

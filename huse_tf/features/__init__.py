@@ -16,5 +16,6 @@ if TYPE_CHECKING:
     from huse_tf.features.image_backbones import input_layers as input_layers
     from huse_tf.features.registry import make_image_encoder as make_image_encoder
     from huse_tf.features.registry import make_text_encoder as make_text_encoder
+    from huse_tf.features.text_backbones import text_layers as text_layers
 
 __getattr__, __dir__, __all__ = lazy.attach(__name__, __file__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras_hub
 
 from huse_tf.errors import UserError
-from huse_tf.features import minilm
+from huse_tf.features import minilm, text_backbones
 from huse_tf.features.keras_hub_preset import from_preset
 from huse_tf.files import sha256
 from huse_tf.spec import WordPieces
@@ -33,28 +33,24 @@ def load_bert(source: str) -> keras_hub.models.BertBackbone:
     return bert
 
 
-def load_tokenizer(source: str) -> tuple[keras_hub.tokenizers.BertTokenizer, bool, str]:
+def load_tokenizer(source: str) -> text_backbones.Tokenizer:
     """Loads the tokenizer of word pieces that belongs to the network of the same source.
-
-    Returns:
-        (tokenizer, lowercase, sha256). `lowercase`: whether texts must be in lower case before the
-        tokenizer (`text_backbone.in_graph`). `sha256`: digest of everything that the ids depend on.
 
     Raises:
         UserError: the source is unknown or cannot be loaded, is not a BERT, or its padding id is not 0.
     """
-    name, _, preset = source.partition(":")
-    if source == "minilm":
-        return minilm.load_minilm_tokenizer(), True, minilm.VOCABULARY_SHA256
-    if name != "keras_hub":
-        raise UserError(f"Expected {SOURCES}. Received: {source!r}.")
-    tokenizer = from_preset(keras_hub.tokenizers.Tokenizer.from_preset, preset)
-    if not isinstance(tokenizer, keras_hub.tokenizers.BertTokenizer) or tokenizer.pad_token_id:
+    tokenizer = text_backbones.load_tokenizer(source)
+    if not has_word_pieces(tokenizer.layer):
         raise UserError(
             "Expected a preset with the word pieces of a BERT, [PAD] the first of its vocabulary, such as "
-            f"keras_hub:bert_base_en_uncased. Received: {source!r} with a {type(tokenizer).__name__}."
+            f"keras_hub:bert_base_en_uncased. Received: {source!r} with a {type(tokenizer.layer).__name__}."
         )
-    return tokenizer, False, sha256(*tokenizer.get_vocabulary(), str(tokenizer.get_config()))
+    return tokenizer
+
+
+def has_word_pieces(tokenizer: keras_hub.tokenizers.Tokenizer) -> bool:
+    """Whether a tokenizer is that of a BERT, with padding as its first piece."""
+    return isinstance(tokenizer, keras_hub.tokenizers.BertTokenizer) and not tokenizer.pad_token_id
 
 
 def word_pieces(tokenizer: keras_hub.tokenizers.BertTokenizer) -> WordPieces:

@@ -1,4 +1,4 @@
-"""The encoder `tokens`: ids of word pieces, for a transformer that is trained (FashionBERT)."""
+"""The encoder `tokens`: ids of word pieces, for a transformer that is trained (--text_backbone, FashionBERT)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from huse_tf.errors import UserError
-from huse_tf.features.bert import load_tokenizer, word_pieces
+from huse_tf.features.bert import has_word_pieces, word_pieces
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.text_backbone import in_graph
+from huse_tf.features.text_backbones import load_tokenizer
 from huse_tf.spec import SEPARATOR, FeatureSpec
 
 DEFAULT_LENGTH = 64
@@ -28,7 +29,8 @@ class Tokens(Encoder):
 
     `tokens:minilm` has length 64, including [CLS] and [SEP]; `tokens:minilm:LENGTH` sets another length.
     The vocabulary is that of MiniLM, which is BERT's in lower case. `tokens:keras_hub:PRESET:LENGTH`
-    takes the vocabulary of another BERT, by a preset's name or the path of its folder.
+    takes the vocabulary of another text backbone, by a preset's name or the path of its folder. Where its
+    padding id is not 0, all ids are shifted so that it is.
     """
 
     takes_argument = True
@@ -50,10 +52,12 @@ class Tokens(Encoder):
 
     @property
     def feature_spec(self) -> FeatureSpec:
+        pieces = word_pieces(self._tokenizer) if has_word_pieces(self._tokenizer) else None
         return FeatureSpec(
             (self._length,),
             vocabulary_size=self._tokenizer.vocabulary_size(),
-            pieces=word_pieces(self._tokenizer),
+            pieces=pieces,
+            tokenizer=self._sha256,
         )
 
     def _identity(self) -> tuple[str, ...]:
@@ -74,9 +78,10 @@ class Tokens(Encoder):
             others[:, :-1][:, : max(0, self._length - 3 - room)],
             others[:, -1:],
         ]
-        return tf.concat(ids, axis=1).to_tensor(
-            self._tokenizer.pad_token_id, shape=[None, self._length]
-        )
+        pad = self._tokenizer.pad_token_id
+        dense = tf.concat(ids, axis=1).to_tensor(pad, shape=[None, self._length])
+        # Padding is 0 for every tokenizer, because the features of a missing text are zeros.
+        return tf.math.floormod(dense - pad, self._tokenizer.vocabulary_size()) if pad else dense
 
     def _ended_parts(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """[batch] string -> [batch, (parts), (pieces)] int32: at least one part, each ends with [SEP]."""

@@ -30,6 +30,7 @@ from huse_tf.jobs.runs import trained_model
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import EvaluationConfig
 from huse_tf.spec import DataSpec, FeatureSpec
+from huse_tf.training import backbones
 from huse_tf.training.monitor import refuse_unknown
 
 _CLASSES, _PRODUCTS, _IMAGES = 3, 2, 2  # classes with items, products a class, images a product
@@ -86,13 +87,14 @@ def rehearse(
     adjust = config.training.class_balance == "logits"
     config.method.build_objective(data.spec, adjust_logits=adjust)
     model = config.method.build_model(data.spec)
+    backbones.prepare(model, config.training)
     config.method.changes(data.spec, data.features)
     refuse_unknown(config.training.monitor, measure(model, data))
 
 
 def _check_word_ids(encoder: str, text: FeatureSpec) -> None:
     """Raises UserError if text features are not ids of words, which --token_dropout needs."""
-    if text.vocabulary_size is None or text.pieces is not None:
+    if text.vocabulary_size is None or text.tokenizer or text.pieces is not None:
         raise UserError(
             "--token_dropout leaves out words, so it needs text features that are ids of words. Expected "
             f"--text_encoder=word_cnn. Received: {encoder!r}. Choose that encoder, or --token_dropout=0."

@@ -38,6 +38,7 @@ from huse_tf.jobs.runs import open_run, trained_model, versions, with_chosen
 from huse_tf.locks import locked
 from huse_tf.run_folder import RunFolder
 from huse_tf.settings import flat
+from huse_tf.training import backbones
 from huse_tf.training.class_balance import features_to_solve
 from huse_tf.training.loop import End, Task, fit, read_history
 from huse_tf.training.trainer import Trainer
@@ -235,7 +236,9 @@ def _task(config: Config, dataset: Dataset, run: RunFolder) -> Task:
     def build() -> Trainer:
         adjust = training.class_balance == "logits"
         objective = method.build_objective(dataset.spec, adjust_logits=adjust)
-        return Trainer(method.build_model(dataset.spec), objective, training.clip_norm)
+        model = method.build_model(dataset.spec)
+        backbones.prepare(model, training)
+        return Trainer(model, objective, training.clip_norm)
 
     def validate(model: keras.Model) -> Mapping[str, float]:
         return measure_split(model, dataset, config, keys.VALIDATION, quick=True).metrics

@@ -40,7 +40,7 @@ class LateFusion(Method):
         return spec.num_classes
 
     def build_model(self, spec: DataSpec) -> keras.Model:
-        self.front.image_layers(spec)  # none; refuses images in place of features
+        self.front.networks(spec)  # none; refuses images in place of features
         return models.posterior_model(
             spec, input_dropout=self.front.input_dropout, image_power=self.front.image_power
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from huse_tf import features, models, towers
 from huse_tf.lazy import keras
 from huse_tf.settings import Settings, setting
 from huse_tf.spec import DataSpec, FeatureSpec
+
+
+Layers: TypeAlias = Sequence["keras.Layer"]
 
 
 def embedding_dim_setting(default: int = 512) -> Any:
@@ -42,18 +45,18 @@ class Front(Settings):
         maximum=1,
     )
 
-    def image_layers(self, spec: DataSpec) -> Sequence[keras.Layer]:
-        """Layers from the image inputs to features: none.
+    def networks(self, spec: DataSpec) -> tuple[Layers, Layers]:
+        """Layers from the inputs to the features of image and of text: none.
 
         Raises:
             UserError: the inputs are images, not features.
         """
-        return features.input_layers("", "", spec.image)
+        return features.input_layers("", "", spec.image), ()
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainableFront(Front):
-    """The same, with an image network that can be trained in place of a frozen image encoder."""
+    """The same, with networks that can be trained in place of the frozen encoders."""
 
     image_backbone: str = setting(
         "",
@@ -65,13 +68,20 @@ class TrainableFront(Front):
         "Random changes of the images for --image_backbone, joined by +: flip, crop, color, randaugment.",
     )
 
-    def image_layers(self, spec: DataSpec) -> Sequence[keras.Layer]:
-        """Layers from the image inputs to features: augmentation and network, or none.
+    text_backbone: str = setting(
+        "",
+        "Text network to train with the tower, on --text_encoder=tokens:NAME:LENGTH of the same NAME: minilm or "
+        "keras_hub:PRESET.",
+    )
+
+    def networks(self, spec: DataSpec) -> tuple[Layers, Layers]:
+        """Layers from the inputs to the features of image (augmentation, network) and of text (network).
 
         Raises:
-            UserError: the settings do not suit the inputs, or the network's weights are missing.
+            UserError: the settings do not suit the inputs, or a network's weights are missing.
         """
-        return features.input_layers(self.image_backbone, self.augmentation, spec.image)
+        image = features.input_layers(self.image_backbone, self.augmentation, spec.image)
+        return image, features.text_layers(self.text_backbone, spec.text)
 
 
 HUSE_FRONT = TrainableFront(input_dropout=0.3, image_power=0.5)
@@ -91,6 +101,16 @@ class _TwoTowers(Settings):
     )
     dropout: float = setting(0.15, "Dropout between the towers' layers.", minimum=0, maximum=0.95)
 
+    def _pair(
+        self, make: Callable[..., keras.Model], spec: DataSpec, **more: Any
+    ) -> tuple[keras.Model, keras.Model]:
+        """The image tower and the text tower that `make` makes."""
+        image, text = self.front.networks(spec)
+        return (
+            self._image(make, spec, network=image, **more),
+            self._text(make, models.TEXT_TOWER, spec.text, network=text, **more),
+        )
+
     def _image(self, make: Callable[..., keras.Model], spec: DataSpec, **more: Any) -> keras.Model:
         return make(
             models.IMAGE_TOWER,
@@ -99,7 +119,6 @@ class _TwoTowers(Settings):
             dropout=self.dropout,
             input_dropout=self.front.input_dropout,
             power=self.front.image_power,
-            network=self.front.image_layers(spec),
             **more,
         )
 
@@ -136,9 +155,7 @@ class MlpTowers(_TwoTowers):
             unit_norm: whether rows have unit norm, or are as the last layer gives them.
         """
         last: dict[str, Any] = {"last_activation": self.last_activation, "unit_norm": unit_norm}
-        image = self._image(towers.mlp_tower, spec, embedding_dim=dim, **last)
-        text = self._text(towers.mlp_tower, models.TEXT_TOWER, spec.text, embedding_dim=dim, **last)
-        return image, text
+        return self._pair(towers.mlp_tower, spec, embedding_dim=dim, **last)
 
     def field_tower(self, number: int, dim: int, size: int) -> keras.Model:
         """A text tower of its own for one text column, from [batch, size] to [batch, dim]."""
@@ -157,8 +174,7 @@ class HiddenTowers(_TwoTowers):
 
     def build(self, spec: DataSpec) -> tuple[keras.Model, keras.Model]:
         """The image tower and the text tower, from features to [batch, last width]."""
-        image = self._image(towers.hidden_tower, spec)
-        return image, self._text(towers.hidden_tower, models.TEXT_TOWER, spec.text)
+        return self._pair(towers.hidden_tower, spec)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,8 +192,7 @@ class LinearTowers(_TwoTowers):
 
     def build(self, spec: DataSpec, dim: int) -> tuple[keras.Model, keras.Model]:
         """The image tower and the text tower, from features to [batch, dim], not normalised."""
-        image = self._image(towers.linear_tower, spec, dim=dim)
-        return image, self._text(towers.linear_tower, models.TEXT_TOWER, spec.text, dim=dim)
+        return self._pair(towers.linear_tower, spec, dim=dim)
 
 
 @dataclasses.dataclass(frozen=True)

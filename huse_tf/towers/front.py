@@ -23,7 +23,7 @@ def tower_front(
 
     Args:
         name: prefix of the layers' names.
-        features: of the input; word ids pass through a trained embedding and convolution first.
+        features: of the input; word ids without a network pass through a trained embedding and convolution.
         input_dropout: share of features dropped, in [0, 1).
         power: signed power of float features, sign(x) |x|^p, in (0, 1]; 1 leaves them as they come.
             Half is the Hellinger map of pooled activations (Perronnin et al. 2010, section 3.2).
@@ -34,7 +34,7 @@ def tower_front(
     """
     inputs = keras.Input(features.shape, dtype=features.dtype, name=f"{name}_features")
     x = inputs
-    if features.vocabulary_size is not None:
+    if features.vocabulary_size is not None and not network:
         x = word_cnn(x, features.vocabulary_size, prefix=name)
     for layer in network:
         x = layer(x)

@@ -12,12 +12,12 @@ import pathlib
 import re
 from typing import Any
 
-import keras
 import tensorflow as tf
 from absl import logging
 
 from huse_tf import files, seals
 from huse_tf.errors import UserError
+from huse_tf.training.trainer import Trainer
 
 _NAME = re.compile(r"step-(\d+)", re.ASCII)
 _STATE = "state"  # prefix of TensorFlow's file names
@@ -77,19 +77,26 @@ class Checkpoints:
         UserError: the folder is a link, so old checkpoints would be removed elsewhere.
     """
 
-    def __init__(self, folder: pathlib.Path, trainer: keras.Model, progress: Progress) -> None:
+    def __init__(self, folder: pathlib.Path, trainer: Trainer, progress: Progress) -> None:
         if folder.is_symlink():
             raise UserError(
                 f"{str(folder)!r} is a link. Expected a folder, because old checkpoints are deleted in it. "
                 "Put it in the link's place, or give another --run_dir."
             )
         # Keras makes slots at the first step, which is too late to restore into them.
-        trainer.optimizer.build(trainer.trainable_variables)
+        groups = trainer.groups()
+        for optimizer, variables in groups:
+            optimizer.build(variables)
+        backbones = {f"optimizer_{n}": optimizer for n, (optimizer, _) in enumerate(groups) if n}
         # Variables that are no weights: the seeds of dropout. TensorFlow does not track them.
         weights = {id(variable) for variable in trainer.model.weights}
         seeds = [v.value for v in trainer.model.variables if id(v) not in weights]
         self._checkpoint: Any = tf.train.Checkpoint(
-            model=trainer.model, optimizer=trainer.optimizer, seeds=seeds, progress=progress
+            model=trainer.model,
+            optimizer=trainer.optimizer,
+            seeds=seeds,
+            progress=progress,
+            **backbones,
         )
         self._folder, self._progress = folder, progress
 

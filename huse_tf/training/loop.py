@@ -30,6 +30,7 @@ from huse_tf.data.pipeline import (
 from huse_tf.errors import Stopped, UserError
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import TrainingConfig
+from huse_tf.training.backbones import rates
 from huse_tf.training.checkpoints import Checkpoints, Progress
 from huse_tf.training.class_balance import class_members, features_to_solve
 from huse_tf.training.interrupt import stop_requests
@@ -134,10 +135,34 @@ class _Loop:
         self.progress = Progress()
         with strategy.scope():
             trainer.compile(optimizer=make_optimizer(config, horizon))
+            self.resting_epochs = self.slow_backbones()
             self.checkpoints = Checkpoints(run.checkpoints, trainer, self.progress)
-        self.step = distribute.step_function(strategy, trainer.train_step)
+        self.step: Callable[[Mapping[str, Any]], dict[str, tf.Tensor]] | None = None
         self.sums: dict[str, Any] = {}
         self.clock = 0.0  # time of the last addition to `progress.seconds`
+
+    def slow_backbones(self) -> int:
+        """Gives the trainer optimizers for backbones that learn otherwise; returns the epochs that they rest.
+
+        Each has the settings of the run, its own learning rate, and its schedule begins when it does.
+
+        Raises:
+            UserError: the backbones would rest to the end of the run.
+        """
+        found = rates(self.trainer.model, self.config)
+        steps = self.total_steps - found.resting_epochs * self.steps_per_epoch
+        if found.groups and steps <= 0:
+            raise UserError(
+                "--freeze_backbone_epochs leaves no epoch in which the backbones are trained. Expected fewer "
+                f"epochs than the run has. Received: {found.resting_epochs}, of {self.total_steps} steps with "
+                f"{self.steps_per_epoch} an epoch."
+            )
+        for share, variables in found.groups.items():
+            scaled = dataclasses.replace(
+                self.config, learning_rate=share * self.config.learning_rate
+            )
+            self.trainer.backbones.groups.append((make_optimizer(scaled, steps), variables))
+        return found.resting_epochs if found.groups else 0
 
     def go(self) -> None:
         progress = self.progress
@@ -178,6 +203,7 @@ class _Loop:
     def epoch(self, bar: ProgressBar, stop_requested: Callable[[], bool]) -> None:
         """The steps of this epoch that are still to do."""
         progress = self.progress
+        step = self.current_step()
         seed = (self.config.seed, progress.epoch)
         batches = training_batches(
             self.features,
@@ -189,7 +215,7 @@ class _Loop:
         )
         for batch in distribute.distribute_batches(self.strategy, batches):
             # Sums stay on the device: reading them each step would make the device wait for us.
-            for name, loss in self.step(batch).items():
+            for name, loss in step(batch).items():
                 self.sums[name] = self.sums.get(name, 0.0) + loss
             progress.step += 1
             progress.step_in_epoch += 1
@@ -203,6 +229,14 @@ class _Loop:
                 self.save()
             if stop_requested():
                 raise self.stopped()
+
+    def current_step(self) -> Callable[[Mapping[str, Any]], dict[str, tf.Tensor]]:
+        """The compiled step, compiled anew where backbones begin to learn."""
+        resting = self.progress.epoch < self.resting_epochs
+        if self.step is None or resting != self.trainer.backbones.resting:
+            self.trainer.backbones.resting = resting
+            self.step = distribute.step_function(self.strategy, self.trainer.train_step)
+        return self.step
 
     def stopped(self) -> Stopped:
         epoch = self.progress.epoch + (self.progress.step_in_epoch > 0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import keras
 import tensorflow as tf
@@ -10,6 +12,21 @@ import tensorflow as tf
 from huse_tf import distribute
 from huse_tf.losses.objective import Objective
 from huse_tf.losses.term import Tensors
+
+Group: TypeAlias = tuple[keras.Optimizer, Sequence[keras.Variable]]
+
+
+@dataclasses.dataclass(eq=False)
+class BackboneOptimizers:
+    """Optimizers of backbones' weights that do not learn as fast as the rest (`training.backbones`).
+
+    Attributes:
+        groups: each optimizer with its weights.
+        resting: whether these weights do not move now.
+    """
+
+    groups: list[Group] = dataclasses.field(default_factory=list)
+    resting: bool = False
 
 
 class Trainer(keras.Model):
@@ -30,6 +47,14 @@ class Trainer(keras.Model):
         self.model = model
         self.objective = objective
         self.clip_norm = clip_norm
+        self.backbones = BackboneOptimizers()
+
+    def groups(self) -> list[Group]:
+        """The optimizers, each with the weights that it moves; the first is for all that no other has."""
+        others = self.backbones.groups
+        theirs = {id(variable) for _, variables in others for variable in variables}
+        own = [each for each in self.trainable_variables if id(each) not in theirs]
+        return [(self.optimizer, own), *others]
 
     def call(self, features: Tensors, training: bool = False) -> dict[str, tf.Tensor]:
         features = {key: features[key] for key in self.model.input}
@@ -37,7 +62,8 @@ class Trainer(keras.Model):
 
     def train_step(self, batch: Tensors) -> dict[str, tf.Tensor]:
         """One step on this replica's part of a batch; returns the losses of the global batch by name."""
-        variables = self.trainable_variables
+        groups = self.groups()[:1] if self.backbones.resting else self.groups()
+        variables = [each for _, group in groups for each in group]
         # Persistent, because an objective may need the gradient of each of its terms.
         with tf.GradientTape(persistent=True) as tape:
 
@@ -54,5 +80,7 @@ class Trainer(keras.Model):
         if self.clip_norm:
             norm = tf.sqrt(distribute.squared_norm(gradients))
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm, use_norm=norm)
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        left = iter(gradients)
+        for optimizer, group in groups:
+            optimizer.apply_gradients([(next(left), variable) for variable in group])
         return report

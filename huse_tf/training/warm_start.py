@@ -25,9 +25,11 @@ def copy_weights(source: keras.Model, target: keras.Model) -> list[str]:
     given = dict(_layers_with_weights(source))
     copied, others = [], []
     for path, layer in _layers_with_weights(target):
-        shapes = [weight.shape for weight in layer.weights]
-        if path in given and [weight.shape for weight in given[path].weights] == shapes:
-            layer.set_weights(given[path].get_weights())
+        # A saved model has LoRA's factors merged into its kernels, so those of the target start at zero.
+        ours, theirs = (_without_lora(each) for each in (layer, given.get(path)))
+        if path in given and [w.shape for w in ours] == [w.shape for w in theirs]:
+            for weight, value in zip(ours, theirs, strict=True):
+                weight.assign(value)
             copied.append(path)
         else:
             others.append(path)
@@ -49,3 +51,8 @@ def _layers_with_weights(model: keras.Model, prefix: str = "") -> Iterator[tuple
             yield from _layers_with_weights(layer, f"{prefix}{layer.name}/")
         elif layer.trainable and layer.weights:
             yield f"{prefix}{layer.name}", layer
+
+
+def _without_lora(layer: keras.Layer | None) -> list[keras.Variable]:
+    weights = [] if layer is None else layer.weights
+    return [weight for weight in weights if "lora_" not in weight.name]

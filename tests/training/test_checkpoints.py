@@ -27,6 +27,9 @@ class Trainer(keras.Model):
     def call(self, inputs):
         return self.model(inputs)
 
+    def groups(self):
+        return [(self.optimizer, self.trainable_variables)]
+
 
 def made(folder, step=0):
     trainer = Trainer()
