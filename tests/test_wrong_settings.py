@@ -76,6 +76,8 @@ WRONG = [
         {"image_encoder": "pixels:32", "image_backbone": "efficientnet"},
         "image backbone.*Did you mean 'efficientnet_lite0'",
     ),
+    ("huse", {"text_backbone": "minilm"}, "--text_encoder=tokens:minilm:LENGTH"),
+    ("huse", {"lora_rank": 4}, "--lora_rank is a setting of networks that are trained"),
     ("huse", {"export_name": "a/b"}, "--export_name"),
     (
         "triplet",

@@ -44,6 +44,9 @@ class BertLast4(Encoder):
     def _identity(self) -> tuple[str, ...]:
         return (self.text.sha256, "bert_last4 1")
 
+    def vocabulary(self) -> Sequence[str]:
+        return list(self.text.tokenizer.get_vocabulary())
+
     def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
         return self.text.token_counts(texts), self.text.max_pieces + 2
 

@@ -117,6 +117,10 @@ class Encoder(tf.Module, abc.ABC):
         """
         return None
 
+    def vocabulary(self) -> Sequence[str]:
+        """The pieces that the encoder was trained to read; () where it learns words itself, or does not say."""
+        return ()
+
     def fit(self, texts: Iterable[str]) -> None:
         """Learns vocabulary and weights of words. Does nothing for an encoder without them.
 

@@ -58,6 +58,9 @@ class Fields(Encoder):
         padded = parts.to_tensor("", shape=(None, self._count))
         return tf.strings.strip(tf.reshape(padded, (-1,)))
 
+    def vocabulary(self) -> Sequence[str]:
+        return self._each.vocabulary()
+
     def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int] | None:
         """Counts the tokens of each text's longest column."""
         columns = self._columns(tf.constant(list(texts), tf.string)).numpy()

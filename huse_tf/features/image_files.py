@@ -25,15 +25,21 @@ MAX_PIXELS = 50_000_000
 AT_A_TIME = ((2_000_000, 10), (10_000_000, 3), (MAX_PIXELS, 1))
 
 
-def decode(images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
+def decode(
+    images: tf.Tensor,
+    size: tuple[int, int],
+    convert: Callable[[tf.Tensor], tf.Tensor] | None = None,
+) -> tf.Tensor:
     """Decodes and resizes images.
 
     Args:
         images: [batch] string, encoded image files of at most MAX_BYTES and MAX_PIXELS.
         size: (height, width) of the result in pixels.
+        convert: maps an image [height, width, 3] float32 in 0..255, of its own size, to [*size, 3], for networks
+            whose images are prepared in their own way; None: the one rule of this module.
 
     Returns:
-        [batch, height, width, 3] float32, RGB in 0..255.
+        [batch, height, width, 3] float32, RGB in 0..255, or what `convert` gives.
 
     Raises:
         tf.errors.InvalidArgumentError: an image is too large or cannot be decoded.
@@ -49,7 +55,8 @@ def decode(images: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
 
     @tf.function(input_signature=[tf.TensorSpec((), tf.string)])  # traced once, for all tiers
     def decode_one(image: tf.Tensor) -> tf.Tensor:
-        return _resized_on_white(_decode_one(image), size)
+        pixels = _decode_one(image)
+        return _resized_on_white(pixels, size) if convert is None else convert(_on_white(pixels))
 
     places: list[tf.Tensor] = []
     decoded: list[tf.Tensor] = []
@@ -97,6 +104,19 @@ def _resized_on_white(pixels: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:
 
     is_opaque = (colours == channels) | (tf.reduce_min(pixels[:, :, -1]) == 255)
     return tf.broadcast_to(tf.cond(is_opaque, opaque, see_through), (*size, 3))
+
+
+def _on_white(pixels: tf.Tensor) -> tf.Tensor:
+    """[height, width, 1 to 4] uint8, grey or RGB with or without alpha -> [height, width, 3] float32."""
+    channels = tf.shape(pixels)[2]
+    colours = channels - tf.cast(channels % 2 == 0, tf.int32)
+    values = tf.cast(pixels[:, :, :colours], tf.float32)
+    alpha = tf.cast(pixels[:, :, -1:], tf.float32) / 255.0
+    values = tf.cond(
+        colours == channels, lambda: values, lambda: values * alpha + 255.0 * (1.0 - alpha)
+    )
+    height, width, _ = tf.unstack(tf.shape(pixels))
+    return tf.ensure_shape(tf.broadcast_to(values, (height, width, 3)), (None, None, 3))
 
 
 def _resize(pixels: tf.Tensor, size: tuple[int, int]) -> tf.Tensor:

@@ -44,6 +44,10 @@ class Joined(Encoder):
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.concat([part(inputs) for part in self._parts], axis=1)
 
+    def vocabulary(self) -> Sequence[str]:
+        """That of the encoder for which `token_counts` counts."""
+        return next(filter(None, (part.vocabulary() for part in self._parts)), ())
+
     def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int] | None:
         """Counts the tokens for the first encoder that cuts texts."""
         counted = (part.token_counts(texts) for part in self._parts)

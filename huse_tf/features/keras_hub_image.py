@@ -1,4 +1,4 @@
-"""Image encoders from keras-hub, such as ResNet, EfficientNet and ViT."""
+"""Image encoders from keras-hub, such as ResNet, EfficientNet, ViT, and the image halves of CLIP and SigLIP."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import tensorflow as tf
 from huse_tf.errors import UserError
 from huse_tf.features import image_files
 from huse_tf.features.encoder import Encoder
+from huse_tf.features.keras_hub_pair import PairImages, is_pair
 from huse_tf.features.keras_hub_preset import from_preset, load_backbone
 from huse_tf.features.weights import weights_sha256
 from huse_tf.files import sha256
@@ -16,6 +17,8 @@ from huse_tf.spec import FeatureSpec
 
 class KerasHubImage(Encoder):
     """Encoded images -> [batch, dim] float32: the backbone's output, averaged over positions.
+
+    Of a CLIP or SigLIP it is the image's place in the space that it shares with texts, of unit norm.
 
     `keras_hub:PRESET` with the name of a preset (resnet_50_imagenet) or the path of its folder.
     `keras_hub:PRESET@random` leaves the weights untrained. The preset's image converter sets the size and
@@ -26,7 +29,11 @@ class KerasHubImage(Encoder):
 
     def __init__(self, spec: str) -> None:
         super().__init__(spec)
+        self._pair: PairImages | None = None
         self._backbone, preset = load_backbone(self.argument)
+        if is_pair(self._backbone):
+            self._pair, self._backbone = PairImages(self._backbone, preset), None
+            return
         self._converter = from_preset(keras_hub.layers.ImageConverter.from_preset, preset)
         if isinstance(self._backbone.output, dict) or self._converter.image_size is None:
             raise UserError(
@@ -38,12 +45,16 @@ class KerasHubImage(Encoder):
 
     @property
     def feature_spec(self) -> FeatureSpec:
-        return FeatureSpec((self._backbone.output.shape[-1],))
+        return FeatureSpec((self._pair.dim if self._pair else self._backbone.output.shape[-1],))
 
     def _identity(self) -> tuple[str, ...]:
+        if self._pair:
+            return (self._pair.sha256, image_files.VERSION, "keras_hub_pair 1")
         return (self._sha256, image_files.VERSION, "keras_hub_image 1")
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+        if self._pair:
+            return self._pair(inputs)
         pixels = self._converter(image_files.decode(inputs, self._size))
         outputs = self._backbone(pixels, training=False)
         return tf.reduce_mean(outputs, axis=list(range(1, len(outputs.shape) - 1)))

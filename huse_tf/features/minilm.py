@@ -35,6 +35,9 @@ class MiniLM(Encoder):
     def _identity(self) -> tuple[str, ...]:
         return (self.text.sha256, "minilm 1")
 
+    def vocabulary(self) -> Sequence[str]:
+        return list(self.text.tokenizer.get_vocabulary())
+
     def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
         return self.text.token_counts(texts), MAX_TOKENS
 

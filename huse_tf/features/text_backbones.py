@@ -100,6 +100,7 @@ def text_layers(backbone: str, features: FeatureSpec) -> list[keras.Layer]:
 
 
 def _load(source: str) -> keras_hub.models.Backbone:
+    """The backbone with its pretrained weights, which can be trained."""
     name, _, preset = source.partition(":")
     network = minilm.load_minilm_bert() if name == "minilm" else load_backbone(preset)[0]
     inputs = network.input
@@ -113,20 +114,23 @@ def _load(source: str) -> keras_hub.models.Backbone:
 
 
 def _pooled(
-    network: keras_hub.models.Backbone, features: FeatureSpec, pad: int, unit_norm: bool
+    backbone: keras_hub.models.Backbone, features: FeatureSpec, pad: int, unit_norm: bool
 ) -> keras.Model:
     """[batch, length] ids, 0 for padding -> [batch, dim]: the mean over the tokens that are there.
 
     A missing text has padding only. Its mean is zero.
     """
+    output = (
+        backbone.output["sequence_output"] if isinstance(backbone.output, dict) else backbone.output
+    )
+    # Fixed names, by which a run can start from another. Without the layers that only a classifier of BERT reads.
+    network = keras.Model(backbone.input, output, name="network")
     ids = keras.Input(features.shape, dtype="int32", name="token_ids")
     present = keras.ops.not_equal(ids, 0)
     tokens = keras.ops.mod(ids + pad, features.vocabulary_size) if pad else ids
     mask = keras.ops.cast(present, "int32")
     inputs = {"token_ids": tokens, "padding_mask": mask, "segment_ids": keras.ops.zeros_like(ids)}
     outputs = network({name: inputs[name] for name in network.input})
-    if isinstance(outputs, dict):
-        outputs = outputs["sequence_output"]
     weights = keras.ops.expand_dims(keras.ops.cast(present, "float32"), -1)
     total = keras.ops.maximum(keras.ops.sum(weights, axis=1), 1.0)
     x = keras.ops.sum(outputs * weights, axis=1) / total

@@ -63,6 +63,9 @@ class Tokens(Encoder):
     def _identity(self) -> tuple[str, ...]:
         return (self._sha256, str(self._length), "tokens 2")
 
+    def vocabulary(self) -> Sequence[str]:
+        return list(self._tokenizer.get_vocabulary())
+
     def token_counts(self, texts: Sequence[str]) -> tuple[np.ndarray, int]:
         parts = self._ended_parts(tf.constant(list(texts), tf.string))
         return parts.merge_dims(1, 2).row_lengths().numpy().astype(int) + 1, self._length

@@ -22,5 +22,5 @@ def seed_weights(model: keras.Model) -> None:
     The global random state is not used, because a training that follows depends on it.
     """
     for seed, variable in enumerate(model.weights):
-        if len(variable.shape) > 1:
+        if len(variable.shape) > 1 and "float" in variable.dtype:  # not the numbers of positions
             variable.assign(keras.initializers.GlorotUniform(seed)(variable.shape))

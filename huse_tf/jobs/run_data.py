@@ -47,6 +47,7 @@ from huse_tf.features.class_graph import class_distances, class_embeddings
 from huse_tf.features.class_names import class_name_encoder
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.item_encoders import ItemEncoders
+from huse_tf.features.language import language_warning
 from huse_tf.features.on_disk import take
 from huse_tf.features.precomputed import Precomputed
 from huse_tf.run_folder import RunFolder
@@ -173,6 +174,9 @@ def load_data(
     if isinstance(encoders.text, Encoder):
         encoders.text.fit(training_texts)
         state = encoders.text.state()
+        warning = language_warning(encoders.text, training_texts)
+        if warning:
+            logging.warning("%s", warning)
     encode = class_name_encoder(config.features, training_texts, taxonomy.classes)
     distances = class_distances(taxonomy.classes, config.features.class_graph, encode)
     _check_fields(catalogue, config.data, config.features)

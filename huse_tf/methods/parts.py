@@ -18,7 +18,6 @@ from huse_tf.lazy import keras
 from huse_tf.settings import Settings, setting
 from huse_tf.spec import DataSpec, FeatureSpec
 
-
 Layers: TypeAlias = Sequence["keras.Layer"]
 
 

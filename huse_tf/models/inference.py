@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 _ITEMS_A_BATCH = 1024
+_IMAGES_A_BATCH = 128  # the activations of an image network are many times larger than its input
 
 
 def run_model(
@@ -23,8 +24,10 @@ def run_model(
     """
     batches = []
     count = len(features[next(iter(model.input))] if chosen is None else chosen)
-    for start in range(0, count, _ITEMS_A_BATCH):
-        batch = slice(start, start + _ITEMS_A_BATCH)
+    has_images = any(len(tensor.shape) == 4 for tensor in model.input.values())
+    size = _IMAGES_A_BATCH if has_images else _ITEMS_A_BATCH
+    for start in range(0, count, size):
+        batch = slice(start, start + size)
         rows = batch if chosen is None else chosen[batch]
         # Not `predict`: a model of several replicas would answer once for each.
         batches.append(model({key: features[key][rows] for key in model.input}, training=False))

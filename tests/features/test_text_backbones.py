@@ -61,7 +61,9 @@ def test_a_padding_id_above_zero(tmp_path):
     expected = make_text_encoder(source)(tf.constant(texts)).numpy()
     layers = text_layers(source, tokens.feature_spec)
     np.testing.assert_allclose(features_of(tokens, layers, texts), expected, atol=1e-5)
-    assert tokens.feature_spec.pieces is None  # FashionBERT hides whole words, and needs to know them
+    assert (
+        tokens.feature_spec.pieces is None
+    )  # FashionBERT hides whole words, and needs to know them
 
 
 @pytest.mark.slow

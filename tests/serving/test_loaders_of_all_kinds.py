@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny_pairs
 from loaders import CLI_LOADER, LOADERS, SESSION_LOADER, differences_by_signature
 from tiny_models import WORDS
 
@@ -44,7 +45,14 @@ KINDS = {
         "pixels:32",
         "tfidf",
     ),
+    "text_backbone": (
+        Huse.of(**SIZES, classifier_norm=1.0, text_backbone="minilm"),
+        None,
+        "tokens:minilm:16",
+    ),
     "saved_model": (HUSE, "saved_model", "saved_model"),
+    "clip": (HUSE, "pair:clip", "pair:clip"),
+    "siglip": (HUSE, "pair:siglip", "pair:siglip"),
     "own_fusion": (ModalityWeights.of(**SIZES), "efficientnet_lite0", "tfidf"),
     "fields": (ModalityWeights.of(**SIZES), None, "fields:2:minilm"),
     "keras_applications": (HUSE, "keras_applications:MobileNetV2@random", "tfidf"),
@@ -66,6 +74,9 @@ def answered(request, tmp_path_factory):
     if kind == "saved_model":
         save_encoders(home)
         image_name, text_name = (f"saved_model:{home / name}" for name in ("images", "texts"))
+    if str(image_name).startswith("pair:"):
+        getattr(tiny_pairs, kind)(home / kind)
+        image_name = text_name = f"keras_hub:{home / kind}"
     image = make_image_encoder(image_name) if image_name else None
     text = make_text_encoder(text_name) if text_name else None
     if text is not None:

@@ -98,9 +98,7 @@ class Moves:
     def __call__(self, model):
         now = weights_of(model)
         # LoRA adds weights at the end of a layer.
-        self.rows.append(
-            {k: np.abs(now[k][: len(v)] - v).max() for k, v in self.before.items()}
-        )
+        self.rows.append({k: np.abs(now[k][: len(v)] - v).max() for k, v in self.before.items()})
         return {"score": float(len(self.rows))}
 
 
@@ -171,7 +169,11 @@ def test_the_backbone_rests_and_then_learns(make, tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"freeze_backbone_epochs": 1, "first_layer_learning_rate": 0.1, "backbone_learning_rate": 0.5},
+        {
+            "freeze_backbone_epochs": 1,
+            "first_layer_learning_rate": 0.1,
+            "backbone_learning_rate": 0.5,
+        },
         {"lora_rank": 2},
     ],
     ids=str,
@@ -215,7 +217,7 @@ def test_lora_trains_factors_only_and_is_merged_when_saved(make, tmp_path):
     merged = weights_of(loaded)
     assert np.abs(merged["transformer_layer_0"] - before["transformer_layer_0"]).max() > 1e-3
     target = make(config).model
-    assert "text_tower/text_backbone/bert_backbone/transformer_layer_1" in warm_start.copy_weights(
+    assert "text_tower/text_backbone/network/transformer_layer_1" in warm_start.copy_weights(
         loaded, target
     )
     np.testing.assert_allclose(
