@@ -41,13 +41,16 @@ def siglip(folder):
     file = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(["red oak sofa 224", "oak sofa", "red sofa"] * 9), model_writer=file,
-        vocab_size=25, pad_id=0, bos_id=1, eos_id=2, unk_id=3, minloglevel=2,
+        vocab_size=25, hard_vocab_limit=False, pad_id=0, bos_id=1, eos_id=2, unk_id=3, minloglevel=2,
     )  # fmt: skip
     tokenizer = keras_hub.tokenizers.SigLIPTokenizer(file.getvalue())
     backbone = keras_hub.models.SigLIPBackbone(
         keras_hub.models.SigLIPVisionEncoder(patch_size=4, image_shape=(SIDE, SIDE, 3), **SIZES),
         keras_hub.models.SigLIPTextEncoder(
-            vocabulary_size=25, embedding_dim=8, max_sequence_length=12, **SIZES
+            vocabulary_size=tokenizer.vocabulary_size(),
+            embedding_dim=8,
+            max_sequence_length=12,
+            **SIZES,
         ),
     )
     converter = keras_hub.layers.SigLIPImageConverter(

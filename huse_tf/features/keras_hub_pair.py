@@ -14,7 +14,7 @@ from huse_tf.errors import UserError
 from huse_tf.features import image_files
 from huse_tf.features.keras_hub_preset import from_preset
 from huse_tf.features.marks import cut_marks
-from huse_tf.features.weights import weights_sha256
+from huse_tf.features.weights import values_sha256
 from huse_tf.files import sha256
 
 
@@ -46,7 +46,7 @@ class PairImages(tf.Module):
         self._model = keras.Model(images, backbone.get_vision_embeddings(images))
         self._model.trainable = False
         self.dim = self._model.output.shape[-1]
-        self.sha256 = sha256(weights_sha256(self._model), str(self._converter.get_config()))
+        self.sha256 = sha256(values_sha256(self._model), str(self._converter.get_config()))
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         """[batch] string -> [batch, dim]."""
@@ -78,7 +78,7 @@ class PairTexts(tf.Module):
         self._model.trainable = False
         self.dim = self._model.output.shape[-1]
         self.sha256 = sha256(
-            weights_sha256(self._model),
+            values_sha256(self._model),
             *self.tokenizer.get_vocabulary(),
             str(_settings(self._preprocessor)),
         )

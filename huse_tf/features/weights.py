@@ -16,6 +16,15 @@ def weights_sha256(model: keras.Model) -> str:
     return sha256(*parts)
 
 
+def values_sha256(model: keras.Model) -> str:
+    """The same without the paths of the weights, for models whose layers are numbered as a process makes them."""
+    parts: list[bytes | str] = []
+    for variable in model.weights:
+        value = variable.numpy()
+        parts += [f"{value.dtype} {value.shape}", value.tobytes()]
+    return sha256(*parts)
+
+
 def seed_weights(model: keras.Model) -> None:
     """Draws all kernels and embeddings (Glorot uniform) with fixed seeds.
 

@@ -12,6 +12,13 @@ from tiny_pairs import SIDE, clip, siglip
 from huse_tf.errors import UserError
 from huse_tf.features.registry import make_image_encoder, make_text_encoder
 
+pytestmark = [
+    pytest.mark.slow,
+    # keras-hub leaves the file of a SentencePiece vocabulary open.
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 TEXTS = ["red sofa", "OAK sofa 224 red", "", "sofa " * 40]
 # Not square, so that a crop differs from a squeeze.
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 32, 3), np.uint8)
@@ -87,7 +94,6 @@ def test_an_image_converter_of_another_size_is_refused(pair, tmp_path):
         make_image_encoder(f"keras_hub:{tmp_path}")
 
 
-@pytest.mark.slow
 def test_they_are_exported(pair, tmp_path):
     *_, images, texts = pair
     check_export(images, [png(PIXELS), png(PIXELS[:9, :9])], tmp_path / "images")

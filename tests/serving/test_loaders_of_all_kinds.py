@@ -24,7 +24,12 @@ from huse_tf.serving.questions import questions
 from huse_tf.serving.restored import read_graph
 from huse_tf.spec import DataSpec, FeatureSpec
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # keras-hub leaves the file of a SentencePiece vocabulary open.
+    pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 CLASSES = (("a",), ("b", "c"), ("d",))
 SIZES = {"embedding_dim": 16, "image_layers": (32,), "text_layers": (32,)}
