@@ -235,9 +235,10 @@ class TrainingConfig(Settings):
     warmup_steps: int = setting(
         0, "Steps in which the learning rate rises from near 0, linearly.", minimum=0
     )
-    decay: Literal["none", "linear"] = setting(
+    decay: Literal["none", "linear", "cosine"] = setting(
         "none",
-        "How the learning rate falls after the warm-up: not at all, or to 0 at the last step.",
+        "How the learning rate falls after the warm-up: not at all, or to 0 at the last step, along a line or a "
+        "half cosine.",
     )
     backbone_learning_rate: float = setting(
         1.0,

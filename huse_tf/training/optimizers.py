@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -50,25 +51,48 @@ def _learning_rate(config: TrainingConfig, total_steps: int) -> float | WarmUpAn
     check_warmup(config, total_steps)
     if not config.warmup_steps and config.decay == "none":
         return config.learning_rate
-    last = total_steps if config.decay == "linear" else None
-    return WarmUpAndDecay(config.learning_rate, config.warmup_steps, last)
+    last = None if config.decay == "none" else total_steps
+    return WarmUpAndDecay(
+        config.learning_rate, config.warmup_steps, last, cosine=config.decay == "cosine"
+    )
 
 
 class WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """Linear warm-up to `peak`, then constant, or linear decay to 0 at step `last` (Devlin et al. 2019, BERT).
+    """Linear warm-up to `peak`, then constant, or a decay to 0 at step `last`.
 
-    Step s of the warm-up, counted from 0, has the rate peak (s + 1) / warmup_steps.
+    Step s of the warm-up, counted from 0, has the rate peak (s + 1) / warmup_steps. With r the share of the
+    remaining steps that lie ahead, the rate is then peak r (Devlin et al. 2019, BERT), or peak (1 - cos(pi r)) / 2
+    (Loshchilov and Hutter 2017, SGDR, arXiv 1608.03983, one cycle).
+
+    Args:
+        peak: the highest learning rate.
+        warmup_steps: steps of the warm-up.
+        last: the step at which the rate is 0; None: it does not fall.
+        cosine: whether it falls along a half cosine, or along a line.
+
+    Examples:
+        >>> rate = WarmUpAndDecay(1.0, 0, last=4, cosine=True)
+        >>> [round(float(rate(step)), 3) for step in range(5)]
+        [1.0, 0.854, 0.5, 0.146, 0.0]
     """
 
-    def __init__(self, peak: float, warmup_steps: int, last: int | None) -> None:
-        self.peak, self.warmup_steps, self.last = peak, warmup_steps, last
+    def __init__(
+        self, peak: float, warmup_steps: int, last: int | None, cosine: bool = False
+    ) -> None:
+        self.peak, self.warmup_steps, self.last, self.cosine = peak, warmup_steps, last, cosine
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         step = tf.cast(step, tf.float32)
         factor = tf.minimum(1.0, (step + 1.0) / max(self.warmup_steps, 1))
         if self.last is not None:
-            factor *= tf.minimum(1.0, (self.last - step) / (self.last - self.warmup_steps))
+            ahead = tf.minimum(1.0, (self.last - step) / (self.last - self.warmup_steps))
+            factor *= (1.0 - tf.cos(math.pi * ahead)) / 2.0 if self.cosine else ahead
         return self.peak * factor
 
     def get_config(self) -> dict[str, Any]:
-        return {"peak": self.peak, "warmup_steps": self.warmup_steps, "last": self.last}
+        return {
+            "peak": self.peak,
+            "warmup_steps": self.warmup_steps,
+            "last": self.last,
+            "cosine": self.cosine,
+        }

@@ -102,6 +102,14 @@ def test_warm_up_or_decay_alone():
     np.testing.assert_allclose(rates(down, 4), [1, 0.75, 0.5, 0.25], atol=1e-6)
 
 
+def test_cosine_decay_by_hand():
+    """(1 + cos(pi s / 4)) / 2 after 2 steps of warm-up; s = 1 gives (1 + sqrt(1/2)) / 2 = 0.8536."""
+    optimizer = make(6, optimizer="sgd", learning_rate=1.0, warmup_steps=2, decay="cosine")
+    np.testing.assert_allclose(
+        rates(optimizer, 7), [0.5, 1.0, 1.0, 0.8536, 0.5, 0.1464, 0.0], atol=1e-4
+    )
+
+
 def test_a_warm_up_longer_than_the_run_is_refused():
     with pytest.raises(UserError, match=r"fewer than the steps of the run, 10\. Received: 10"):
         make(10, warmup_steps=10)
