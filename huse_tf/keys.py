@@ -47,6 +47,12 @@ TEXT_PROJECTION = "text_projection"  # [batch, D] float32
 IMAGE_REPRESENTATION = "image_representation"
 TEXT_REPRESENTATION = "text_representation"
 
+# Outputs of models that have a part for single products and a part for classes: see methods/huse_plus.py.
+IMAGE_INSTANCE = "image_instance"  # [batch, I] float32, unit norm
+TEXT_INSTANCE = "text_instance"  # [batch, I] float32, unit norm
+IMAGE_CLASS = "image_class"  # [batch, C] float32, unit norm
+TEXT_CLASS = "text_class"  # [batch, C] float32, unit norm
+
 # Outputs of models that fuse M modalities themselves.
 FUSED_LOGITS = "fused_logits"  # [batch, K] float32, class scores of all modalities together
 # [batch, M] float32 >= 0, contributions of the modalities: the image, then the texts.
@@ -92,6 +98,16 @@ def embedding(modality: str) -> str:
 def logits(modality: str) -> str:
     """IMAGE_LOGITS or TEXT_LOGITS."""
     return f"{modality}_logits"
+
+
+def instance(modality: str) -> str:
+    """IMAGE_INSTANCE or TEXT_INSTANCE."""
+    return f"{modality}_instance"
+
+
+def class_part(modality: str) -> str:
+    """IMAGE_CLASS or TEXT_CLASS."""
+    return f"{modality}_class"
 
 
 def projection(modality: str) -> str:

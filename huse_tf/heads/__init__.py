@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from huse_tf.heads.fusion import FUSIONS as FUSIONS
     from huse_tf.heads.fusion import fuse as fuse
     from huse_tf.heads.sub_networks import fused_model as fused_model
+    from huse_tf.heads.temperature import logit_scale as logit_scale
     from huse_tf.heads.variables import is_there as is_there
     from huse_tf.heads.variables import on_every_row as on_every_row
     from huse_tf.heads.variables import shares as shares

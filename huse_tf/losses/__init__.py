@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from huse_tf.losses.non_matching import NonMatching as NonMatching
     from huse_tf.losses.objective import Objective as Objective
     from huse_tf.losses.objective import Weighting as Weighting
+    from huse_tf.losses.of_part import OfPart as OfPart
     from huse_tf.losses.one_hot_regression import OneHotRegression as OneHotRegression
     from huse_tf.losses.one_hot_regression import ridge_classifier as ridge_classifier
     from huse_tf.losses.pair_likelihood import PairLikelihood as PairLikelihood

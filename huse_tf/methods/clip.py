@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -53,13 +52,7 @@ class Clip(Method):
         towers = models.probed_model(spec, *self.towers.build(spec, self.embedding_dim))
 
         # === Learned scale of the similarities ===
-        any_row = towers.output[keys.IMAGE_EMBEDDING]
-        start = keras.initializers.Constant(-math.log(self.temperature))
-        scale = keras.ops.exp(heads.trainable_row(1, any_row, "log_scale", start))
-        # The paper's bound, without which training may become unstable. The gradient ignores the bound,
-        # so that a scale beyond it can come back.
-        excess = keras.ops.stop_gradient(keras.ops.maximum(scale - 100.0, 0.0))
-        scale = heads.on_every_row(scale - excess, any_row)
+        scale = heads.logit_scale(self.temperature, towers.output[keys.IMAGE_EMBEDDING])
 
         # === Functional model ===
         outputs = {**towers.output, keys.LOGIT_SCALE: scale}

@@ -73,6 +73,12 @@ class TrainableFront(Front):
         "keras_hub:PRESET.",
     )
 
+    normalize_features: bool = setting(
+        False,
+        "Bring the features of each item to the length sqrt(dim), so that one learning rate suits encoders of "
+        "any scale.",
+    )
+
     def networks(self, spec: DataSpec) -> tuple[Layers, Layers]:
         """Layers from the inputs to the features of image (augmentation, network) and of text (network).
 
@@ -118,6 +124,7 @@ class _TwoTowers(Settings):
             dropout=self.dropout,
             input_dropout=self.front.input_dropout,
             power=self.front.image_power,
+            normalize=self.front.normalize_features,
             **more,
         )
 
@@ -130,6 +137,7 @@ class _TwoTowers(Settings):
             hidden=self.text_layers,
             dropout=self.dropout,
             input_dropout=self.front.input_dropout,
+            normalize=self.front.normalize_features,
             **more,
         )
 
@@ -142,6 +150,11 @@ class MlpTowers(_TwoTowers):
         "linear",
         "Activation of the last layer, before L2; relu confines cosine distances to [0, 1].",
     )
+    linear_path: bool = setting(
+        False,
+        "Add a linear map of the features to the last layer, past the hidden layers, so that the towers keep what "
+        "the features know already.",
+    )
 
     def build(
         self, spec: DataSpec, dim: int, *, unit_norm: bool = True
@@ -153,7 +166,11 @@ class MlpTowers(_TwoTowers):
             dim: D.
             unit_norm: whether rows have unit norm, or are as the last layer gives them.
         """
-        last: dict[str, Any] = {"last_activation": self.last_activation, "unit_norm": unit_norm}
+        last: dict[str, Any] = {
+            "last_activation": self.last_activation,
+            "unit_norm": unit_norm,
+            "linear_path": self.linear_path,
+        }
         return self._pair(towers.mlp_tower, spec, embedding_dim=dim, **last)
 
     def field_tower(self, number: int, dim: int, size: int) -> keras.Model:
@@ -164,6 +181,7 @@ class MlpTowers(_TwoTowers):
             FeatureSpec((size,)),
             embedding_dim=dim,
             last_activation=self.last_activation,
+            linear_path=self.linear_path,
         )
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from huse_tf.models.common_space import MULTI_LABEL_SCALE as MULTI_LABEL_SCALE
     from huse_tf.models.common_space import REPRESENTATION_CLASSIFIER as REPRESENTATION_CLASSIFIER
     from huse_tf.models.common_space import common_space_model as common_space_model
+    from huse_tf.models.expected_class import ExpectedClassVector as ExpectedClassVector
+    from huse_tf.models.expected_class import class_vectors as class_vectors
     from huse_tf.models.feature_probes import choose_c as choose_c
     from huse_tf.models.feature_probes import feature_probe_model as feature_probe_model
     from huse_tf.models.feature_probes import set_feature_probes as set_feature_probes

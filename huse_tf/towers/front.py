@@ -18,6 +18,7 @@ def tower_front(
     input_dropout: float = 0.0,
     power: float = 1.0,
     network: Sequence[keras.Layer] = (),
+    normalize: bool = False,
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """An input, and the features [batch, dim] made of it.
 
@@ -28,6 +29,8 @@ def tower_front(
         power: signed power of float features, sign(x) |x|^p, in (0, 1]; 1 leaves them as they come.
             Half is the Hellinger map of pooled activations (Perronnin et al. 2010, section 3.2).
         network: layers that come first and turn the input into features [batch, dim].
+        normalize: whether each item's features get the length sqrt(dim), so that the mean square of a
+            coordinate is 1 whatever the encoder's scale. Zeros stay zeros.
 
     Raises:
         UserError: features of an item that are several vectors, or images without a network.
@@ -47,6 +50,11 @@ def tower_front(
     if power != 1.0:
         # The small number keeps the gradient at zero finite, for image networks that are trained.
         x = keras.ops.sign(x) * keras.ops.power(keras.ops.absolute(x) + 1e-12, power)
+    if normalize:
+        x = (
+            keras.layers.UnitNormalization(name=f"{name}_input_normalization")(x)
+            * x.shape[1] ** 0.5
+        )
     if input_dropout:
         x = keras.layers.Dropout(input_dropout, name=f"{name}_input_dropout")(x)
     return inputs, x

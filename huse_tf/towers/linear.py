@@ -21,17 +21,23 @@ def linear_tower(
     input_dropout: float = 0.0,
     power: float = 1.0,
     network: Sequence[keras.Layer] = (),
+    normalize: bool = False,
 ) -> keras.Model:
     """A model from [batch, *features.shape] to the projection M v [batch, dim], not normalised.
 
     Args:
         name: of the model, and prefix of its layers.
-        features, input_dropout, power, network: as for `tower_front`.
+        features, input_dropout, power, network, normalize: as for `tower_front`.
         dim: of the projection.
         hidden, dropout: of layers before the projection, as for `mlp_tower`.
     """
     inputs, x = tower_front(
-        name, features, input_dropout=input_dropout, power=power, network=network
+        name,
+        features,
+        input_dropout=input_dropout,
+        power=power,
+        network=network,
+        normalize=normalize,
     )
     x = hidden_layers(x, hidden, dropout, prefix=name)
     x = keras.layers.Dense(dim, use_bias=False, name=f"{name}_projection")(x)

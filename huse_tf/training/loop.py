@@ -135,26 +135,29 @@ class _Loop:
         self.progress = Progress()
         with strategy.scope():
             trainer.compile(optimizer=make_optimizer(config, horizon))
-            self.resting_epochs = self.slow_backbones()
+            self.resting_epochs = self.slow_backbones(horizon)
             self.checkpoints = Checkpoints(run.checkpoints, trainer, self.progress)
         self.step: Callable[[Mapping[str, Any]], dict[str, tf.Tensor]] | None = None
         self.sums: dict[str, Any] = {}
         self.clock = 0.0  # time of the last addition to `progress.seconds`
 
-    def slow_backbones(self) -> int:
+    def slow_backbones(self, horizon: int) -> int:
         """Gives the trainer optimizers for backbones that learn otherwise; returns the epochs that they rest.
 
         Each has the settings of the run, its own learning rate, and its schedule begins when it does.
+
+        Args:
+            horizon: the steps of the settings, at whose end the learning rate has fallen.
 
         Raises:
             UserError: the backbones would rest to the end of the run.
         """
         found = rates(self.trainer.model, self.config)
-        steps = self.total_steps - found.resting_epochs * self.steps_per_epoch
+        steps = horizon - found.resting_epochs * self.steps_per_epoch
         if found.groups and steps <= 0:
             raise UserError(
                 "--freeze_backbone_epochs leaves no epoch in which the backbones are trained. Expected fewer "
-                f"epochs than the run has. Received: {found.resting_epochs}, of {self.total_steps} steps with "
+                f"epochs than the run has. Received: {found.resting_epochs}, of {horizon} steps with "
                 f"{self.steps_per_epoch} an epoch."
             )
         for share, variables in found.groups.items():
