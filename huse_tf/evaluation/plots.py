@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from huse_tf.evaluation.embedding_map import EmbeddingMap
 
@@ -312,10 +312,10 @@ def search_slices(
         axes.tick_params(labelsize=8)
         if title in ratios:
             axes.set_xscale("log")
-            # Plain numbers: powers would be formulas, which the page does not set.
-            axes.xaxis.set_major_locator(LogLocator(numticks=4))
-            axes.xaxis.set_major_formatter("{x:g}")
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            # The ends and the middle: powers of ten may be outside, and would be written as formulas.
+            ticks = np.geomspace(*np.quantile(np.asarray(places, float), (0, 1)), 3)
+            axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+            axes.xaxis.set_minor_locator(NullLocator())
         elif isinstance(places[0], str):
             axes.tick_params(axis="x", labelrotation=20)
             axes.margins(x=0.25)
