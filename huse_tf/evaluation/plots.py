@@ -313,7 +313,8 @@ def search_slices(
         if title in ratios:
             axes.set_xscale("log")
             # The ends and the middle: powers of ten may be outside, and would be written as formulas.
-            ticks = np.geomspace(*np.quantile(np.asarray(places, float), (0, 1)), 3)
+            numbers = np.asarray(places, float)
+            ticks = np.geomspace(float(numbers.min()), float(numbers.max()), 3)
             axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
             axes.xaxis.set_minor_locator(NullLocator())
         elif isinstance(places[0], str):
