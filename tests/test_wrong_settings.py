@@ -99,7 +99,11 @@ WRONG = [
     ("modality_weights", {"fusion": "gate", "fusion_p": 2.0}, "--fusion_p is a setting"),
     ("cca", {"components": 9}, "no more canonical variates"),
     ("cca", {"components": 3, "text_encoder": "word_cnn"}, "--text_encoder gives int32"),
-    ("huse_plus", {"class_encoder": "random:600"}, "--embedding_dim=600"),
+    (
+        "huse_plus",
+        {"class_encoder": "random:600", "classifier_vectors": "names"},
+        "--class_dim=600",
+    ),
     ("late_fusion", {"image_encoder": "pixels:32"}, "--image_backbone"),
     ("fashion_bert", {"text_encoder": "tfidf"}, "patches and word pieces"),
     ("fashion_bert", {"text_parts": 2}, r"--text_separator=\[SEP\]"),

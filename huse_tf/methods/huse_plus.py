@@ -46,7 +46,7 @@ class HusePlus(Huse):
         "batch_size": 512,
         "epochs": 60,
         "validate_every": 5,
-        "patience": 20,
+        "patience": 0,  # the learning rate falls to the end, and the best epochs are the last
         "monitor": ("balanced",),
     }
     space: ClassVar[Space] = {
@@ -62,7 +62,7 @@ class HusePlus(Huse):
     }
 
     towers: MlpTowers = MlpTowers(
-        front=TrainableFront(input_dropout=0.15, image_power=0.5, normalize_features=True),
+        front=TrainableFront(input_dropout=0.2, image_power=0.5, normalize_features=True),
         image_layers=(1024,),
         text_layers=(1024,),
         linear_path=True,

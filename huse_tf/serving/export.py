@@ -101,13 +101,21 @@ def _save_parts(model: keras.Model, multi_label: bool, folder: pathlib.Path) -> 
         with_probabilities(fusion.input, fusion.output, fusion.name)
     for name in (keys.IMAGE, keys.TEXT):
         embedding_model(model, name).save(folder / f"{name}_tower.keras")
-    if CLASSIFIER in {layer.name for layer in model.layers}:
-        embedding = keras.Input(model.output[keys.IMAGE_EMBEDDING].shape[1:], name="embedding")
+    size = model.output[keys.IMAGE_EMBEDDING].shape[-1]
+    if _classifies_embeddings(model, size):
+        embedding = keras.Input((size,), name="embedding")
         with_probabilities(embedding, model.get_layer(CLASSIFIER)(embedding), CLASSIFIER)
         return
     for name in (keys.IMAGE, keys.TEXT):
         part = modality_model(model, name)
         with_probabilities(part.input, part.output[1], f"{name}_{CLASSIFIER}")
+
+
+def _classifies_embeddings(model: keras.Model, size: int) -> bool:
+    """Whether one classifier reads the embeddings of both modalities, and not a part of the towers' outputs."""
+    if CLASSIFIER not in {layer.name for layer in model.layers}:
+        return False
+    return model.get_layer(CLASSIFIER).kernel.shape[0] == size
 
 
 def _tensors(function: ConcreteFunction) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from huse_tf.settings import leaves
 OURS = (0.3, 0.5)  # of HUSE on small catalogues
 PLAIN = (0.0, 1.0)
 FRONTS = {
-    **dict.fromkeys(("huse", "huse_plus", "huse_p", "modality_weights"), OURS),
+    **dict.fromkeys(("huse", "huse_p", "modality_weights"), OURS),
+    "huse_plus": (0.2, 0.5),
     # The HUSE paper compares these on HUSE's own towers.
     **dict.fromkeys(("separate", "triplet", "cme", "adamine", "devise_star", "hie"), OURS),
     **dict.fromkeys(("vse_pp", "clip", "siglip"), OURS),
