@@ -28,6 +28,22 @@ RETRIEVAL_PRESET: Mapping[str, Any] = {
     )
 }
 
+OWN_PRODUCT = ("image_to_text/item/recall_at_10", "text_to_image/item/recall_at_10")
+"""What methods without classes are for."""
+
+CONTRASTIVE_PRESET: Mapping[str, Any] = {
+    "optimizer": "adamw",
+    "learning_rate": 1e-3,
+    "weight_decay": 0.1,
+    "decay": "cosine",
+    "batch_size": 512,
+    "epochs": 60,
+    "validate_every": 5,
+    "patience": 0,  # the learning rate falls to the end, and the best epochs are the last
+    "monitor": OWN_PRODUCT,
+}
+"""For contrasts of single products: CLIP's optimizer and schedule, and batches with many negatives."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Method(Settings, abc.ABC):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from huse_tf import heads, keys, losses, models
 from huse_tf.lazy import keras
-from huse_tf.methods.base import RETRIEVAL_PRESET, Method
+from huse_tf.methods.base import CONTRASTIVE_PRESET, Method
 from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
 from huse_tf.methods.search import TOWERS, Range, Space
 from huse_tf.settings import setting
@@ -20,11 +20,11 @@ from huse_tf.spec import DataSpec
 class SigLip(Method):
     """Each pair of a batch is classified as right or wrong by itself.
 
-    The towers and their front are ours, HUSE's, and not the paper's.
+    The towers and their front are ours, and not the paper's: frozen features need few layers.
     """
 
     name: ClassVar[str] = "siglip"
-    preset: ClassVar[Mapping[str, Any]] = RETRIEVAL_PRESET
+    preset: ClassVar[Mapping[str, Any]] = CONTRASTIVE_PRESET
     probed: ClassVar[bool] = True
     has_cross_entropy: ClassVar[bool] = False
     needs_pairs: ClassVar[bool] = True
@@ -33,7 +33,7 @@ class SigLip(Method):
         "temperature": Range(0.02, 0.3, log=True),
     }
 
-    towers: MlpTowers = MlpTowers()
+    towers: MlpTowers = MlpTowers(image_layers=(512, 512), text_layers=(512,))
     embedding_dim: int = embedding_dim_setting()
     positives: Literal["item", "product", "class"] = setting(
         "item", "Which images and texts are drawn together: of one item, product or class."

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from huse_tf import losses, models
 from huse_tf.lazy import keras
-from huse_tf.methods.base import RETRIEVAL_PRESET, Method
+from huse_tf.methods.base import OWN_PRODUCT, Method
 from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
 from huse_tf.methods.search import TOWERS, Range, Space
 from huse_tf.settings import setting
@@ -25,7 +25,7 @@ class VsePp(Method):
     """
 
     name: ClassVar[str] = "vse_pp"
-    preset: ClassVar[Mapping[str, Any]] = RETRIEVAL_PRESET
+    preset: ClassVar[Mapping[str, Any]] = {"monitor": OWN_PRODUCT}
     probed: ClassVar[bool] = True
     has_cross_entropy: ClassVar[bool] = False
     needs_pairs: ClassVar[bool] = True
