@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import huse_tf
+from huse_tf import keys
 from huse_tf.jobs import train_fused as modalities
 from huse_tf.jobs.train_fused import train_fused
 
@@ -66,3 +67,54 @@ def test_the_example_in_the_docstring_runs():
     (example,) = doctest.DocTestFinder(recurse=False).find(train_fused, "train_fused")
     assert example.examples
     assert doctest.DocTestRunner().run(example).failed == 0
+
+
+def test_items_of_sequences(rng):
+    """The class of a step is shown by the step before, so only a recurrent network can know it."""
+    count, steps = 120, 4
+    labels = rng.integers(0, 2, (count, steps))
+    shown = np.roll(labels, 1, axis=1)
+    shown[:, 0] = labels[:, 0]
+    clear = rng.normal(scale=0.3, size=(count, steps, 2)) + (2 * shown - 1)[..., None]
+    features = {"clear": clear, "noise": rng.normal(size=(count, steps, 2))}
+    features = {name: values.astype(np.float32) for name, values in features.items()}
+    labels[::2, 3] = -1  # half of the sequences have three steps
+    for values in features.values():
+        values[::2, 3] = 0
+    keras.utils.set_random_seed(0)
+    networks = {}
+    for name in features:
+        inputs = keras.Input((steps, 2))
+        x = keras.layers.Masking()(inputs)
+        networks[name] = keras.Model(inputs, keras.layers.GRU(6, return_sequences=True)(x))
+    epochs = []
+    model, by_epoch = train_fused(
+        networks,
+        features,
+        labels,
+        2,
+        penalty=0.01,
+        learning_rate=0.02,
+        epochs=12,
+        batch_size=30,
+        after_epoch=lambda epoch, model: epochs.append(epoch),
+    )
+    assert epochs == [*range(1, 13)]
+    assert modalities.accuracy(model, features, labels) > 0.8
+    assert by_epoch[-1][0] > by_epoch[-1][1]
+
+
+def test_steps_after_the_end_of_a_sequence_count_as_nothing(monkeypatch):
+    """Three steps of two sequences; the second has ended after one."""
+    outputs = {
+        keys.FUSED_LOGITS: np.eye(2)[[0, 1, 1, 0, 1, 1]],
+        keys.MODALITY_WEIGHTS: np.array(
+            [[0.5, 0.5], [0.3, 0.7], [0.1, 0.9], [0.9, 0.1], [1, 0], [1, 0]]
+        ),
+    }
+    monkeypatch.setattr(modalities, "run_model", lambda model, features: outputs)
+    there = np.array([[1, 1, 1], [1, 0, 0]])[..., None]
+    features = {"a": np.zeros((2, 3, 2)) + there, "b": np.zeros((2, 3, 1))}
+    labels = np.array([[0, 1, 0], [0, -1, -1]])
+    assert modalities.accuracy(None, features, labels) == 3 / 4
+    np.testing.assert_allclose(modalities.contributions(None, features), [0.45, 0.55])

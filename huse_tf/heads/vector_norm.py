@@ -13,7 +13,11 @@ _NO_DIVISION = 1e12
 
 
 def vector_batch_norm(
-    x: keras.KerasTensor, name: str, momentum: float = 0.9, epsilon: float = 1e-5
+    x: keras.KerasTensor,
+    name: str,
+    momentum: float = 0.9,
+    epsilon: float = 1e-5,
+    there: keras.KerasTensor | None = None,
 ) -> keras.KerasTensor:
     """(x - mean) / sqrt(mean squared distance to the mean + epsilon); one divisor for all coordinates.
 
@@ -25,6 +29,7 @@ def vector_batch_norm(
         name: prefix of the layers.
         momentum: share of the moving mean that a batch leaves (InTense: 0.9).
         epsilon: against division by zero; a batch of one item becomes zeros.
+        there: [batch] bool, the rows that means and divisor are of; None: all.
 
     Returns:
         [batch, dim]; over a training batch the mean squared norm is 1.
@@ -33,10 +38,12 @@ def vector_batch_norm(
     layer = keras.layers.BatchNormalization
     centred = layer(
         momentum=momentum, epsilon=_NO_DIVISION, center=False, scale=False, name=f"{name}_center"
-    )(x)
+    )(x, mask=there)
     centred = centred * _NO_DIVISION**0.5
+    if there is not None:
+        there = keras.ops.broadcast_to(there[:, None], keras.ops.shape(x))
     # The variance of the one channel is a mean over coordinates; their sum is wanted.
     scaled = layer(
         momentum=momentum, epsilon=epsilon / dim, center=False, scale=False, name=f"{name}_scale"
-    )(keras.ops.expand_dims(centred, -1))
+    )(keras.ops.expand_dims(centred, -1), mask=there)
     return keras.ops.squeeze(scaled, -1) / dim**0.5

@@ -6,14 +6,14 @@ all other modalities. `benchmarks/modality_weights.py` and `benchmarks/planted_m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.heads.sub_networks import fused_model
+from huse_tf.jobs.array_training import train_epochs
 from huse_tf.methods.fused_objective import fused_objective
 from huse_tf.models.inference import run_model
 from huse_tf.training.trainer import Trainer
@@ -32,13 +32,19 @@ def train_fused(
     epochs: int = 30,
     batch_size: int = 128,
     seed: int = 0,
+    after_epoch: Callable[[int, keras.Model], None] | None = None,
 ) -> tuple[keras.Model, np.ndarray]:
     """Trains M sub-networks and a fusion head together with Adam.
+
+    Items may come in sequences, such as the utterances of a video: features [n, steps, dim], labels
+    [n, steps], sub-networks that give features of each step (`heads.fused_model`). n and batch_size then
+    count sequences, and each item counts alike.
 
     Args:
         sub_networks: modality -> Keras model with one input [batch, ...] and one output [batch, dim_m].
         features: modality -> [n, ...] inputs of n items. Every item has all modalities.
-        labels: [n] class ids in [0, num_classes).
+        labels: [n] class ids in [0, num_classes). Or [n, steps], -1 where a sequence has ended; the
+            features of such a step are zeros in every modality.
         num_classes: K, at least 2.
         fusion: name of the fusion head: "mnl", "softmax" or "gate" (`heads.fusion.fuse`).
         p: order of the norm of the contributions (theta), for "mnl".
@@ -49,6 +55,7 @@ def train_fused(
         batch_size: items a step. An epoch leaves out the items that do not fill its last batch.
         seed: seed of the items' order. Call `keras.utils.set_random_seed` before the sub-networks are
             made to fix the initial weights too.
+        after_epoch: called with the number of each epoch, from 1, and the model.
 
     Returns:
         (model, contributions). The model maps {modality: inputs} to the head's outputs, among them
@@ -89,17 +96,13 @@ def train_fused(
     model = fused_model(sub_networks, num_classes, fusion, p)
     trainer = Trainer(model, fused_objective(fusion, p, penalty))
     trainer.compile(optimizer=keras.optimizers.Adam(learning_rate))
-    count = len(labels)
-    items = {**features, keys.LABEL: labels.astype(np.int32), keys.WEIGHT: np.ones(count, "f4")}
-    batch_size = min(batch_size, count)
-    step, generator = tf.function(trainer.train_step), np.random.default_rng(seed)
+    weights = (labels >= 0).astype(np.float32)
+    items = {**features, keys.LABEL: labels.clip(0).astype(np.int32), keys.WEIGHT: weights}
     by_epoch = []
-    for _ in range(epochs):
-        order = generator.permutation(count)
-        for start in range(0, count - batch_size + 1, batch_size):
-            rows = order[start : start + batch_size]
-            step({key: tf.constant(values[rows]) for key, values in items.items()})
+    for epoch in train_epochs(trainer, items, epochs=epochs, batch_size=batch_size, seed=seed):
         by_epoch.append(contributions(model, features))
+        if after_epoch is not None:
+            after_epoch(epoch, model)
     return model, np.stack(by_epoch)
 
 
@@ -110,7 +113,11 @@ def contributions(model: keras.Model, features: Mapping[str, np.ndarray]) -> np.
         model: a model from `train_fused`.
         features: modality -> [n, ...] inputs of the items.
     """
-    return run_model(model, features)[keys.MODALITY_WEIGHTS].mean(axis=0)
+    shares = run_model(model, features)[keys.MODALITY_WEIGHTS]
+    arrays = list(features.values())
+    if len(shares) > len(arrays[0]):  # a row for each step of a sequence, also where it has ended
+        shares = shares[np.any([np.any(each, axis=-1) for each in arrays], axis=0).reshape(-1)]
+    return shares.mean(axis=0)
 
 
 def accuracy(model: keras.Model, features: Mapping[str, np.ndarray], labels: np.ndarray) -> float:
@@ -119,6 +126,8 @@ def accuracy(model: keras.Model, features: Mapping[str, np.ndarray], labels: np.
     Args:
         model: a model from `train_fused`.
         features: modality -> [n, ...] inputs of the items.
-        labels: [n] class ids.
+        labels: [n] class ids; or [n, steps], -1 where a sequence has ended.
     """
-    return float(np.mean(run_model(model, features)[keys.FUSED_LOGITS].argmax(axis=1) == labels))
+    found = run_model(model, features)[keys.FUSED_LOGITS].argmax(axis=1)
+    wanted = labels.reshape(-1)
+    return float(np.mean((found == wanted)[wanted >= 0]))

@@ -43,11 +43,16 @@ def complete_items(features: Mapping[str, np.ndarray], setting: str, dims: int) 
 
 
 def canonical_projections(
-    x: np.ndarray, y: np.ndarray, weights: np.ndarray, components: int, regularization: float
+    x: np.ndarray,
+    y: np.ndarray,
+    weights: np.ndarray,
+    components: int,
+    regularization: float,
+    standardize: bool = True,
 ) -> CanonicalProjections:
     """The projections of the largest correlations, each of mean 0 and (but for the ridge) variance 1.
 
-    Whitening and a singular value decomposition: with C_x = S_x + r I of the standardised views,
+    Whitening and a singular value decomposition: with C_x = S_x + r I of the scaled views,
     C_x^-1/2 S_xy C_y^-1/2 = U diag(correlations) V^T, and the kernels are C_x^-1/2 U and C_y^-1/2 V.
 
     Args:
@@ -55,11 +60,20 @@ def canonical_projections(
         y: [n, dim of y].
         weights: [n] >= 0; an item of weight 2 counts like two equal items.
         components: at most the smaller dim.
-        regularization: r >= 0, over the variance of a standardised feature. Above 0 unless both
+        regularization: r >= 0, over the mean variance of a view's features. Above 0 unless both
             covariances are of full rank.
+        standardize: whether features are divided by their standard deviation first. Without a ridge that
+            changes nothing. With one, features that hardly vary count less where it is off.
+
+    Examples:
+        >>> import numpy as np
+        >>> x = np.array([[0.0], [1.0], [2.0]])
+        >>> y = np.array([[0.0], [-2.0], [-1.0]])
+        >>> canonical_projections(x, y, np.ones(3), components=1, regularization=0.0).correlations
+        array([0.5])
     """
     shares = weights / np.sum(weights)
-    views = [_Standardized.of(np.asarray(view, np.float64), shares) for view in (x, y)]
+    views = [_Scaled.of(np.asarray(view, np.float64), shares, standardize) for view in (x, y)]
     roots = [
         _inverse_root(view.rows.T @ (shares[:, None] * view.rows), regularization) for view in views
     ]
@@ -78,20 +92,23 @@ def canonical_projections(
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Standardized:
-    """A view as rows [n, dim] of mean 0 and variance 1 = (view - mean) / scale."""
+class _Scaled:
+    """A view as rows [n, dim] of mean 0 and mean variance 1 = (view - mean) / scale."""
 
     rows: np.ndarray
     mean: np.ndarray
     scale: np.ndarray
 
     @classmethod
-    def of(cls, view: np.ndarray, shares: np.ndarray) -> _Standardized:
+    def of(cls, view: np.ndarray, shares: np.ndarray, standardize: bool) -> _Scaled:
         mean = shares @ view
         rows = view - mean
         scale = np.sqrt(shares @ rows**2)
         # A feature that hardly varies among these items would be blown up for others.
-        scale[scale <= 1e-6 * scale.max(initial=0.0)] = np.inf
+        nothing = scale <= 1e-6 * scale.max(initial=0.0)
+        if not standardize:
+            scale = np.full_like(scale, np.sqrt(np.mean(scale**2)))
+        scale[nothing] = np.inf
         return cls(rows / scale, mean, scale)
 
 

@@ -41,6 +41,11 @@ class Cca(Method):
     regularization: float = setting(
         1.0, "Ridge of the covariances, over the mean variance.", minimum=1e-4
     )
+    standardize: bool = setting(
+        True,
+        "Divide features by their standard deviation before the ridge is added; off for pixels, of which "
+        "some hardly ever vary.",
+    )
 
     @property
     def frozen_weights(self) -> int:
@@ -78,5 +83,6 @@ class Cca(Method):
             features[keys.WEIGHT][complete],
             self.components,
             self.regularization,
+            self.standardize,
         )
         models.set_projections(model, found.kernels, found.biases)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from huse_tf import lazy
 
 if TYPE_CHECKING:
+    from huse_tf.models.canonical import canonical_variates as canonical_variates
     from huse_tf.models.canonical import deep_canonical as deep_canonical
     from huse_tf.models.canonical import linear_canonical as linear_canonical
     from huse_tf.models.canonical import set_projections as set_projections

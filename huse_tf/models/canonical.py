@@ -77,6 +77,18 @@ def set_projections(
         layer.bias.assign(bias)
 
 
+def canonical_variates(model: keras.Model) -> keras.Model:
+    """A model from the same inputs to {image, text [batch, components]}: projections before unit norm.
+
+    Args:
+        model: from `linear_canonical` or `deep_canonical`.
+    """
+    variates = {
+        name: model.get_layer(f"{name}_{_PROJECTION}").output for name in (keys.IMAGE, keys.TEXT)
+    }
+    return keras.Model(model.input, variates, name="canonical_variates")
+
+
 def _canonical(
     x: keras.KerasTensor, modality: str, components: int, initializer: str
 ) -> keras.KerasTensor:

@@ -28,3 +28,32 @@ def test_norms_of_blocks_are_frobenius_norms_where_no_length_is_given():
     blocks = [model.get_layer(f"fusion_block_{place}").kernel.numpy() for place in (0, 1)]
     expected = [np.sqrt(np.sum(block.astype(np.float64) ** 2)) for block in blocks]
     np.testing.assert_allclose(outputs[keys.BLOCK_NORMS], [expected] * 5, rtol=1e-5)
+
+
+def recurrent(dim):
+    """From [batch, steps, dim] to [batch, steps, 3], over the steps that are not zeros."""
+    inputs = keras.Input((None, dim))
+    x = keras.layers.Masking()(inputs)
+    return keras.Model(inputs, keras.layers.GRU(3, return_sequences=True)(x))
+
+
+def test_items_of_sequences_are_rows_and_what_fills_up_is_none():
+    """Three steps that fill up the second sequence move neither the means nor the other items' outputs."""
+    rng = np.random.default_rng(0)
+    long = {"a": rng.normal(size=(2, 5, 4)), "b": rng.normal(size=(2, 5, 2))}
+    long = {name: values.astype(np.float32) for name, values in long.items()}
+    for values in long.values():
+        values[1, 2:] = 0
+    single = [{n: v[:1] for n, v in long.items()}, {n: v[1:, :2] for n, v in long.items()}]
+    keras.utils.set_random_seed(0)
+    model = fused_model({"a": recurrent(4), "b": recurrent(2)}, 2, "softmax")
+    logits = model(long, training=True)[keys.FUSED_LOGITS]
+    assert logits.shape == (10, 2)
+    # The means that training keeps are those of the seven items that are there.
+    moving = model.get_layer("modality_0_center").moving_mean
+    found = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    rows = np.concatenate([found(each["a"])[0] for each in single])
+    np.testing.assert_allclose(moving, 0.1 * rows.mean(axis=0), atol=1e-6)
+    # In inference an item's logits do not depend on what fills up its sequence.
+    alone = np.concatenate([model(each)[keys.FUSED_LOGITS] for each in single])
+    np.testing.assert_allclose(model(long)[keys.FUSED_LOGITS][:7], alone, atol=1e-5)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from sklearn.cross_decomposition import CCA
+from sklearn.datasets import load_linnerud
 
 from huse_tf.methods.canonical_projections import canonical_projections
 
@@ -76,3 +77,38 @@ def test_more_features_than_items_and_constant_ones_are_no_trouble(rng):
     assert all(np.isfinite(part).all() for part in (*found.kernels, *found.biases))
     np.testing.assert_array_equal(found.kernels[0][3], 0)
     assert 0 <= found.correlations.min() <= found.correlations.max() <= 1
+
+
+def test_without_standardising_the_ridge_is_over_the_mean_variance(rng):
+    """Features of variances 7 and 1 have the mean 4, so a ridge of 1/2 adds 2 to both variances."""
+    corners = np.array([[1.0, 1], [1, -1], [-1, 1], [-1, -1]]) * [np.sqrt(7), 1]
+    found = canonical_projections(corners, corners, np.ones(4), 2, 0.5, standardize=False)
+    np.testing.assert_allclose(found.correlations, [7 / 9, 1 / 3])
+    np.testing.assert_allclose(np.abs(found.kernels[0]), [[1 / 3, 0], [0, 3**-0.5]], atol=1e-6)
+
+
+def test_standardising_changes_nothing_without_a_ridge(rng):
+    x, y = related(rng)
+    one, other = (
+        canonical_projections(x, y, np.ones(300), 3, 0.0, standardize=each)
+        for each in (True, False)
+    )
+    np.testing.assert_allclose(other.correlations, one.correlations, rtol=1e-6)
+
+
+def test_pixels_that_hardly_vary_do_not_drown_the_others(rng):
+    """Forty pixels that are lit in few items, and one that tells: standardised, the forty win over a ridge."""
+    signal = rng.normal(size=(200, 1))
+    x, y = (np.hstack([signal, 0.02 * rng.normal(size=(200, 40))]) for _ in range(2))
+    found = [
+        canonical_projections(x, y, np.ones(200), 1, 0.1, standardize=s) for s in (True, False)
+    ]
+    shares = [np.abs(each.kernels[0][0, 0]) / np.abs(each.kernels[0][:, 0]).max() for each in found]
+    assert shares[1] > 0.9 > 0.1 > shares[0]
+
+
+def test_linnerud_has_the_correlations_of_the_manual_of_sas():
+    """Proc cancorr, its first example: twenty men, three measures of the body, three exercises."""
+    table = load_linnerud()
+    found = canonical_projections(table.target, table.data, np.ones(20), 3, 0.0)
+    np.testing.assert_allclose(found.correlations, [0.795608, 0.200556, 0.072570], atol=5e-7)

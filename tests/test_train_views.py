@@ -1,0 +1,49 @@
+"""Two arrays in place of images and texts: linear CCA and deep CCA from Python."""
+
+import doctest
+
+import keras
+import numpy as np
+
+from huse_tf.jobs import train_views as views_module
+from huse_tf.jobs.train_views import canonical_variates, train_views
+from huse_tf.methods.cca import Cca
+from huse_tf.methods.deep_cca import DeepCca
+
+
+def views(rng, count=400):
+    """The second view shows the size of a number whose sign only the first one has."""
+    signal = rng.normal(size=(count, 1))
+    first = np.hstack([signal, rng.normal(size=(count, 2))])
+    return first.astype(np.float32), np.hstack([np.abs(signal), first[:, 1:2] ** 3]).astype("f4")
+
+
+def correlation(pair):
+    return abs(float(np.corrcoef(pair[0][:, 0], pair[1][:, 0])[0, 1]))
+
+
+def test_deep_cca_finds_what_linear_cca_cannot(rng):
+    pair, other = views(rng), views(rng)
+    pair, other = ((x[:, :1], y[:, :1]) for x, y in (pair, other))
+    keras.utils.set_random_seed(0)
+    linear = train_views(Cca.of(components=1, regularization=1e-3), pair, epochs=1)
+    assert correlation(canonical_variates(linear, other)) < 0.2
+    seen = []
+    method = DeepCca.of(embedding_dim=1, image_layers=(16,), text_layers=(16,), regularization=1e-3)
+    deep = train_views(
+        method,
+        pair,
+        optimizer=keras.optimizers.Adam(0.02),
+        epochs=15,
+        batch_size=100,
+        after_epoch=lambda epoch, model: seen.append(epoch),
+    )
+    assert seen == [*range(1, 16)]
+    assert correlation(canonical_variates(deep, other)) > 0.9
+
+
+def test_the_example_in_the_docstring_runs():
+    (example,) = doctest.DocTestFinder(recurse=False).find(train_views, "train_views")
+    assert example.examples
+    assert doctest.DocTestRunner().run(example).failed == 0
+    assert views_module.two_views((np.zeros((2, 1)), np.zeros((2, 1))))["label"].tolist() == [0, 0]
