@@ -70,11 +70,11 @@ def test_the_example_in_the_docstring_runs():
 
 
 def test_items_of_sequences(rng):
-    """The class of a step is shown by the step before, so only a recurrent network can know it."""
+    """The step before shows the class of a step, so a network must read the sequence."""
     count, steps = 120, 4
-    labels = rng.integers(0, 2, (count, steps))
-    shown = np.roll(labels, 1, axis=1)
-    shown[:, 0] = labels[:, 0]
+    shown = rng.integers(0, 2, (count, steps))
+    labels = np.roll(shown, 1, axis=1)
+    labels[:, 0] = 0
     clear = rng.normal(scale=0.3, size=(count, steps, 2)) + (2 * shown - 1)[..., None]
     features = {"clear": clear, "noise": rng.normal(size=(count, steps, 2))}
     features = {name: values.astype(np.float32) for name, values in features.items()}
@@ -85,8 +85,8 @@ def test_items_of_sequences(rng):
     networks = {}
     for name in features:
         inputs = keras.Input((steps, 2))
-        x = keras.layers.Masking()(inputs)
-        networks[name] = keras.Model(inputs, keras.layers.GRU(6, return_sequences=True)(x))
+        layer = keras.layers.Conv1D(6, 2, padding="causal", activation="relu")
+        networks[name] = keras.Model(inputs, layer(inputs))
     epochs = []
     model, by_epoch = train_fused(
         networks,
@@ -95,12 +95,12 @@ def test_items_of_sequences(rng):
         2,
         penalty=0.01,
         learning_rate=0.02,
-        epochs=12,
-        batch_size=30,
+        epochs=6,
+        batch_size=20,
         after_epoch=lambda epoch, model: epochs.append(epoch),
     )
-    assert epochs == [*range(1, 13)]
-    assert modalities.accuracy(model, features, labels) > 0.8
+    assert epochs == [*range(1, 7)]
+    assert modalities.accuracy(model, features, labels) > 0.9
     assert by_epoch[-1][0] > by_epoch[-1][1]
 
 

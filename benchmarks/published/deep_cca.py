@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import scipy.ndimage
 from absl import app, flags
-from common import describe, write_results
+from common import Results
 
 DATA = flags.DEFINE_string("data", None, "MNIST as .npz.", required=True)
 PROBLEM = flags.DEFINE_enum("problem", None, ["halves", "noisy"], "Which views.", required=True)
@@ -202,24 +202,20 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError(f"Settings are given as --NAME=VALUE. Received: {arguments[1:]}.")
     problem = PROBLEMS[PROBLEM.value]
     arrays = dict(np.load(DATA.value, allow_pickle=False))
-    rows = []
+    settings = dataclasses.asdict(problem)
+    settings |= {"items": ITEMS.value, "epochs": EPOCHS.value or problem.epochs}
+    settings |= {"widths": [int(width) for width in WIDTHS.value] or problem.widths}
+    results = Results(OUTPUT.value, PROBLEM.value, sys.argv, settings)
     for seed in map(int, SEEDS.value):
-        views, labels = splits(problem, arrays, seed)
-        for name, fit in FITS.items():
+        fits = {n: fit for n, fit in FITS.items() if not results.has(method=n, seed=seed)}
+        views, labels = splits(problem, arrays, seed) if fits else ({}, {})
+        for name, fit in fits.items():
             variates = fit(problem, views, seed)
-            row = {"method": name, "seed": seed}
-            row |= {f"correlation/{part}": total_correlation(variates[part]) for part in variates}
+            row = {f"correlation/{part}": total_correlation(variates[part]) for part in variates}
             if PROBLEM.value == "noisy":
                 errors = svm_error({part: variates[part][0] for part in variates}, labels)
                 row |= {f"error/{part}": error for part, error in errors.items()}
-            rows.append(row)
-            print(describe(row), flush=True)
-            settings = dataclasses.asdict(problem) | {"items": len(labels["train"])}
-            settings |= {
-                "epochs": EPOCHS.value or problem.epochs,
-                "widths": WIDTHS.value or problem.widths,
-            }
-            write_results(OUTPUT.value, PROBLEM.value, sys.argv, settings, rows)
+            results.add(method=name, seed=seed, **row)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from absl import app, flags
-from common import describe, write_results
+from common import Results
 
 DATA = flags.DEFINE_string("data", "", "CSV with weight, waist, pulse, chins, situps, jumps.")
 OUTPUT = flags.DEFINE_string("output", "", "JSON file of the results.")
@@ -38,10 +38,10 @@ def main(arguments: Sequence[str]) -> None:
         raise app.UsageError(f"Settings are given as --NAME=VALUE. Received: {arguments[1:]}.")
     body, exercises = table(DATA.value)
     found = canonical_projections(body, exercises, np.ones(len(body)), 3, 0.0)
-    row = {"method": "CCA", "seed": 0}
-    row |= {f"correlation/{k}": float(value) for k, value in enumerate(found.correlations, 1)}
-    print(describe(row))
-    write_results(OUTPUT.value, "linnerud", sys.argv, {}, [row])
+    row = {f"correlation/{k}": float(value) for k, value in enumerate(found.correlations, 1)}
+    results = Results(OUTPUT.value, "linnerud", sys.argv, {"data": bool(DATA.value)})
+    if not results.has(seed=0):
+        results.add(method="CCA", seed=0, **row)
 
 
 if __name__ == "__main__":

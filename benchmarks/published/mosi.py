@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from absl import app, flags
-from common import describe, write_results
+from common import Results
 
 DATA = flags.DEFINE_string("data", None, "CMU-MOSI as .npz.", required=True)
 SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2", "3", "4"], "Seeds of weights and order.")
@@ -183,22 +183,20 @@ def main(arguments: Sequence[str]) -> None:
     settings = {name: flag.value for name, flag in (("epochs", EPOCHS), ("units", UNITS))}
     settings |= {"penalty": PENALTY.value, "transcripts": TRANSCRIPTS.value}
     settings |= {"held_out": HELD_OUT.value}
-    rows = []
-
-    def add(**row: object) -> None:
-        rows.append(row)
-        print(describe(row), flush=True)
-        name = "mosi_transcripts" if TRANSCRIPTS.value else "mosi"
-        write_results(OUTPUT.value, name, sys.argv, settings, rows)
-
+    name = "mosi_transcripts" if TRANSCRIPTS.value else "mosi"
+    results = Results(OUTPUT.value, name, sys.argv, settings)
     flat = [arranged(train, seen, "utterance", 0), arranged(test, measured, "utterance", 0)]
     for letters in SUBSETS.value:
-        add(method="logistic regression", subset=letters, seed=0, **regression(*flat, letters))
+        row = {"method": "logistic regression", "subset": letters, "seed": 0}
+        if not results.has(**row):
+            results.add(**row, **regression(*flat, letters))
     for seed in map(int, SEEDS.value):
         for kind in MODELS.value:
             pair = [arranged(train, seen, kind, steps), arranged(test, measured, kind, steps)]
             for letters in SUBSETS.value:
-                add(method=kind, subset=letters, seed=seed, **trial(*pair, kind, letters, seed))
+                row = {"method": kind, "subset": letters, "seed": seed}
+                if not results.has(**row):
+                    results.add(**row, **trial(*pair, kind, letters, seed))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from absl import app, flags
-from common import describe, write_results
+from common import Results
 
 DATA = flags.DEFINE_string("data", None, "The sequences as .npz.", required=True)
 PROBLEM = flags.DEFINE_string("problem", None, "A name of PROBLEMS.", required=True)
@@ -135,8 +135,11 @@ def main(arguments: Sequence[str]) -> None:
     labels = np.repeat([1, 0], [len(each) for each in arrays]).astype(np.int32)
     settings = {"folds": FOLDS.value, "epochs": EPOCHS.value, "penalty": PENALTY.value}
     settings |= {"promoters": len(arrays[0]), "others": len(arrays[1])}
-    rows = []
+    settings |= {"filters": FILTERS.value}
+    results = Results(OUTPUT.value, PROBLEM.value, sys.argv, settings)
     for seed in map(int, SEEDS.value):
+        if results.has(seed=seed):
+            continue
         found, thetas = np.empty(len(labels), int), []
         folds = StratifiedKFold(FOLDS.value, shuffle=True, random_state=seed)
         for train, test in folds.split(sequences, labels):
@@ -146,11 +149,8 @@ def main(arguments: Sequence[str]) -> None:
             thetas.append(theta)
         shares = zip(problem.regions, np.mean(thetas, axis=0), strict=True)
         first = np.mean([[*problem.regions][row.argmax()] == "core" for row in thetas])
-        row = {"method": "ours", "seed": seed, **measures(found, labels)}
-        row |= {f"theta/{name}": float(share) for name, share in shares}
-        rows.append(row | {"core_first": float(first)})
-        print(describe(rows[-1]), flush=True)
-        write_results(OUTPUT.value, PROBLEM.value, sys.argv, settings, rows)
+        row = {f"theta/{name}": float(share) for name, share in shares}
+        results.add(seed=seed, **measures(found, labels), **row, core_first=float(first))
 
 
 if __name__ == "__main__":

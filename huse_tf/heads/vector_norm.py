@@ -41,7 +41,7 @@ def vector_batch_norm(
     )(x, mask=there)
     centred = centred * _NO_DIVISION**0.5
     if there is not None:
-        there = keras.ops.broadcast_to(there[:, None], keras.ops.shape(x))
+        there = keras.ops.logical_and(there[:, None], keras.ops.ones_like(x, dtype="bool"))
     # The variance of the one channel is a mean over coordinates; their sum is wanted.
     scaled = layer(
         momentum=momentum, epsilon=epsilon / dim, center=False, scale=False, name=f"{name}_scale"

@@ -75,6 +75,7 @@ def mosi_arrays(rng):
     return {k: v.astype(np.float32) if v.dtype == np.float64 else v for k, v in arrays.items()}
 
 
+@pytest.mark.slow
 def test_mosi(script, tmp_path, rng):
     np.savez(tmp_path / "mosi.npz", **mosi_arrays(rng))
     script(
@@ -112,12 +113,13 @@ def test_measures_of_promoters_by_hand(script):
     assert promoters.measures(found, labels) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_promoters(script, tmp_path, rng):
     """Only promoters have a box in the core."""
-    letters = rng.choice([*b"ACGT"], (60, 81)).astype(np.uint8)
-    letters[:30, 46:54] = np.frombuffer(b"TATAATGG", np.uint8)
+    letters = rng.choice([*b"ACGT"], (600, 81)).astype(np.uint8)
+    letters[:300, 46:54] = np.frombuffer(b"TATAATGG", np.uint8)
     strings = np.frombuffer(letters.tobytes(), "S81")
-    np.savez(tmp_path / "dna.npz", Ecoli_prom=strings[:30], Ecoli_non_prom=strings[30:])
+    np.savez(tmp_path / "dna.npz", Ecoli_prom=strings[:300], Ecoli_non_prom=strings[300:])
     script(
         "promoters",
         f"--data={tmp_path}/dna.npz",
@@ -125,7 +127,7 @@ def test_promoters(script, tmp_path, rng):
         f"--output={tmp_path}/ecoli.json",
         "--seeds=0",
         "--folds=2",
-        "--epochs=4",
+        "--epochs=25",
         "--filters=8",
     ).main(["promoters.py"])
     (row,) = rows(tmp_path / "ecoli.json")
@@ -159,6 +161,7 @@ def test_total_correlation_by_hand(script):
     assert views.total_correlation((x, y)) == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_deep_cca(script, tmp_path, rng):
     labels = np.tile(np.arange(2), 60).astype(np.uint8)
     digits = rng.integers(0, 99, (120, 28, 28)).astype(np.uint8)
@@ -199,3 +202,18 @@ def test_the_table_says_what_was_measured_and_what_was_not_run(script, tmp_path)
     row = "| halves | deep CCA | sum of 50 correlations, test | 39.7* | 40.00 ± 1.41 | 2 |"
     assert row in text
     assert "| E. coli | .90 / .96 / .84 | not run | not run | not run | 0 |" in text
+
+
+def test_a_second_call_goes_on_where_the_first_one_stopped(script, tmp_path, capsys):
+    script("linnerud")
+    from common import Results
+
+    path, argv = str(tmp_path / "a.json"), ["x/a.py", "--data=/home/me/a.npz", "--seeds=0,1"]
+    one = Results(path, "a", argv, {"widths": (1, 2)})
+    one.add(seed=0, value=0.25)
+    assert capsys.readouterr().out == "seed 0, value 0.2500\n"
+    again = Results(path, "a", argv, {"widths": (1, 2)})
+    assert again.has(seed=0) and not again.has(seed=1) and not again.has(seed=0, value=1)
+    assert not Results(path, "a", argv, {"widths": (1, 3)}).has(seed=0)
+    command = json.loads((tmp_path / "a.json").read_text())["command"]
+    assert command == "python benchmarks/published/a.py --data=a.npz --seeds=0,1"
