@@ -112,7 +112,7 @@ def test_steps_after_the_end_of_a_sequence_count_as_nothing(monkeypatch):
             [[0.5, 0.5], [0.3, 0.7], [0.1, 0.9], [0.9, 0.1], [1, 0], [1, 0]]
         ),
     }
-    monkeypatch.setattr(modalities, "run_model", lambda model, features: outputs)
+    monkeypatch.setattr(modalities, "outputs_of", lambda model, features: outputs)
     there = np.array([[1, 1, 1], [1, 0, 0]])[..., None]
     features = {"a": np.zeros((2, 3, 2)) + there, "b": np.zeros((2, 3, 1))}
     labels = np.array([[0, 1, 0], [0, -1, -1]])

@@ -27,6 +27,7 @@ from common import Results
 DATA = flags.DEFINE_string("data", None, "MNIST as .npz.", required=True)
 PROBLEM = flags.DEFINE_enum("problem", None, ["halves", "noisy"], "Which views.", required=True)
 SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of weights, order and noise.")
+METHODS = flags.DEFINE_list("methods", ["CCA", "deep CCA"], "Which of the two.")
 ITEMS = flags.DEFINE_integer("items", 0, "Training items; 0: all.", lower_bound=0)
 EPOCHS = flags.DEFINE_integer("epochs", 0, "Passes; 0: those of the problem.", lower_bound=0)
 WIDTHS = flags.DEFINE_list(
@@ -54,7 +55,7 @@ class Problem:
 
 PROBLEMS = {
     "halves": Problem(50, 6_000, (512, 512), 12, 0.1, 0.0, 2e-3, 1e-3),
-    "noisy": Problem(10, 10_000, (512, 512, 512), 16, 0.1, 0.0, 2e-3, 1e-3),
+    "noisy": Problem(10, 10_000, (512, 512, 512), 20, 0.3, 0.1, 2e-3, 1e-3),
 }
 
 
@@ -207,7 +208,7 @@ def main(arguments: Sequence[str]) -> None:
     settings |= {"widths": [int(width) for width in WIDTHS.value] or problem.widths}
     results = Results(OUTPUT.value, PROBLEM.value, sys.argv, settings)
     for seed in map(int, SEEDS.value):
-        fits = {n: fit for n, fit in FITS.items() if not results.has(method=n, seed=seed)}
+        fits = {n: FITS[n] for n in METHODS.value if not results.has(method=n, seed=seed)}
         views, labels = splits(problem, arrays, seed) if fits else ({}, {})
         for name, fit in fits.items():
             variates = fit(problem, views, seed)

@@ -138,8 +138,7 @@ def trial(train: Part, test: Part, kind: str, letters: str, seed: int) -> dict:
     import keras
 
     from huse_tf import keys
-    from huse_tf.jobs.train_fused import accuracy, train_fused
-    from huse_tf.models.inference import run_model
+    from huse_tf.jobs.train_fused import accuracy, outputs_of, train_fused
 
     keras.utils.set_random_seed(seed)
     features, other = ({k: part[0][k] for k in letters} for part in (train, test))
@@ -157,9 +156,13 @@ def trial(train: Part, test: Part, kind: str, letters: str, seed: int) -> dict:
         seed=seed,
         after_epoch=lambda epoch, model: accuracies.append(accuracy(model, other, test[1])),
     )
-    found = run_model(model, other)[keys.FUSED_LOGITS].argmax(axis=1)
+    found = outputs_of(model, other)[keys.FUSED_LOGITS].argmax(axis=1)
     theta = {f"theta/{k}": float(share) for k, share in zip(letters, thetas[-1], strict=True)}
-    return {**measures(found, test[1]), "best_epoch_accuracy": max(accuracies), **theta}
+    best = {
+        "best_epoch_accuracy": max(accuracies),
+        "best_epoch": accuracies.index(max(accuracies)) + 1,
+    }
+    return {**measures(found, test[1]), **best, **theta}
 
 
 def regression(train: Part, test: Part, letters: str) -> dict:

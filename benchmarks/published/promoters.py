@@ -98,8 +98,7 @@ def fold(
     import keras
 
     from huse_tf import keys
-    from huse_tf.jobs.train_fused import train_fused
-    from huse_tf.models.inference import run_model
+    from huse_tf.jobs.train_fused import outputs_of, train_fused
 
     keras.utils.set_random_seed(seed)
     features = regions(problem, train[0])
@@ -115,7 +114,7 @@ def fold(
         batch_size=64,
         seed=seed,
     )
-    logits = run_model(model, regions(problem, test))[keys.FUSED_LOGITS]
+    logits = outputs_of(model, regions(problem, test))[keys.FUSED_LOGITS]
     return logits.argmax(axis=1), thetas[-1]
 
 

@@ -15,8 +15,9 @@ from huse_tf import keys
 from huse_tf.heads.sub_networks import fused_model
 from huse_tf.jobs.array_training import train_epochs
 from huse_tf.methods.fused_objective import fused_objective
-from huse_tf.models.inference import run_model
 from huse_tf.training.trainer import Trainer
+
+_A_BATCH = 1024  # items, or sequences, that are answered at once
 
 
 def train_fused(
@@ -113,7 +114,7 @@ def contributions(model: keras.Model, features: Mapping[str, np.ndarray]) -> np.
         model: a model from `train_fused`.
         features: modality -> [n, ...] inputs of the items.
     """
-    shares = run_model(model, features)[keys.MODALITY_WEIGHTS]
+    shares = outputs_of(model, features)[keys.MODALITY_WEIGHTS]
     arrays = list(features.values())
     if len(shares) > len(arrays[0]):  # a row for each step of a sequence, also where it has ended
         shares = shares[np.any([np.any(each, axis=-1) for each in arrays], axis=0).reshape(-1)]
@@ -128,6 +129,23 @@ def accuracy(model: keras.Model, features: Mapping[str, np.ndarray], labels: np.
         features: modality -> [n, ...] inputs of the items.
         labels: [n] class ids; or [n, steps], -1 where a sequence has ended.
     """
-    found = run_model(model, features)[keys.FUSED_LOGITS].argmax(axis=1)
+    found = outputs_of(model, features)[keys.FUSED_LOGITS].argmax(axis=1)
     wanted = labels.reshape(-1)
     return float(np.mean((found == wanted)[wanted >= 0]))
+
+
+def outputs_of(model: keras.Model, features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All outputs of a model by key, a row for each item, dropout off.
+
+    Args:
+        model: a model from `train_fused`.
+        features: modality -> [n, ...] inputs of the items.
+    """
+    # Compiled, which `models.run_model` is not: recurrent networks are slow step by step.
+    inputs = {name: features[name] for name in model.input}
+    count = len(next(iter(inputs.values())))
+    batches = [
+        model.predict_on_batch({k: v[start : start + _A_BATCH] for k, v in inputs.items()})
+        for start in range(0, count, _A_BATCH)
+    ]
+    return {key: np.concatenate([batch[key] for batch in batches]) for key in batches[0]}
