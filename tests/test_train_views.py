@@ -7,15 +7,13 @@ import numpy as np
 
 from huse_tf.jobs import train_views as views_module
 from huse_tf.jobs.train_views import canonical_variates, train_views
-from huse_tf.methods.cca import Cca
 from huse_tf.methods.deep_cca import DeepCca
 
 
-def views(rng, count=400):
-    """The second view shows the size of a number whose sign only the first one has."""
-    signal = rng.normal(size=(count, 1))
-    first = np.hstack([signal, rng.normal(size=(count, 2))])
-    return first.astype(np.float32), np.hstack([np.abs(signal), first[:, 1:2] ** 3]).astype("f4")
+def views(rng):
+    """A number and its size: their correlation is about 0."""
+    number = rng.normal(size=(400, 1)).astype(np.float32)
+    return number, np.abs(number)
 
 
 def correlation(pair):
@@ -24,10 +22,8 @@ def correlation(pair):
 
 def test_deep_cca_finds_what_linear_cca_cannot(rng):
     pair, other = views(rng), views(rng)
-    pair, other = ((x[:, :1], y[:, :1]) for x, y in (pair, other))
+    assert correlation(other) < 0.2  # with one column a view, that is all that linear CCA can do
     keras.utils.set_random_seed(0)
-    linear = train_views(Cca.of(components=1, regularization=1e-3), pair, epochs=1)
-    assert correlation(canonical_variates(linear, other)) < 0.2
     seen = []
     method = DeepCca.of(embedding_dim=1, image_layers=(16,), text_layers=(16,), regularization=1e-3)
     deep = train_views(
