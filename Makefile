@@ -19,10 +19,10 @@ train: $(VENV)/installed  ## train, measure and export on the bundled catalogue,
 	$(BIN)/python -m huse_tf.train --flagfile=experiments/home_goods.flags
 
 test: $(VENV)/installed  ## the default tests
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist=loadfile
 
 test-slow: $(VENV)/installed  ## the slow tests
-	$(BIN)/python -m pytest -n $(JOBS) -m slow
+	$(BIN)/python -m pytest -n $(JOBS) --dist=loadfile -m slow
 
 docs: $(VENV)/installed-docs  ## build the documentation site into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -29,25 +29,32 @@ flags.DEFINE_bool("fold", True, "Whether the other methods follow in a block tha
 
 # Column -> metric.
 COLUMNS = {
+    "own product I→T": "image_to_text/item/recall_at_10",
+    "T→I": "text_to_image/item/recall_at_10",
+    "within class": "pairs/same_class/auc",
     "accuracy, image": "classification/image/accuracy",
     "text": "classification/text/accuracy",
     "both": "classification/fused/accuracy",
     "mAP I→T": "image_to_text/class/mean_average_precision",
-    "T→I": "text_to_image/class/mean_average_precision",
+    "T→I ": "text_to_image/class/mean_average_precision",
     "HP@5 I→T": "image_to_text/hierarchical_precision_at_5",
-    "T→I ": "text_to_image/hierarchical_precision_at_5",
+    "T→I  ": "text_to_image/hierarchical_precision_at_5",
 }
 
 
+_CANDIDATES = "{task}/item/candidates"
+
 _NOTE = (
-    "mAP: relevant candidates are other products of the query's class. HP@5: hierarchical precision of other "
+    "Own product: R@10, a query's own product is found among the first ten of {images} images (T→I) or {texts} texts "
+    "(I→T). Within class: AUC, an item's own text is told from another product's of its class; .5 is chance. mAP: relevant candidates are other products of the query's class. HP@5: hierarchical precision of other "
     "products. The query's own product is excluded. Bold: the best of all methods compared. ≈: not significantly "
     "behind it."
 )
 
 
 def main(values: flags.FlagValues) -> None:
-    cells = pd.read_csv(values.table).set_index(["method", "metric"])
+    cells = pd.read_csv(values.table).drop_duplicates(["method", "metric"])
+    cells = cells.set_index(["method", "metric"])
     missing = set(COLUMNS.values()) - set(cells.index.get_level_values("metric"))
     if missing:
         raise UserError(f"Expected a comparison with embeddings. Received one without: {missing}.")
@@ -62,10 +69,20 @@ def main(values: flags.FlagValues) -> None:
         summary = f"<summary>{len(others)} more methods and variants</summary>"
         table += f'\n<details markdown="1">{summary}\n\n{_table(cells, others)}\n</details>\n'
     command = shlex.join(["python", *sys.argv])
+    note = _NOTE.format(
+        images=_candidates(cells, "text_to_image"), texts=_candidates(cells, "image_to_text")
+    )
     write_between_marks(
-        pathlib.Path(values.output), values.mark, f"Written by `{command}`:\n{_NOTE}\n\n{table}"
+        pathlib.Path(values.output), values.mark, f"Written by `{command}`:\n{note}\n\n{table}"
     )
     print(table)
+
+
+def _candidates(cells: pd.DataFrame, task: str) -> str:
+    """How many candidates a task has, as text; older tables do not say it."""
+    metric = _CANDIDATES.format(task=task)
+    counts = cells[cells.index.get_level_values("metric") == metric]["mean"]
+    return f"{counts.iloc[0]:,.0f}" if len(counts) else "all"
 
 
 def _table(cells: pd.DataFrame, methods: Sequence[str]) -> str:

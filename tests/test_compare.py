@@ -164,6 +164,7 @@ def test_a_comparison_measures_what_training_alone_does(compared, monkeypatch):
         assert metrics_without_costs(outcome)[path] == pytest.approx(value, abs=1e-6), path
 
 
+@pytest.mark.slow
 def test_seeds_draw_other_splits_and_unseen_classes_are_measured(tmp_path, methods):
     """DeViSE's logits score lamps, which no training item is."""
     config = dataclasses.replace(methods["huse"], method=METHODS["devise"]())
@@ -219,6 +220,7 @@ def test_a_trained_run_holds_on_to_its_settings_without_checkpoints(compared):
         compare.compare_methods(other, [SEED], COMPARED, say=silent)
 
 
+@pytest.mark.slow
 def test_runs_of_several_labels_an_item_are_kept_too(tmp_path, methods):
     """They monitor hit@1, of which the settings given know nothing."""
     method, folder = {"huse": change(methods["huse"], multi_label=True)}, tmp_path / "compared"

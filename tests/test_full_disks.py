@@ -18,6 +18,7 @@ from huse_tf import files, seals
 from huse_tf.features.on_disk import zeros
 from huse_tf.serving.versions import new_version
 from huse_tf.training.checkpoints import Checkpoints, Progress, saved_steps
+from huse_tf.training.trainer import Trainer
 
 
 @contextlib.contextmanager
@@ -71,8 +72,9 @@ def test_every_way_of_writing_raises_the_same_error(tmp_path, writing, name, wri
 
 
 def test_a_checkpoint_without_space_keeps_the_previous_one(tmp_path):
-    trainer = keras.Model()
-    trainer.model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(64)])
+    trainer = Trainer(
+        keras.Sequential([keras.Input((64,)), keras.layers.Dense(64)]), objective=None
+    )
     trainer.compile(optimizer=keras.optimizers.SGD())
     progress = Progress(step=1)
     checkpoints = Checkpoints(tmp_path / "checkpoints", trainer, progress)

@@ -16,6 +16,9 @@ from huse_tf.jobs.runs import trained_model
 from huse_tf.methods.fashion_bert import FashionBert
 from huse_tf.training.loop import read_history
 
+# Two whole runs; tests/test_pair_scorer_run.py has one by default.
+pytestmark = pytest.mark.slow
+
 IMAGES, TEXTS = "patches:2:efficientnet_lite0@map", "tokens:minilm:12"
 
 

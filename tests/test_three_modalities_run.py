@@ -16,6 +16,9 @@ from huse_tf.methods.modality_weights import ModalityWeights
 from huse_tf.run_folder import RunFolder
 from huse_tf.training.loop import read_history
 
+# A whole run; tests/methods and tests/heads ask by default for what is particular to it.
+pytestmark = pytest.mark.slow
+
 SHOWN = ("image", "name", "description")
 
 

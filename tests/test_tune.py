@@ -91,6 +91,7 @@ def go_on(folder, until, seed=0):
     return opened.trials
 
 
+@pytest.mark.slow
 def test_a_study_that_is_reopened_after_each_trial_proposes_the_same(tmp_path):
     whole = study(tmp_path / "whole")
     for _ in range(7):
@@ -216,6 +217,7 @@ def test_a_finished_study_returns_without_reading(tuned):
     assert again.trials == found.trials and again.config == found.config
 
 
+@pytest.mark.slow
 def test_if_all_trials_fail_the_first_says_why(tuned, tmp_path, monkeypatch):
     config, *_ = tuned
 

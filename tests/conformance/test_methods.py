@@ -39,8 +39,8 @@ TEXTS = {
     "pieces": FeatureSpec((7,), vocabulary_size=11, pieces=PIECES),
 }
 EMBEDDINGS = (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)
-# Layers of a fusion head: they learn from complete items only.
-HEAD = "fusion_"
+# Layers that learn from complete items only: of a fusion head, and the temperature of pairs.
+OF_PAIRS = ("fusion_", "log_scale")
 
 
 def usual_text(name):
@@ -380,7 +380,7 @@ def test_a_batch_without_one_modality_is_finite_and_trains_the_other(name, missi
         assert np.isfinite(gradient).all(), variable.path
         if any(f"{missing}_{part}" in variable.path for part in ("tower", "classifier")):
             assert not gradient.any(), variable.path
-        elif not variable.path.startswith(HEAD) and not METHODS[name].needs_pairs:
+        elif not variable.path.startswith(OF_PAIRS) and not METHODS[name].needs_pairs:
             assert gradient.any(), variable.path
 
 
@@ -521,6 +521,7 @@ def test_one_modality_does_not_see_the_other(name):
 REFUSED_SETTINGS = {
     "image_backbone": "efficientnet_lite0",
     "augmentation": "flip",
+    "text_backbone": "minilm",
     "initial_weights": "minilm",
 }
 
@@ -552,7 +553,25 @@ def other_value(method, leaf):
     return value + 0.25 if leaf.maximum is None or value + 0.25 <= leaf.maximum else value - 0.25
 
 
-@every_method
+# The other methods hold the same parts: their settings are asked for among the slow tests.
+SETTINGS_ASKED = (
+    "clip",
+    "deep_cca",
+    "devise",
+    "dscmr",
+    "fashion_bert",
+    "huse_plus",
+    "linear_probe",
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in SETTINGS_ASKED else pytest.mark.slow)
+        for name in sorted(METHODS)
+    ],
+)
 def test_every_setting_changes_the_model_or_the_objective(name):
     """Two steps of training under each setting: none is parsed and ignored.
 

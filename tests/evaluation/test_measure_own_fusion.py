@@ -71,7 +71,7 @@ def test_predictions_hold_what_the_model_says_of_both():
             keys.MODALITY_WEIGHTS: np.tile(np.float32([0.2, 0.8]), (count, 1)),
         }
 
-    model.input = (keys.IMAGE_FEATURES, keys.TEXT_FEATURES)
+    model.input = dict.fromkeys((keys.IMAGE_FEATURES, keys.TEXT_FEATURES), np.zeros((1, 2)))
     features = {key: np.zeros((3, 2), np.float32) for key in model.input}
     features |= {keys.IMAGE_MASK: np.ones(3), keys.TEXT_MASK: np.ones(3)}
     found = predict(model, features)

@@ -91,6 +91,7 @@ def test_other_patches_are_refused(spec):
         make_image_encoder(spec)
 
 
+@pytest.mark.slow
 def test_patches_of_resnet50_are_the_papers_size():
     """2048 a patch, each through the network alone to its average pool; and the map averages to the pool."""
     pixels, file = image(size=64)
