@@ -14,6 +14,7 @@ from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.features.registry import make_image_encoder, make_text_encoder
 from huse_tf.methods.fashion_bert import FashionBert
 from huse_tf.methods.huse import Huse
+from huse_tf.methods.huse_plus import HusePlus
 from huse_tf.methods.modality_weights import ModalityWeights
 from huse_tf.serving import python_loader
 from huse_tf.serving.check import C_LOADER, ask
@@ -40,6 +41,7 @@ PRECOMPUTED = FeatureSpec((6,))
 # Kind -> method, image encoder, text encoder. None: clients send features.
 KINDS = {
     "huse": (HUSE, "efficientnet_lite0", "minilm"),
+    "huse_plus": (HusePlus.of(**SIZES, class_dim=6), "efficientnet_lite0", "tfidf"),
     "tfidf": (HUSE, None, "tfidf"),
     "word_cnn": (HUSE, None, "word_cnn:8"),
     "joined": (HUSE, None, "bert_last4:minilm+tfidf"),
