@@ -124,6 +124,7 @@ def test_unseen_classes_have_no_training_items(tmp_path):
     assert files.read_json(tmp_path / "run/metrics.json")[keys.UNSEEN]
 
 
+@pytest.mark.slow
 def test_texts_lose_words_and_columns_while_training(tmp_path):
     table = [
         {**row, "description": f"made of {['wood', 'steel', 'glass'][index % 3]} by hand"}

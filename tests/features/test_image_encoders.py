@@ -56,6 +56,7 @@ def test_keras_application_without_weights(monkeypatch):
         make_image_encoder("keras_applications:MobileNetV2")
 
 
+@pytest.mark.slow
 def test_keras_hub_image(tmp_path):
     """A tiny ResNet in a local preset; features are the mean over its 2 x 2 places."""
     backbone = keras_hub.models.ResNetBackbone(

@@ -136,6 +136,7 @@ def test_keras_hub_text_is_the_mean_of_the_last_layer(tmp_path):
     check_export(encoder, ["a red sofa", "", "lamp"], tmp_path)
 
 
+@pytest.mark.slow
 def test_bert_last4_is_the_mean_of_four_layers(tmp_path):
     """Twelve positions hold ten pieces; the long text has 16.
 

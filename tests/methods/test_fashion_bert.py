@@ -78,6 +78,7 @@ def test_the_papers_sizes_are_built_and_give_finite_figures():
     assert all(np.isfinite(value).all() for value in outputs.values())
 
 
+@pytest.mark.slow
 def test_it_learns_which_word_goes_with_which_picture():
     """Three words, each with patches of its own: after some steps unseen draws are told apart.
 

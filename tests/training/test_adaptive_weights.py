@@ -115,6 +115,7 @@ def gradients(batch):
 
 @pytest.mark.parametrize("replicas", [1, 2])
 @pytest.mark.parametrize("clip_norm", [0.0, 0.5])
+@pytest.mark.slow
 def test_a_step_weights_by_gradients_of_the_global_losses(rng, mirrored, replicas, clip_norm):
     """One SGD step from (1, -1), by hand: squared norms of the whole batch, also over two replicas.
 

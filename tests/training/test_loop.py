@@ -115,6 +115,7 @@ def test_a_run_may_be_ended_after_any_validation(features, tmp_path, whole):
 
 
 @pytest.mark.parametrize("settings", [{}, {"modality_dropout": 0.5, "class_balance": "sampling"}])
+@pytest.mark.slow
 def test_stopped_inside_an_epoch_gives_the_same_result(features, tmp_path, whole, settings):
     model, folder = whole
     if settings:
@@ -223,6 +224,7 @@ def test_lost_weights_under_a_finite_loss_are_refused(features, tmp_path, monkey
     assert not (tmp_path / "model.keras").exists()
 
 
+@pytest.mark.slow
 def test_validations_may_be_rare(features, tmp_path):
     """Seven epochs of five steps, validated after the third, the sixth and the last."""
     settings = {"epochs": 7, "validate_every": 3}
@@ -240,6 +242,7 @@ def test_validations_may_be_rare(features, tmp_path):
     "changes",
     [{"modality_dropout": 0.5}, {"class_balance": "weights"}, {"class_balance": "sampling"}],
 )
+@pytest.mark.slow
 def test_settings_of_the_batches_reach_the_weights(features, tmp_path, changes):
     features[keys.LABEL] = np.minimum(np.arange(40) % 7, 2).astype(np.int32)
     plain = train(features, tmp_path / "plain", epochs=1)
@@ -292,6 +295,7 @@ def test_what_is_refitted_is_validated_and_kept(features, tmp_path):
     np.testing.assert_array_equal(best.get_layer("classifier").bias, [200] * 3)
 
 
+@pytest.mark.slow
 def test_the_time_of_a_run_goes_on_where_it_was_stopped(features, tmp_path):
     def seconds():
         return json.loads((tmp_path / "timing.json").read_text())["seconds"]
@@ -327,6 +331,7 @@ def again(features, folder, steps, **changes):
     return fit(task, dataclasses.replace(CONFIG, **changes), RunFolder(folder)), refitted
 
 
+@pytest.mark.slow
 def test_without_validation_the_model_is_that_of_the_last_step(features, tmp_path):
     """Ten steps of a falling learning rate: the model that was best after epoch 2 of 4."""
     best = train(features, tmp_path / "best", Validate(scores=(1, 9, 1, 1)), decay="linear")
