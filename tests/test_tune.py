@@ -295,9 +295,10 @@ def test_a_comparison_tunes_for_real(tmp_path):
         chosen = {row["method"]: row for row in csv.DictReader(file)}
     for name, row in chosen.items():
         assert float(row["best"]) >= float(row["given"])
-        flags = (folder / "runs" / f"{name}-seed-3" / "flags.txt").read_text().splitlines()
+        place = name.replace("_", "-")
+        flags = (folder / "runs" / f"{place}-seed-3" / "flags.txt").read_text().splitlines()
         assert set(row["flags"].split()) <= set(flags)
-        study_flags = (folder / "tuning" / name / "best.flags").read_text().splitlines()
+        study_flags = (folder / "tuning" / place / "best.flags").read_text().splitlines()
         free = ("#", "--run_dir", "--export", "--cache_dir")
         assert {line for line in study_flags if not line.startswith(free)} <= set(flags)
     page = (folder / "comparison.html").read_text(encoding="utf-8")
