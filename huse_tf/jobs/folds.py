@@ -15,7 +15,7 @@ from huse_tf import files, keys, seals
 from huse_tf.config import Config
 from huse_tf.run_folder import RunFolder
 from huse_tf.training.loop import read_history
-from huse_tf.training.monitor import monitored
+from huse_tf.training.monitor import best_row
 
 _LEVEL = 0.95
 
@@ -68,10 +68,7 @@ def summarize_folds(config: Config, run: RunFolder) -> None:
             mean, low, high = interval(values)
             metrics[path] = {"mean": mean, "low": low, "high": high, "folds": values}
     weights = [each[keys.VALIDATION].get("classification/fusion_weight") for each in measured]
-    best = [
-        max(read_history(fold), key=lambda row: monitored(row, config.training.monitor))["epoch"]
-        for fold in folds
-    ]
+    best = [best_row(read_history(fold), config.training.monitor)["epoch"] for fold in folds]
     found = {
         "metrics": metrics,
         "fusion_weight": None if None in weights else float(np.mean(weights)),

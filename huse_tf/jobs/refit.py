@@ -12,7 +12,7 @@ from huse_tf.data.pipeline import steps_per_epoch
 from huse_tf.jobs.run_data import Dataset
 from huse_tf.sections import TrainingConfig
 from huse_tf.training.class_balance import class_shares
-from huse_tf.training.monitor import monitored
+from huse_tf.training.monitor import best_row
 
 # Of which all items are trained on. Items of unseen classes stay out: with them the classes would not be
 # unseen, and no metric would tell how the model does on new classes.
@@ -61,7 +61,7 @@ def plan_refit(
         >>> plan.epochs, plan.steps
         (2, 10)
     """
-    best = max(history, key=lambda row: monitored(row, training.monitor))
+    best = best_row(history, training.monitor)
     then, here = (steps_per_epoch(n, min(training.batch_size, n)) for n in (before, now))
 
     def scaled(steps: float) -> int:

@@ -27,7 +27,7 @@ _UNBOUND = ("evaluation", "export")
 def open_run(config: Config) -> RunFolder:
     """The folder of the run with these settings. It need not exist.
 
-    From its first checkpoint on, or once settings were chosen on its validation items, a run keeps its settings; settings of the sections evaluation and export
+    A run keeps its settings from its first checkpoint on, or once validation items have chosen some. Settings of the sections evaluation and export
     may change. The caller must have locked the folder (`locks.locked`).
 
     Raises:

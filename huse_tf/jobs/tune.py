@@ -39,7 +39,7 @@ from huse_tf.locks import locked
 from huse_tf.methods.search import Range, Space
 from huse_tf.run_folder import RunFolder
 from huse_tf.training.loop import read_history
-from huse_tf.training.monitor import monitored
+from huse_tf.training.monitor import best_row, monitored
 
 BEST, TABLE, PAGE = "best.flags", "trials.csv", "trials.html"
 
@@ -139,13 +139,13 @@ def _run(trial: OpenTrial, config: Config, folder: pathlib.Path, catalogue: Read
         with locked(folder, "--output"):
             train_model(config, reading=catalogue, ends=trial.ends)
             rows = read_history(run)
-            scores = [monitored(row, config.training.monitor) for row in rows]
-            best = max(range(len(rows)), key=scores.__getitem__)
+            best = best_row(rows, config.training.monitor)
+            value = monitored(best, config.training.monitor)
             seconds = run.read_json(run.timing)["seconds"]
     except (UserError, tf.errors.OpError, MemoryError) as error:
         trial.failed(f"{type(error).__name__}: {error}".partition("\n")[0])
     else:
-        trial.done(scores[best], int(rows[best]["epoch"]), int(rows[-1]["epoch"]), seconds)
+        trial.done(value, int(best["epoch"]), int(rows[-1]["epoch"]), seconds)
     gc.collect()
     _lighten(run)
 

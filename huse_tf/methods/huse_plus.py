@@ -170,27 +170,22 @@ class HusePlus(Huse):
         return np.pad(names, ((0, 0), (0, missing)))
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        def of_classes(term: losses.LossTerm) -> losses.LossTerm:
+            return losses.OfPart(term, keys.IMAGE_CLASS, keys.TEXT_CLASS)
+
         huse = super().build_objective(spec, adjust_logits)
-        of_classes: dict[str, losses.LossTerm] = {
-            **huse.terms,
-            "contrast": losses.InfoNce("class", self.contrast_temperature),
+        huse = dataclasses.replace(
+            huse, terms={name: of_classes(term) for name, term in huse.terms.items()}
+        )
+        terms: dict[str, losses.LossTerm] = {
+            "contrast": of_classes(losses.InfoNce("class", self.contrast_temperature)),
+            "instance": losses.OfPart(
+                losses.InfoNce("product"), keys.IMAGE_INSTANCE, keys.TEXT_INSTANCE
+            ),
         }
-        weights = {
-            "classification": self.classification_weight,
-            "semantic_graph": self.graph_weight,
-            "cross_modal_gap": self.gap_weight,
-            "contrast": self.contrast_weight,
-        }
+        weights = {"contrast": self.contrast_weight, "instance": self.instance_weight}
         if self.projection_weight > 0:
-            of_classes["projection"] = losses.ClassProjection(self._padded_names(spec))
+            terms["projection"] = of_classes(losses.ClassProjection(self._padded_names(spec)))
             # Eq. (13) is the sum over both modalities, the term their mean.
             weights["projection"] = 2.0 * self.projection_weight
-        terms = {
-            name: losses.OfPart(term, keys.IMAGE_CLASS, keys.TEXT_CLASS)
-            for name, term in of_classes.items()
-        }
-        terms["instance"] = losses.OfPart(
-            losses.InfoNce("product"), keys.IMAGE_INSTANCE, keys.TEXT_INSTANCE
-        )
-        weights["instance"] = self.instance_weight
-        return losses.Objective(terms, weights, spec.pair_targets)
+        return huse.plus(losses.Objective(terms, weights, spec.pair_targets))

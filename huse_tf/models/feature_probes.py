@@ -72,8 +72,8 @@ def choose_c(
     """The C of `GRID` with the highest accuracy on validation items, which count by their weights.
 
     The values are tried from the smallest on, until three in a row are no better than the best. Of more
-    than `MOST_ROWS` training items as many are used, evenly spaced. Ties go to the highest likelihood of the classes. With several classes an item, the class with the
-    highest score is right if the item has it.
+    than `MOST_ROWS` training items as many are used, evenly spaced. Ties go to the highest likelihood of
+    the classes. With several classes an item, the class with the highest score is right if the item has it.
 
     Args:
         train, validation: items by key, with masks, weights and labels.

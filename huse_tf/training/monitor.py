@@ -44,6 +44,20 @@ def monitored(metrics: Mapping[str, float], names: Sequence[str]) -> float:
     return float(np.mean([metrics[name] for name in found]))
 
 
+def best_row(history: Sequence[Mapping[str, float]], names: Sequence[str]) -> Mapping[str, float]:
+    """The row of the best epoch, of equally good ones the first, as training chooses it.
+
+    Args:
+        history: a row of metrics for each validation (`training.loop.read_history`).
+        names: the monitored metrics.
+
+    Examples:
+        >>> best_row([{"epoch": 1, "f1": 0.5}, {"epoch": 2, "f1": 0.7}, {"epoch": 3, "f1": 0.7}], ["f1"])
+        {'epoch': 2, 'f1': 0.7}
+    """
+    return max(history, key=lambda row: monitored(row, names))
+
+
 def present(names: Sequence[str], metrics: Collection[str]) -> tuple[str, ...]:
     """The monitored metrics that the measured items define.
 

@@ -208,7 +208,7 @@ def test_a_second_call_goes_on_where_the_first_one_stopped(script, tmp_path, cap
     script("linnerud")
     from common import Results
 
-    path, argv = str(tmp_path / "a.json"), ["x/a.py", "--data=/home/me/a.npz", "--seeds=0,1"]
+    path, argv = str(tmp_path / "a.json"), ["x/a.py", "--data=/anywhere/a.npz", "--seeds=0,1"]
     one = Results(path, "a", argv, {"widths": (1, 2)})
     one.add(seed=0, value=0.25)
     assert capsys.readouterr().out == "seed 0, value 0.2500\n"
