@@ -53,6 +53,10 @@ TEXT_INSTANCE = "text_instance"  # [batch, I] float32, unit norm
 IMAGE_CLASS = "image_class"  # [batch, C] float32, unit norm
 TEXT_CLASS = "text_class"  # [batch, C] float32, unit norm
 
+# Class scores of the towers alone, for losses, where IMAGE_LOGITS and TEXT_LOGITS pool them with others.
+IMAGE_TOWER_LOGITS = "image_tower_logits"  # [batch, K] float32
+TEXT_TOWER_LOGITS = "text_tower_logits"  # [batch, K] float32
+
 # Outputs of models that fuse M modalities themselves.
 FUSED_LOGITS = "fused_logits"  # [batch, K] float32, class scores of all modalities together
 # [batch, M] float32 >= 0, contributions of the modalities: the image, then the texts.
@@ -108,6 +112,11 @@ def instance(modality: str) -> str:
 def class_part(modality: str) -> str:
     """IMAGE_CLASS or TEXT_CLASS."""
     return f"{modality}_class"
+
+
+def tower_logits(modality: str) -> str:
+    """IMAGE_TOWER_LOGITS or TEXT_TOWER_LOGITS."""
+    return f"{modality}_tower_logits"
 
 
 def projection(modality: str) -> str:

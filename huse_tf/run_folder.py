@@ -36,7 +36,8 @@ class RunFolder(os.PathLike[str]):
         model: the model of the best epoch.
         metrics: metrics by split and name.
         report: the HTML report.
-        chosen: settings of the method that were chosen on the validation items; absent where none are.
+        chosen: settings of the method that were chosen on the validation items before training; absent where none are.
+        settled: the same, chosen after training.
         folds: of a cross-validation, metrics with intervals, and what the folds chose.
         folds_table: the metrics with intervals as a table.
         trained_on: of a model that was trained on all items: numbers of items, epochs and steps.
@@ -62,6 +63,7 @@ class RunFolder(os.PathLike[str]):
         self.metrics = self.path / "metrics.json"
         self.report = self.path / "report.html"
         self.chosen = self.path / "chosen.json"
+        self.settled = self.path / "settled.json"
         self.trained_on = self.path / "trained_on.json"
         self.folds = self.path / "folds.json"
         self.folds_table = self.path / "folds.csv"

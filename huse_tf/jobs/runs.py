@@ -108,13 +108,14 @@ def with_chosen(config: Config, run: RunFolder) -> Config:
     """The settings of a run, with those of its method that were chosen on the validation items.
 
     Raises:
-        UserError: the file is damaged.
+        UserError: a file is damaged.
     """
-    if not run.chosen.exists():
-        return config
-    found = run.read_json(run.chosen)
-    found = {n: tuple(v) if isinstance(v, list) else v for n, v in found.items()}
-    method = replaced(config.method, **found)
+    method = config.method
+    for path in (run.chosen, run.settled):
+        if path.exists():
+            found = run.read_json(path)
+            found = {n: tuple(v) if isinstance(v, list) else v for n, v in found.items()}
+            method = replaced(method, **found)
     return dataclasses.replace(config, method=method)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 import time
 from collections.abc import Mapping
 from typing import Any, cast
@@ -36,6 +37,7 @@ from huse_tf.jobs.rehearsal import Measurable, rehearse
 from huse_tf.jobs.run_data import Dataset, Reading, load_data
 from huse_tf.jobs.runs import open_run, trained_model, versions, with_chosen
 from huse_tf.locks import locked
+from huse_tf.methods.base import Method
 from huse_tf.run_folder import RunFolder
 from huse_tf.settings import flat
 from huse_tf.training import backbones
@@ -110,6 +112,7 @@ def train_model(
     source: Source | None = None,
     reading: Reading | None = None,
     ends: End | None = None,
+    settles: bool = True,
 ) -> TrainedRun:
     """Reads the catalogue and trains.
 
@@ -121,6 +124,8 @@ def train_model(
         reading: the catalogue, if it is read already (`run_data.read`). The caller must have rehearsed
             the run (`rehearse_run`).
         ends: may end training after any validation (`training.loop.Task`).
+        settles: whether the method chooses settings for the trained model (`Method.settle`). No validation
+            of the training sees them.
 
     Raises:
         UserError, Stopped: as in `train_run`.
@@ -135,8 +140,12 @@ def train_model(
         logging.info("This run is trained to its end.")
         model = trained_model(run)
     else:
-        task = dataclasses.replace(_task(_chosen(config, dataset, run), dataset, run), ends=ends)
-        model = fit(task, config.training, run)
+        chosen = _chosen(config, dataset, run)
+        model = fit(
+            dataclasses.replace(_task(chosen, dataset, run), ends=ends), config.training, run
+        )
+        if settles:
+            _settle(chosen, dataset, run, model)
     _write_validation_metrics(model, dataset, config, run)
     return TrainedRun(run, dataset, model)
 
@@ -214,16 +223,36 @@ def _load(
 def _chosen(config: Config, dataset: Dataset, run: RunFolder) -> Config:
     """The settings, with those of the method that validation items choose, which the run keeps."""
     if not run.chosen.exists():
-        train = features_to_solve(dataset.features_of(keys.TRAIN), config.training.class_balance)
-        validation = dataset.features_of(keys.VALIDATION)
-        before, after = config.method, config.method.choose(dataset.spec, train, validation)
-        if after == before:
-            return config
-        old = flat(before)
-        found = {name: value for name, value in flat(after).items() if value != old[name]}
-        logging.info("Chosen on the validation items: %s.", found)
-        seals.write_json(run.chosen, found)
+        after = config.method.choose(dataset.spec, *_to_choose_on(config, dataset))
+        _keep(config.method, after, run.chosen)
     return with_chosen(config, run)
+
+
+def _settle(config: Config, dataset: Dataset, run: RunFolder, model: keras.Model) -> None:
+    """Lets the method choose settings for the trained model, which the run keeps with them.
+
+    A run that is killed in between does it again: the choice is the same.
+    """
+    after = config.method.settle(dataset.spec, model, *_to_choose_on(config, dataset))
+    if after != config.method:
+        with seals.replacing(run.model) as path:
+            model.save(path)
+        _keep(config.method, after, run.settled)
+
+
+def _to_choose_on(config: Config, dataset: Dataset) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The training and the validation items by key, weighted as --class_balance asks."""
+    train = features_to_solve(dataset.features_of(keys.TRAIN), config.training.class_balance)
+    return train, dataset.features_of(keys.VALIDATION)
+
+
+def _keep(before: Method, after: Method, path: pathlib.Path) -> None:
+    """Writes the settings in which `after` differs, if there are any."""
+    old = flat(before)
+    found = {name: value for name, value in flat(after).items() if value != old[name]}
+    if found:
+        logging.info("Chosen on the validation items: %s.", found)
+        seals.write_json(path, found)
 
 
 def _task(config: Config, dataset: Dataset, run: RunFolder) -> Task:

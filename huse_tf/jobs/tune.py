@@ -137,7 +137,7 @@ def _run(trial: OpenTrial, config: Config, folder: pathlib.Path, catalogue: Read
         config = dataclasses.replace(config, training=training)
         check_training(config)
         with locked(folder, "--output"):
-            train_model(config, reading=catalogue, ends=trial.ends)
+            train_model(config, reading=catalogue, ends=trial.ends, settles=False)
             rows = read_history(run)
             best = best_row(rows, config.training.monitor)
             value = monitored(best, config.training.monitor)

@@ -15,8 +15,9 @@ class OfPart:
     """A term that reads embeddings, given other outputs in their place.
 
     Attributes:
-        term: reads IMAGE_EMBEDDING and TEXT_EMBEDDING.
-        image, text: keys of the outputs that it gets instead.
+        term: reads IMAGE_EMBEDDING and TEXT_EMBEDDING, or IMAGE_LOGITS and TEXT_LOGITS.
+        image, text: keys of the outputs that it gets in place of the embeddings.
+        logits: keys of those that it gets in place of the logits, image first; empty: the logits.
 
     Examples:
         The gap between two instance parts, whatever the embeddings are:
@@ -32,10 +33,14 @@ class OfPart:
     term: LossTerm
     image: str
     text: str
+    logits: tuple[str, ...] = ()
 
     def __call__(self, outputs: Tensors, batch: Tensors) -> tf.Tensor:
         parts = {
             keys.IMAGE_EMBEDDING: outputs[self.image],
             keys.TEXT_EMBEDDING: outputs[self.text],
         }
+        if self.logits:
+            image, text = self.logits
+            parts |= {keys.IMAGE_LOGITS: outputs[image], keys.TEXT_LOGITS: outputs[text]}
         return self.term({**outputs, **parts}, batch)

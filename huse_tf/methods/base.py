@@ -84,8 +84,7 @@ class Method(Settings, abc.ABC):
     """The kinds of text features that it takes: "floats" of a frozen encoder, ids of "words", ids of
     word "pieces"."""
 
-    @property
-    def frozen_weights(self) -> int:
+    def frozen_weights(self, spec: DataSpec) -> int:
         """How many weight arrays of the model gradients never change, without an image backbone's."""
         return 4 if self.probed else 0
 
@@ -160,6 +159,26 @@ class Method(Settings, abc.ABC):
 
         Args:
             spec: of the data.
+            train, validation: items, as for `refit`.
+        """
+        return self
+
+    def settle(
+        self,
+        spec: DataSpec,
+        model: keras.Model,
+        train: Mapping[str, Any],
+        validation: Mapping[str, Any],
+    ) -> Method:
+        """The method with settings that validation items choose for the trained model, which gets them.
+
+        By default itself. It runs once, after the last step, on the model of the best epoch. The run keeps what was
+        chosen, and `refit` sets it in a model that is trained again on all items (--refit=all). A second call
+        for the same model must choose the same.
+
+        Args:
+            spec: of the data.
+            model: trained; its variables may be assigned.
             train, validation: items, as for `refit`.
         """
         return self

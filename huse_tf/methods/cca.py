@@ -47,8 +47,7 @@ class Cca(Method):
         "some hardly ever vary.",
     )
 
-    @property
-    def frozen_weights(self) -> int:
+    def frozen_weights(self, spec: DataSpec) -> int:
         return 4  # a projection of each modality, kernel and bias
 
     def embedding_size(self, spec: DataSpec) -> int:

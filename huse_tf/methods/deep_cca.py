@@ -50,8 +50,7 @@ class DeepCca(Method):
         0.1, "Ridge of the covariances, over the mean variance.", minimum=1e-4
     )
 
-    @property
-    def frozen_weights(self) -> int:
+    def frozen_weights(self, spec: DataSpec) -> int:
         return 8  # the projections and the probes, a kernel and a bias each
 
     def embedding_size(self, spec: DataSpec) -> int:

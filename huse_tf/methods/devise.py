@@ -67,8 +67,7 @@ class Devise(Method):
         margin = {} if self.loss == "hinge" else {"margin"}
         return {name: each for name, each in self.space.items() if name not in margin}
 
-    @property
-    def frozen_weights(self) -> int:
+    def frozen_weights(self, spec: DataSpec) -> int:
         return 1  # the vectors of the class names
 
     @property

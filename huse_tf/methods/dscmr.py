@@ -86,8 +86,7 @@ class Dscmr(Method):
         """Whether the classifier has a closed form and is not trained."""
         return self.classifier == "closed_form" or self.j1_weight == 0
 
-    @property
-    def frozen_weights(self) -> int:
+    def frozen_weights(self, spec: DataSpec) -> int:
         return 2 if self._solved else 0
 
     def embedding_size(self, spec: DataSpec) -> int:

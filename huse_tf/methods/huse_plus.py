@@ -11,6 +11,7 @@ import numpy as np
 from huse_tf import heads, keys, losses, models
 from huse_tf.errors import UserError
 from huse_tf.lazy import keras
+from huse_tf.methods.experts import LinearExperts
 from huse_tf.methods.huse import Huse
 from huse_tf.methods.parts import Classifier, MlpTowers, TrainableFront
 from huse_tf.methods.search import LOSS_WEIGHT, Choice, Range, Space
@@ -30,7 +31,10 @@ class HusePlus(Huse):
     * the class part is HUSE's embedding, with HUSE's classifier and three losses, and a contrast of classes
       across modalities: nothing else in HUSE keeps the texts of other classes away from an image.
 
-    The embedding is the instance part beside the class vector that the classifier expects
+    When the towers are trained, their class scores are pooled with those of logistic regressions on the
+    features, by weights that the validation items choose (`models.linear_experts`).
+
+    The embedding is the instance part beside the class vector that these scores expect
     (`models.class_vectors`), so two items are near if they look like one product, and first of all if their
     classes are near in the class graph. `class_share` says how much the second counts.
 
@@ -68,6 +72,7 @@ class HusePlus(Huse):
         linear_path=True,
     )
     classifier: Classifier = Classifier(classifier_norm=8.0)
+    experts: LinearExperts = LinearExperts()
     class_dim: int = setting(384, "Size of the class part, the embedding of HUSE.", minimum=1)
     class_share: float = setting(
         0.35,
@@ -97,10 +102,10 @@ class HusePlus(Huse):
         0.0, "Weight of the projection of the class part onto the classes' names.", minimum=0
     )
 
-    @property
-    def frozen_weights(self) -> int:
+    def frozen_weights(self, spec: DataSpec) -> int:
         classifier = 2 if self.classifier_vectors == "names" else 0
-        return classifier + (1 if self.class_share else 0)
+        experts = 9 if self.experts.join(spec) else 0  # three regressions, three pools
+        return classifier + (1 if self.class_share else 0) + experts
 
     @property
     def names_unseen_classes(self) -> bool:
@@ -119,6 +124,10 @@ class HusePlus(Huse):
         for modality in (keys.IMAGE, keys.TEXT):
             sizes[keys.instance(modality)] = (self.embedding_dim,)
             sizes[keys.class_part(modality)] = (self.class_dim,)
+            if self.experts.join(spec):
+                sizes[keys.tower_logits(modality)] = (spec.num_classes,)
+        if self.experts.join(spec):
+            sizes[keys.FUSED_LOGITS] = (spec.num_classes,)
         return sizes
 
     def build_model(self, spec: DataSpec) -> keras.Model:
@@ -129,13 +138,20 @@ class HusePlus(Huse):
         size = self.embedding_dim + self.class_dim
         image_tower, text_tower = self.towers.build(spec, size, unit_norm=False)
         classifier = self.classifier.shared(spec, self.class_dim, self.class_vectors(spec))
-        outputs = {}
+        outputs, logits = {}, {}
         for modality, tower in ((keys.IMAGE, image_tower), (keys.TEXT, text_tower)):
             both = tower(inputs[keys.features(modality)])
             unit = keras.layers.UnitNormalization
             outputs[keys.instance(modality)] = unit()(both[:, : self.embedding_dim])
             outputs[keys.class_part(modality)] = unit()(both[:, self.embedding_dim :])
-            outputs[keys.logits(modality)] = classifier(outputs[keys.class_part(modality)])
+            logits[modality] = classifier(outputs[keys.class_part(modality)])
+
+        # === Class scores: those of the towers, pooled with regressions on the features ===
+        if self.experts.join(spec):
+            outputs |= {keys.tower_logits(each): scores for each, scores in logits.items()}
+            outputs |= models.pooled_logits(spec, inputs, logits, self.towers.front.image_power)
+        else:
+            outputs |= {keys.logits(each): scores for each, scores in logits.items()}
 
         # === Embeddings: the instance part beside the expected class vector ===
         if self.class_share:
@@ -169,9 +185,29 @@ class HusePlus(Huse):
             )
         return np.pad(names, ((0, 0), (0, missing)))
 
+    def settle(
+        self,
+        spec: DataSpec,
+        model: keras.Model,
+        train: Mapping[str, Any],
+        validation: Mapping[str, Any],
+    ) -> HusePlus:
+        if not self.experts.join(spec):
+            return self
+        experts = self.experts.settle(model, self.towers.front.image_power, train, validation)
+        return dataclasses.replace(self, experts=experts)
+
+    def refit(self, model: keras.Model, features: Mapping[str, np.ndarray]) -> None:
+        if keys.IMAGE_TOWER_LOGITS in model.output:
+            self.experts.refit(model, self.towers.front.image_power, features)
+
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        logits = (
+            (keys.IMAGE_TOWER_LOGITS, keys.TEXT_TOWER_LOGITS) if self.experts.join(spec) else ()
+        )
+
         def of_classes(term: losses.LossTerm) -> losses.LossTerm:
-            return losses.OfPart(term, keys.IMAGE_CLASS, keys.TEXT_CLASS)
+            return losses.OfPart(term, keys.IMAGE_CLASS, keys.TEXT_CLASS, logits)
 
         huse = super().build_objective(spec, adjust_logits)
         huse = dataclasses.replace(

@@ -12,17 +12,8 @@ from huse_tf import keys, losses, models
 from huse_tf.errors import UserError
 from huse_tf.lazy import keras
 from huse_tf.methods.base import Method
-from huse_tf.settings import setting
+from huse_tf.methods.experts import c_setting
 from huse_tf.spec import DataSpec
-
-
-def _c_setting(column: str) -> Any:
-    return setting(
-        0.0,
-        f"Inverse strength of the penalty (scikit-learn's C) of the regression on {column}; 0: the value "
-        "from .1 to 1000 that is best on the validation items.",
-        minimum=0,
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +30,11 @@ class LinearProbe(Method):
     has_cross_entropy: ClassVar[bool] = False  # none that --class_balance=logits could adjust
     text_kinds: ClassVar[tuple[str, ...]] = ("floats",)
 
-    image_c: float = _c_setting("the image")
-    text_c: float = _c_setting("the text")
-    both_c: float = _c_setting("both")
+    image_c: float = c_setting("the image")
+    text_c: float = c_setting("the text")
+    both_c: float = c_setting("both")
 
-    @property
-    def frozen_weights(self) -> int:
+    def frozen_weights(self, spec: DataSpec) -> int:
         return 6  # three regressions, kernel and bias
 
     def embedding_size(self, spec: DataSpec) -> int:

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from huse_tf.models.feature_probes import set_feature_probes as set_feature_probes
     from huse_tf.models.inference import run_model as run_model
     from huse_tf.models.label_space import label_space_model as label_space_model
+    from huse_tf.models.linear_experts import POOLS as POOLS
+    from huse_tf.models.linear_experts import choose_pools as choose_pools
+    from huse_tf.models.linear_experts import pooled_logits as pooled_logits
+    from huse_tf.models.linear_experts import set_pools as set_pools
+    from huse_tf.models.linear_experts import takes_experts as takes_experts
     from huse_tf.models.posteriors import posterior_model as posterior_model
     from huse_tf.models.probes import linear_probe as linear_probe
     from huse_tf.models.probes import probed_model as probed_model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -29,37 +29,60 @@ def feature_probe_model(spec: DataSpec) -> keras.Model:
         A model with the inputs and outputs of `posterior_model`, D = K, and fused logits of its own:
         those of the concatenated features.
     """
-    inputs = feature_inputs(spec)
-    rows, outputs = [], {}
+    inputs, outputs = feature_inputs(spec), {}
+    logits = feature_classifiers(spec, inputs)
     for name in (keys.IMAGE, keys.TEXT):
-        unit = keras.layers.UnitNormalization(name=f"{name}_unit")(inputs[keys.features(name)])
-        logits = _classifier(_layer_name(name), spec)(unit)
         probabilities = keras.layers.Activation(
             "sigmoid" if spec.multi_label else "softmax", name=f"{name}_posterior"
-        )(logits)
+        )(logits[name])
         normalize = keras.layers.UnitNormalization(name=f"{name}_normalization")
         outputs[keys.embedding(name)] = normalize(probabilities)
-        outputs[keys.logits(name)] = logits
-        rows.append(unit)
-    both = keras.layers.Concatenate(name="features")(rows)
-    outputs[keys.FUSED_LOGITS] = _classifier(FEATURE_FUSION, spec)(both)
+        outputs[keys.logits(name)] = logits[name]
+    outputs[keys.FUSED_LOGITS] = logits[BOTH]
     return keras.Model(inputs, outputs, name="feature_probes")
 
 
+def feature_classifiers(
+    spec: DataSpec, inputs: Mapping[str, keras.KerasTensor], image_power: float = 1.0
+) -> dict[str, keras.KerasTensor]:
+    """Class scores [batch, K] of linear classifiers on features of unit norm, by column.
+
+    Args:
+        spec: of the data.
+        inputs: from `feature_inputs`.
+        image_power: signed power of the image features, as for `tower_front`.
+    """
+    rows, logits = [], {}
+    for name in (keys.IMAGE, keys.TEXT):
+        x = inputs[keys.features(name)]
+        if name == keys.IMAGE and image_power != 1.0:
+            x = keras.ops.sign(x) * keras.ops.power(keras.ops.absolute(x), image_power)
+        unit = keras.layers.UnitNormalization(name=f"{name}_unit")(x)
+        logits[name] = _classifier(layer_name(name), spec)(unit)
+        rows.append(unit)
+    both = keras.layers.Concatenate(name="features")(rows)
+    logits[BOTH] = _classifier(layer_name(BOTH), spec)(both)
+    return logits
+
+
 def set_feature_probes(
-    model: keras.Model, features: Mapping[str, Any], c: Mapping[str, float]
+    model: keras.Model,
+    features: Mapping[str, Any],
+    c: Mapping[str, float],
+    image_power: float = 1.0,
 ) -> None:
     """Solves for the classifiers and sets them.
 
     Args:
-        model: from `feature_probe_model`.
+        model: with the layers of `feature_classifiers`.
         features: the training items by key, with masks, weights and labels. A classifier learns from the
             items that have what it reads.
         c: scikit-learn's C of each of `COLUMNS`.
+        image_power: as for `feature_classifiers`.
     """
     for column in COLUMNS:
-        layer = model.get_layer(_layer_name(column))
-        rows, labels, weights = _column(features, column)
+        layer = model.get_layer(layer_name(column))
+        rows, labels, weights = _column(features, column, image_power)
         kernel, bias = logistic_regression(
             rows, labels, weights, layer.units, c[column], _MOST_STEPS
         )
@@ -67,9 +90,14 @@ def set_feature_probes(
 
 
 def choose_c(
-    train: Mapping[str, Any], validation: Mapping[str, Any], column: str, num_classes: int
+    train: Mapping[str, Any],
+    validation: Mapping[str, Any],
+    column: str,
+    num_classes: int,
+    image_power: float = 1.0,
+    grid: Sequence[float] = GRID,
 ) -> float:
-    """The C of `GRID` with the highest accuracy on validation items, which count by their weights.
+    """The C of a grid with the highest accuracy on validation items, which count by their weights.
 
     The values are tried from the smallest on, until three in a row are no better than the best. Of more
     than `MOST_ROWS` training items as many are used, evenly spaced. Ties go to the highest likelihood of
@@ -79,12 +107,14 @@ def choose_c(
         train, validation: items by key, with masks, weights and labels.
         column: of `COLUMNS`.
         num_classes: K.
+        image_power: as for `feature_classifiers`.
+        grid: values to try, ascending.
 
     Returns:
         C; `USUAL_C` if no training item or no validation item has what the column needs.
     """
-    rows, labels, weights = _column(train, column)
-    held_rows, held_labels, held_weights = _column(validation, column)
+    rows, labels, weights = _column(train, column, image_power)
+    held_rows, held_labels, held_weights = _column(validation, column, image_power)
     if not len(rows) or not len(held_rows):
         return USUAL_C
     # Each chosen item stands for as many as are left out, so that C means the same on all items.
@@ -92,8 +122,13 @@ def choose_c(
     weights = weights[chosen] * (len(rows) / len(chosen))
     rows, labels = rows[chosen], labels[chosen]
 
+    start = None  # the solution for the C before is near
+
     def merit(c: float) -> tuple[float, float]:
-        kernel, bias = logistic_regression(rows, labels, weights, num_classes, c, _MOST_STEPS)
+        nonlocal start
+        start = kernel, bias = logistic_regression(
+            rows, labels, weights, num_classes, c, _MOST_STEPS, start
+        )
         hits, likelihoods = _scored(held_rows @ kernel + bias, held_labels)
         return (
             # Rounded, so that values which differ by the order of summation alone are a tie.
@@ -101,8 +136,8 @@ def choose_c(
             float(np.average(likelihoods, weights=held_weights)),
         )
 
-    best, highest, worse = GRID[0], merit(GRID[0]), 0
-    for c in GRID[1:]:
+    best, highest, worse = grid[0], merit(grid[0]), 0
+    for c in grid[1:]:
         found = merit(c)
         best, highest, worse = (c, found, 0) if found > highest else (best, highest, worse + 1)
         if worse == _WORSE:
@@ -120,20 +155,25 @@ def _scored(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndar
     return labels[rows, best] > 0, -np.logaddexp(0.0, -signs * logits).sum(axis=1)
 
 
-def _column(features: Mapping[str, Any], column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _column(
+    features: Mapping[str, Any], column: str, image_power: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """([n, dim] rows of unit norm, labels, [n] weights) of the items that have what the column needs."""
     needed = (keys.IMAGE, keys.TEXT) if column == BOTH else (column,)
     weights = np.asarray(features[keys.WEIGHT], np.float64)
     for modality in needed:
         weights = weights * features[keys.mask(modality)]
     there = weights > 0
-    rows = [_unit(np.asarray(features[keys.features(name)][there])) for name in needed]
+    powers = {keys.IMAGE: image_power, keys.TEXT: 1.0}
+    rows = [_unit(np.asarray(features[keys.features(n)][there]), powers[n]) for n in needed]
     labels = features[keys.LABELS if keys.LABELS in features else keys.LABEL][there]
     return np.concatenate(rows, axis=1), labels, weights[there]
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
+def _unit(rows: np.ndarray, power: float) -> np.ndarray:
     rows = rows.astype(np.float64)
+    if power != 1.0:
+        rows = np.sign(rows) * np.abs(rows) ** power
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
 
 
@@ -141,5 +181,6 @@ def _classifier(name: str, spec: DataSpec) -> keras.layers.Dense:
     return keras.layers.Dense(spec.num_classes, trainable=False, name=name)
 
 
-def _layer_name(column: str) -> str:
+def layer_name(column: str) -> str:
+    """The name of a column's classifier."""
     return FEATURE_FUSION if column == BOTH else f"{column}_regression"

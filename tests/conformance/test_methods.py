@@ -290,6 +290,11 @@ def test_what_validation_chooses_are_settings_that_stay(name, multi_label):
     chosen = make_method(name).choose(spec, train, validation)
     assert type(chosen) is METHODS[name]
     assert chosen.choose(spec, validation, train) == chosen
+    if not chosen.embeds:
+        return
+    settled = chosen.settle(spec, chosen.build_model(spec), train, validation)
+    assert type(settled) is METHODS[name]
+    assert settled.settle(spec, settled.build_model(spec), validation, train) == settled
 
 
 @every_embedder
@@ -313,7 +318,7 @@ def test_every_variable_learns_from_a_finite_objective(name, text, multi_label):
     assert float(report["loss/total"]) == float(total)
     assert all(np.isfinite(float(value)) and float(value) >= 0 for value in report.values())
     variables = model.trainable_variables
-    assert len(variables) == len(model.weights) - make_method(name).frozen_weights
+    assert len(variables) == len(model.weights) - make_method(name).frozen_weights(spec)
     for variable, gradient in zip(variables, tape.gradient(total, variables), strict=True):
         assert gradient is not None, variable.path
         assert np.isfinite(tf.convert_to_tensor(gradient)).all(), variable.path
@@ -527,7 +532,15 @@ REFUSED_SETTINGS = {
 
 
 # Sizes that go together: heads share the size of a token, and of 4 patches 0.6 are more than 0.1.
-SPECIAL_VALUES = {"hidden_dim": 10, "heads": 4, "patch_share": 0.6}
+SPECIAL_VALUES = {
+    "hidden_dim": 10,
+    "heads": 4,
+    "patch_share": 0.6,
+    # a weight for each expert
+    "image_pool": (0.5, 0.25),
+    "text_pool": (0.5, 0.25),
+    "both_pool": (0.5, 0.25, 0.5, 0.25, 0.5),
+}
 
 
 def other_value(method, leaf):
@@ -596,6 +609,7 @@ def test_every_setting_changes_the_model_or_the_objective(name):
         for _ in range(2):
             trainer.train_step(as_tensors(batch))
             yield [variable.numpy() for variable in trainer.trainable_variables]
+        method.settle(spec, model, batch, batch)
         yield [value.numpy() for _, value in sorted(model(inputs(batch)).items())]
 
     def same(one, other):
