@@ -18,7 +18,7 @@ from keras import layers
 
 from huse_tf.errors import UserError
 from huse_tf.features import image_files
-from huse_tf.features.encoder import Encoder
+from huse_tf.features.image_encoder import ImageEncoder
 from huse_tf.features.packages import WEIGHTS, package_file
 from huse_tf.features.torch_file import read_tensors
 from huse_tf.spec import FeatureSpec
@@ -51,7 +51,7 @@ TORCH_NAMES = {
 UNUSED = ("_fc.weight", "_fc.bias", ".num_batches_tracked")
 
 
-class EfficientNetLite0(Encoder):
+class EfficientNetLite0(ImageEncoder):
     """Encoded images -> [batch, 1280] float32: the network's global average pool."""
 
     def __init__(self, spec: str = "efficientnet_lite0") -> None:
@@ -71,8 +71,12 @@ class EfficientNetLite0(Encoder):
     def _identity(self) -> tuple[str, ...]:
         return (WEIGHTS_SHA256, image_files.VERSION, "efficientnet_lite0 1")
 
-    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        return self.model(image_files.decode(inputs, (SIZE, SIZE)), training=False)
+    @property
+    def image_size(self) -> tuple[int, int]:
+        return SIZE, SIZE
+
+    def from_pixels(self, pixels: tf.Tensor) -> tf.Tensor:
+        return self.model(pixels, training=False)
 
     def network(self, size: int, pooled: bool = True) -> keras.Model:
         """A new trainable copy of the network.

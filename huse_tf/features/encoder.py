@@ -16,8 +16,11 @@ import numpy as np
 import tensorflow as tf
 
 from huse_tf.errors import UserError
+from huse_tf.features.surviving import surviving_batch
 from huse_tf.files import sha256
 from huse_tf.spec import FeatureSpec
+
+FAILED = "The input cannot be encoded: it is damaged, or of a kind that the model does not read."
 
 
 class Encoder(tf.Module, abc.ABC):
@@ -54,6 +57,7 @@ class Encoder(tf.Module, abc.ABC):
         ""  # separates the parts of a text; a text of separators only is missing
     )
     gives_floats: ClassVar[bool] = True  # False: word ids, for an embedding layer that is trained
+    never_fails: bool = False  # True: encodes every UTF-8 text, so serving guards no row
 
     def __init__(self, spec: str) -> None:
         super().__init__()
@@ -90,6 +94,27 @@ class Encoder(tf.Module, abc.ABC):
         Raises:
             tf.errors.InvalidArgumentError: an input cannot be decoded.
         """
+
+    def encode_rows(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Encodes [batch] strings as `__call__` does, but an input that fails does not fail the others.
+
+        Exports call this. An encoder that knows better than this method which inputs fail overrides it:
+        here, if the batch fails, its rows are encoded one by one.
+
+        Returns:
+            (as of `__call__`, with zeros in rows that failed; [batch] string, "" or the reason).
+        """
+        count = tf.size(inputs, out_type=tf.int64)
+        if self.never_fails:
+            return self(inputs), tf.fill([count], "")
+        spec = self.feature_spec
+        result = tf.TensorSpec(spec.shape, spec.dtype)
+        places, found = surviving_batch(self, inputs, result)
+        features = tf.scatter_nd(places[:, tf.newaxis], found, tf.stack([count, *spec.shape]))
+        reasons = tf.tensor_scatter_nd_update(
+            tf.fill([count], FAILED), places[:, tf.newaxis], tf.fill([tf.size(places)], "")
+        )
+        return tf.ensure_shape(features, (None, *spec.shape)), reasons
 
     @property
     @abc.abstractmethod

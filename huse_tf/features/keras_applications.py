@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from huse_tf.errors import UserError, unknown_name
 from huse_tf.features import image_files
-from huse_tf.features.encoder import Encoder
+from huse_tf.features.image_encoder import ImageEncoder
 from huse_tf.features.weights import seed_weights, weights_sha256
 from huse_tf.spec import FeatureSpec
 
@@ -41,7 +41,7 @@ SIZES = {
 }
 
 
-class KerasApplication(Encoder):
+class KerasApplication(ImageEncoder):
     """Encoded images -> [batch, dim] float32: the network's global average pool, or the output of a layer.
 
     `keras_applications:NAME@WEIGHTS` with a NAME such as VGG16, ResNet50 or EfficientNetB0. WEIGHTS
@@ -78,8 +78,11 @@ class KerasApplication(Encoder):
     def _identity(self) -> tuple[str, ...]:
         return (self._sha256, self._model.name, image_files.VERSION, "keras_applications 1")
 
-    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        pixels = image_files.decode(inputs, (self._size, self._size))
+    @property
+    def image_size(self) -> tuple[int, int]:
+        return self._size, self._size
+
+    def from_pixels(self, pixels: tf.Tensor) -> tf.Tensor:
         return self._model(self._preprocess(pixels), training=False)
 
     def network(self, size: int, pooled: bool = True) -> keras.Model:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from huse_tf.errors import UserError
 from huse_tf.features import image_files
-from huse_tf.features.encoder import Encoder
+from huse_tf.features.image_encoder import ImageEncoder
 from huse_tf.features.keras_hub_pair import PairImages, is_pair
 from huse_tf.features.keras_hub_preset import from_preset, load_backbone
 from huse_tf.features.weights import weights_sha256
@@ -15,7 +15,7 @@ from huse_tf.files import sha256
 from huse_tf.spec import FeatureSpec
 
 
-class KerasHubImage(Encoder):
+class KerasHubImage(ImageEncoder):
     """Encoded images -> [batch, dim] float32: the backbone's output, averaged over positions.
 
     Of a CLIP or SigLIP it is the image's place in the space that it shares with texts, of unit norm.
@@ -52,9 +52,16 @@ class KerasHubImage(Encoder):
             return (self._pair.sha256, image_files.VERSION, "keras_hub_pair 1")
         return (self._sha256, image_files.VERSION, "keras_hub_image 1")
 
-    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+    @property
+    def image_size(self) -> tuple[int, int]:
+        return self._pair.size if self._pair else self._size
+
+    @property
+    def convert(self) -> image_files.Convert | None:
+        return self._pair.converter if self._pair else None
+
+    def from_pixels(self, pixels: tf.Tensor) -> tf.Tensor:
         if self._pair:
-            return self._pair(inputs)
-        pixels = self._converter(image_files.decode(inputs, self._size))
-        outputs = self._backbone(pixels, training=False)
+            return self._pair(pixels)
+        outputs = self._backbone(self._converter(pixels), training=False)
         return tf.reduce_mean(outputs, axis=list(range(1, len(outputs.shape) - 1)))

@@ -11,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from huse_tf.errors import UserError
-from huse_tf.features import image_files
 from huse_tf.features.keras_hub_preset import from_preset
 from huse_tf.features.marks import cut_marks
 from huse_tf.features.weights import values_sha256
@@ -24,33 +23,33 @@ def is_pair(backbone: keras_hub.models.Backbone) -> bool:
 
 
 class PairImages(tf.Module):
-    """Encoded images -> [batch, dim] float32 of unit norm, by the image half of a CLIP or SigLIP.
-
-    The preset's own image converter resizes, crops and scales.
+    """Pixels -> [batch, dim] float32 of unit norm, by the image half of a CLIP or SigLIP.
 
     Attributes:
+        converter: from an image of its own size to the pixels; the preset's own, which resizes, crops and scales.
+        size: (height, width) of the pixels.
         dim: size of the features.
         sha256: digest of the weights and of the converter's settings.
     """
 
     def __init__(self, backbone: keras_hub.models.Backbone, preset: str) -> None:
         super().__init__()
-        self._converter = from_preset(keras_hub.layers.ImageConverter.from_preset, preset)
-        self._size = self._converter.image_size
-        if self._size is None or tuple(self._size) != tuple(backbone.input["images"].shape[1:3]):
+        self.converter = from_preset(keras_hub.layers.ImageConverter.from_preset, preset)
+        size = self.converter.image_size
+        self.size: tuple[int, int] = tuple(backbone.input["images"].shape[1:3])
+        if size is None or tuple(size) != self.size:
             raise UserError(
-                f"The image converter of {preset!r} makes images of size {self._size}, and its network takes "
-                f"{backbone.input['images'].shape[1:3]}. Expected a preset in which both are equal."
+                f"The image converter of {preset!r} makes images of size {size}, and its network takes "
+                f"{self.size}. Expected a preset in which both are equal."
             )
         images = keras.Input(backbone.input["images"].shape[1:], name="images")
         self._model = keras.Model(images, backbone.get_vision_embeddings(images))
         self._model.trainable = False
         self.dim = self._model.output.shape[-1]
-        self.sha256 = sha256(values_sha256(self._model), str(self._converter.get_config()))
+        self.sha256 = sha256(values_sha256(self._model), str(self.converter.get_config()))
 
-    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        """[batch] string -> [batch, dim]."""
-        pixels = image_files.decode(inputs, tuple(self._size), self._converter)
+    def __call__(self, pixels: tf.Tensor) -> tf.Tensor:
+        """[batch, *size, 3] -> [batch, dim]."""
         return tf.math.l2_normalize(self._model(pixels, training=False), axis=1)
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from huse_tf.errors import UserError
 from huse_tf.features import image_files
 from huse_tf.features.encoder import Encoder
+from huse_tf.features.image_encoder import ImageEncoder
 from huse_tf.spec import FeatureSpec
 
 NETWORKS = ("efficientnet_lite0", "keras_applications")  # encoders that have `network`
@@ -19,7 +20,7 @@ CELL = 32
 _ARGUMENT = re.compile(r"([1-9]|1[0-6]):(.+?)(?:@(\d+|map))?")
 
 
-class Patches(Encoder):
+class Patches(ImageEncoder):
     """Encoded images -> [batch, grid * grid, dim] float32, the patches in reading order.
 
     `patches:GRID:ENCODER`, such as `patches:8:efficientnet_lite0`, cuts an image into GRID x GRID patches
@@ -62,9 +63,12 @@ class Patches(Encoder):
         how = "map" if self._is_map else str(self._size)
         return (self._source, str(self._grid), how, image_files.VERSION, "patches 1")
 
-    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
+    @property
+    def image_size(self) -> tuple[int, int]:
         side = self._grid * (CELL if self._is_map else self._size)
-        pixels = image_files.decode(inputs, (side, side))
+        return side, side
+
+    def from_pixels(self, pixels: tf.Tensor) -> tf.Tensor:
         if not self._is_map:
             pixels = cut(pixels, self._grid)
         features = self._network(pixels, training=False)

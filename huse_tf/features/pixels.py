@@ -6,13 +6,13 @@ import tensorflow as tf
 
 from huse_tf.errors import UserError
 from huse_tf.features import image_files
-from huse_tf.features.encoder import Encoder
+from huse_tf.features.image_encoder import ImageEncoder
 from huse_tf.spec import FeatureSpec
 
 MAX_SIZE = 1024
 
 
-class Pixels(Encoder):
+class Pixels(ImageEncoder):
     """Encoded images -> [batch, size, size, 3] float32 in 0..255; `pixels:SIZE`.
 
     The features are computed batch by batch and not cached, because they are larger than the images.
@@ -37,5 +37,9 @@ class Pixels(Encoder):
     def _identity(self) -> tuple[str, ...]:
         return (str(self._size), image_files.VERSION, "pixels 1")
 
-    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        return image_files.decode(inputs, (self._size, self._size))
+    @property
+    def image_size(self) -> tuple[int, int]:
+        return self._size, self._size
+
+    def from_pixels(self, pixels: tf.Tensor) -> tf.Tensor:
+        return pixels

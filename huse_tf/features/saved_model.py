@@ -51,8 +51,17 @@ class SavedModel(Encoder):
         return (self._sha256, image_files.VERSION, "saved_model 1")
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        if self._size is not None:
-            inputs = image_files.decode(inputs, self._size) / 255.0
+        if self._size is None:
+            return self._run(inputs)
+        return self._run(image_files.decode(inputs, self._size) / 255.0)
+
+    def encode_rows(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        if self._size is None:
+            return super().encode_rows(inputs)
+        pixels, reasons = image_files.decode_each(inputs, self._size)
+        return self._run(pixels / 255.0), reasons
+
+    def _run(self, inputs: tf.Tensor) -> tf.Tensor:
         return tf.cast(self._signature(**{self._input: inputs})[self._output], tf.float32)
 
 

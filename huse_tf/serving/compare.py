@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from huse_tf.serving.exchange import Answer, Question
-from huse_tf.serving.served_model import CLASSES, SCORES
+from huse_tf.serving.names import CLASSES, SCORES
 
 TOLERANCE = 1e-6
 

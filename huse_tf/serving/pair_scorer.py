@@ -14,8 +14,10 @@ from huse_tf.files import write_json
 from huse_tf.serving.check import check, record
 from huse_tf.serving.export import contract
 from huse_tf.serving.exported import Exported
+from huse_tf.serving.names import PROBABILITY, STATUS
 from huse_tf.serving.saving import save_signatures
-from huse_tf.serving.served_model import ConcreteFunction
+from huse_tf.serving.served_modality import encoded, is_present, scattered
+from huse_tf.serving.served_model import ConcreteFunction, Tensors, trace
 from huse_tf.serving.versions import new_version
 
 
@@ -25,7 +27,7 @@ def export_pair_scorer(
     """Writes a version folder with the signature `match`, which is also the default one.
 
     `match` takes `image_bytes` [batch] and `text` [batch]. It returns `probability` [batch] float32: the
-    probability that image and text of a row belong to one product.
+    probability that image and text of a row belong to one product; and `status` [batch].
 
     Args:
         exported: a model with the output MATCH_LOGITS, and both of its encoders.
@@ -64,28 +66,19 @@ def _match_function(
 ) -> ConcreteFunction:
     """The graph from image files and texts to probabilities."""
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None], tf.string, keys.IMAGE_BYTES),
-            tf.TensorSpec([None], tf.string, keys.TEXT),
-        ]
-    )
-    def match(image_bytes: tf.Tensor, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        same_size = tf.debugging.assert_equal(
-            tf.shape(image_bytes)[0],
-            tf.shape(text)[0],
-            "image_bytes and text must have equally many rows.",
-        )
-        both_present = tf.debugging.Assert(
-            tf.reduce_all(tf.strings.length(image_bytes) > 0)
-            & tf.reduce_all(text_encoder.present(text)),
-            ["Every row needs its image_bytes and its text."],
-        )
-        with tf.control_dependencies([same_size, both_present]):
-            features = {
-                keys.IMAGE_FEATURES: image_encoder(tf.identity(image_bytes)),
-                keys.TEXT_FEATURES: text_encoder(tf.identity(text)),
-            }
-        return {"probability": tf.sigmoid(matcher(features, training=False))}
+    def match(inputs: Tensors) -> Tensors:
+        image, text = inputs[keys.IMAGE_BYTES], inputs[keys.TEXT]
+        complete = is_present(image_encoder, image) & is_present(text_encoder, text)
+        rows = tf.where(complete)
+        images, image_faults = encoded(image_encoder, tf.gather(image, rows[:, 0]))
+        texts, text_faults = encoded(text_encoder, tf.gather(text, rows[:, 0]))
+        logits = matcher({keys.IMAGE_FEATURES: images, keys.TEXT_FEATURES: texts}, training=False)
+        faults = tf.where(image_faults == "", text_faults, image_faults)
+        missing = tf.where(complete, "", "Every row needs its image_bytes and its text.")
+        return {
+            PROBABILITY: scattered(rows, tf.sigmoid(logits), complete),
+            STATUS: missing + scattered(rows, faults, complete),
+        }
 
-    return match.get_concrete_function()
+    strings = [tf.TensorSpec([None], tf.string, name) for name in (keys.IMAGE_BYTES, keys.TEXT)]
+    return trace(match, *strings)

@@ -2,102 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-import keras
 import tensorflow as tf
 
 from huse_tf import keys
-from huse_tf.data.classes.taxonomy import path_name
-from huse_tf.features.encoder import Encoder
-from huse_tf.models.two_tower import fusion_model, modality_model
+from huse_tf.models.two_tower import fusion_model
+from huse_tf.serving.class_scores import BOTH, ClassScores
 from huse_tf.serving.exported import Exported
-
-MAX_CLASSES = 10  # of one item in an answer
-
-CLASSES = "classes"  # [batch, k] string, class paths, best first; k = min(K, MAX_CLASSES)
-SCORES = "scores"  # [batch, k] float32, probabilities of CLASSES, in descending order
+from huse_tf.serving.names import (
+    CLASS_NAMES,
+    CLASS_SCORES,
+    NAME_SCORES,
+    PRODUCT_EMBEDDING,
+    STATUS,
+)
+from huse_tf.serving.served_modality import Answer, ServedModality
 
 Tensors = dict[str, tf.Tensor]
 ConcreteFunction: TypeAlias = tf.types.experimental.ConcreteFunction
 
-
-class Answer(NamedTuple):
-    """The outputs of one modality.
-
-    Attributes:
-        features: [batch, ...].
-        embedding: [batch, D] float32. Rows have unit norm; rows of missing inputs are zero.
-        logits: [batch, K] float32. Rows of missing inputs mean nothing.
-    """
-
-    features: tf.Tensor
-    embedding: tf.Tensor
-    logits: tf.Tensor
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class ServedModality:
-    """One modality, from the input that a client sends to the embedding and the class logits.
-
-    Attributes:
-        encoder: maps [batch] strings to features. None: clients send features.
-        model: maps features to (embedding, logits).
-        input: name, shape and type of the input.
-        output: name of the embedding.
-        placeholder: the encoder's input in rows where the client's input is missing.
-    """
-
-    encoder: Encoder | None
-    model: keras.Model
-    input: tf.TensorSpec
-    output: str
-    placeholder: bytes
-
-    @classmethod
-    def of_image(cls, model: keras.Model, encoder: Encoder | None) -> ServedModality:
-        """The image modality of a model that embeds both modalities."""
-        part = modality_model(model, keys.IMAGE)
-        spec = _input_spec(encoder, part, keys.IMAGE_BYTES, keys.IMAGE_FEATURES)
-        pixel = tf.io.encode_png(tf.zeros((1, 1, 3), tf.uint8)).numpy()
-        return cls(encoder, part, spec, keys.IMAGE_EMBEDDING, pixel)
-
-    @classmethod
-    def of_text(cls, model: keras.Model, encoder: Encoder | None) -> ServedModality:
-        """The text modality of a model that embeds both modalities."""
-        part = modality_model(model, keys.TEXT)
-        spec = _input_spec(encoder, part, keys.TEXT, keys.TEXT_FEATURES)
-        return cls(encoder, part, spec, keys.TEXT_EMBEDDING, b"")
-
-    def present(self, values: tf.Tensor) -> tf.Tensor:
-        """[batch] bool: whether the input is present.
-
-        The encoder decides which strings are missing (`Encoder.present`). Without an encoder a row of
-        zeros is missing.
-        """
-        if self.encoder is None:
-            return tf.reduce_any(values != 0, axis=1)
-        return self.encoder.present(values)
-
-    @tf.function  # traced once, though several signatures call it
-    def __call__(self, values: tf.Tensor) -> Answer:
-        """The answer for [batch] strings, or for [batch, ...] features if there is no encoder."""
-        present = self.present(values)
-        features = values
-        if self.encoder is not None:
-            features = self.encoder(tf.where(present, values, self.placeholder))
-        embedding, logits = self.model(features, training=False)
-        return Answer(features, tf.where(present[:, tf.newaxis], embedding, 0.0), logits)
-
-
-def _input_spec(
-    encoder: Encoder | None, part: keras.Model, raw: str, features: str
-) -> tf.TensorSpec:
-    if encoder is None:
-        return tf.TensorSpec(part.input.shape, part.input.dtype, features)
-    return tf.TensorSpec([None], tf.string, raw)
+NO_NAMES = "Every row needs at least one name in its class_names."
 
 
 class ServedModel:
@@ -122,101 +48,183 @@ class ServedModel:
         weight = exported.fusion_weight if self._fusion is None else 0.0  # 0.0 is never read
         if weight is None or not 0 <= weight <= 1:
             raise ValueError(f"A fusion weight lies in [0, 1]. Received: {exported.fusion_weight}.")
-        self._image = ServedModality.of_image(model, exported.image_encoder)
-        self._text = ServedModality.of_text(model, exported.text_encoder)
-        self._classes = [path_name(path) for path in classes]
+        self._image = ServedModality.of(keys.IMAGE, model, exported.image_encoder)
+        self._text = ServedModality.of(keys.TEXT, model, exported.text_encoder)
+        self._scores = ClassScores(exported)
         self._fusion_weight = weight
-        self._to_probabilities = tf.sigmoid if exported.multi_label else tf.nn.softmax
+        self._image_weight = exported.product.image_weight
 
     def signatures(self) -> dict[str, ConcreteFunction]:
         """The signatures by name; each has named inputs and outputs."""
-        image, text = self._image, self._text
-        return {
-            "embed_image": _trace(self._embed, image),
-            "embed_text": _trace(self._embed, text),
-            "classify_image": _trace(self._classify, image),
-            "classify_text": _trace(self._classify, text),
-            "classify": _trace(self._classify, image, text),
-            "serving_default": _trace(self._embed_and_classify, image, text),
+        image, text = self._image.input, self._text.input
+        images = tf.TensorSpec([None, None, *image.shape[1:]], image.dtype, image.name)
+        found = {
+            "embed_image": trace(self._embed, image),
+            "embed_text": trace(self._embed, text),
+            "embed_product": trace(self._embed_product, images, text),
+            "classify_image": trace(self._classify, image),
+            "classify_text": trace(self._classify, text),
+            "classify": trace(self._classify, image, text),
+            "class_scores": trace(self._class_scores, image, text),
+            "serving_default": trace(self._embed_and_classify, image, text),
         }
+        if self._text.encoder is not None:
+            names = tf.TensorSpec([None, None], tf.string, CLASS_NAMES)
+            found["classify_names"] = trace(self._classify_names, image, text, names)
+        return found
 
     def _embed(self, inputs: Tensors) -> Tensors:
         """The embeddings of the modalities that the signature takes."""
-        return _embeddings(self._answers(inputs))
+        answers = self._answers(inputs)
+        return _embeddings(answers) | self._status(answers)
+
+    def _embed_product(self, inputs: Tensors) -> Tensors:
+        images, text = self._product(inputs)
+        answers = {self._image.output: images, self._text.output: text}
+        return {PRODUCT_EMBEDDING: self._pooled(images, text)} | self._status(answers)
 
     def _classify(self, inputs: Tensors) -> Tensors:
-        return self._best_classes(inputs, self._answers(inputs))
+        answers = self._answers(inputs)
+        return self._scores.best(*self._class_scores_of(answers)) | self._status(answers)
+
+    def _class_scores(self, inputs: Tensors) -> Tensors:
+        answers = self._answers(inputs)
+        scores, _ = self._class_scores_of(answers)
+        return {CLASS_SCORES: scores} | self._status(answers)
+
+    def _classify_names(self, inputs: Tensors) -> Tensors:
+        names = inputs[CLASS_NAMES]
+        answers = self._answers(inputs)
+        distinct, places = tf.unique(tf.reshape(names, [-1]))
+        named = self._text(distinct)
+        places = tf.reshape(places, tf.shape(names))
+        embedding = self._pooled(*answers.values())
+        similarity = tf.matmul(embedding, named.embedding, transpose_b=True)
+        similarity = tf.gather(similarity, places, batch_dims=1)
+        given = tf.gather(named.present, places)
+        scores = tf.nn.softmax(tf.where(given, similarity, -1e9))
+        status = self._status(answers)[STATUS]
+        status = tf.where((status == "") & ~tf.reduce_any(given, axis=1), NO_NAMES, status)
+        return {NAME_SCORES: tf.where(given, scores, 0.0), STATUS: status}
 
     def _embed_and_classify(self, inputs: Tensors) -> Tensors:
         answers = self._answers(inputs)
-        return _embeddings(answers) | self._best_classes(inputs, answers)
+        best = self._scores.best(*self._class_scores_of(answers))
+        return _embeddings(answers) | best | self._status(answers)
 
     def _answers(self, inputs: Tensors) -> dict[str, Answer]:
         """The answers of the signature's modalities, by the name of the embedding."""
         given = [each for each in (self._image, self._text) if each.input.name in inputs]
         return {each.output: each(inputs[each.input.name]) for each in given}
 
-    def _best_classes(self, inputs: Tensors, answers: dict[str, Answer]) -> Tensors:
-        """The best classes and their scores, from one modality or from both, fused."""
-        probabilities = {
-            name: self._to_probabilities(answer.logits) for name, answer in answers.items()
-        }
-        if len(probabilities) == 1:
-            (scores,) = probabilities.values()
-        else:
-            scores = self._fused(inputs, answers, probabilities)
-        # Equal scores come in the order of their labels.
-        best, labels = tf.math.top_k(scores, min(MAX_CLASSES, len(self._classes)))
-        return {CLASSES: tf.gather(tf.constant(self._classes), labels), SCORES: best}
+    def _product(self, inputs: Tensors) -> tuple[Answer, Answer]:
+        """The answers for each product's images, pooled, and for its text."""
+        values = inputs[self._image.input.name]
+        shape = tf.shape(values)
+        count = shape[1]
+        one = self._image(tf.reshape(values, tf.concat([[-1], shape[2:]], 0)))
 
-    def _fused(
-        self, inputs: Tensors, answers: dict[str, Answer], probabilities: Tensors
-    ) -> tf.Tensor:
-        """[batch, K] probabilities from both modalities; from the present one if one is missing."""
-        modalities = (self._image, self._text)
-        image, text = (probabilities[each.output] for each in modalities)
-        has_image, has_text = (
-            each.present(inputs[each.input.name])[:, tf.newaxis] for each in modalities
+        def per_product(values: tf.Tensor) -> tf.Tensor:
+            return tf.reshape(values, tf.concat([shape[:2], tf.shape(values)[1:]], 0))
+
+        present, faults = per_product(one.present), per_product(one.fault)
+        embedding = tf.math.l2_normalize(tf.reduce_sum(per_product(one.embedding), axis=1), axis=1)
+        numbers = tf.strings.as_string(tf.range(1, count + 1))
+        numbered = tf.where(faults == "", "", "Image " + numbers + ": " + faults + " ")
+        fault = tf.strings.strip(tf.strings.reduce_join(numbered, axis=1))
+        images = Answer(tf.reduce_any(present, axis=1), fault, one.features, embedding, one.logits)
+        return images, self._text(inputs[self._text.input.name])
+
+    def _pooled(self, image: Answer, text: Answer) -> tf.Tensor:
+        """[batch, D]: the unit vector of both; that of the present one if one is missing."""
+        weight = self._image_weight
+        both = weight * image.embedding + (1 - weight) * text.embedding
+        both = tf.math.l2_normalize(both, axis=1)
+        has_image, has_text = (each.present[:, tf.newaxis] for each in (image, text))
+        return tf.where(has_text, tf.where(has_image, both, text.embedding), image.embedding)
+
+    def _status(self, answers: dict[str, Answer]) -> Tensors:
+        """STATUS: that every input is missing, or the first fault."""
+        modalities = [each for each in (self._image, self._text) if each.output in answers]
+        names = [each.input.name for each in modalities]
+        status = tf.constant("")
+        for answer in reversed(answers.values()):
+            status = tf.where(answer.fault == "", status, answer.fault)
+        present = tf.reduce_any(tf.stack([each.present for each in answers.values()]), axis=0)
+        return {STATUS: tf.where(present, status, f"Every row needs its {' or its '.join(names)}.")}
+
+    def _class_scores_of(self, answers: dict[str, Answer]) -> tuple[tf.Tensor, tf.Tensor]:
+        """([batch, K] scores, thresholds [batch] or []), from one modality or from both, fused."""
+        scores = self._scores
+        names = {self._image.output: keys.IMAGE, self._text.output: keys.TEXT}
+        alone = {
+            names[key]: scores.calibrated(answer.logits, names[key])
+            for key, answer in answers.items()
+        }
+        if len(alone) == 1:
+            [(name, found)] = alone.items()
+            return found, tf.constant(scores.threshold(name))
+        both = scores.calibrated(self._fused(answers), BOTH)
+        has_image, has_text = (answers[key].present for key in names)
+
+        def chosen(both: tf.Tensor, image: tf.Tensor, text: tf.Tensor) -> tf.Tensor:
+            wide = [-1] + [1] * (len(both.shape) - 1)
+            with_image, with_text = tf.reshape(has_image, wide), tf.reshape(has_text, wide)
+            return tf.where(with_text, tf.where(with_image, both, text), image)
+
+        thresholds = (
+            tf.constant([scores.threshold(name)]) for name in (BOTH, keys.IMAGE, keys.TEXT)
         )
+        return chosen(both, alone[keys.IMAGE], alone[keys.TEXT]), chosen(*thresholds)
+
+    def _fused(self, answers: dict[str, Answer]) -> tf.Tensor:
+        """[batch, K] logits of both modalities together. Rows that lack one mean nothing."""
+        image, text = answers[keys.IMAGE_EMBEDDING], answers[keys.TEXT_EMBEDDING]
         if self._fusion is None:
-            both = self._fusion_weight * image + (1 - self._fusion_weight) * text
-        else:
-            known = {
-                **_embeddings(answers),
-                keys.IMAGE_FEATURES: answers[keys.IMAGE_EMBEDDING].features,
-                keys.TEXT_FEATURES: answers[keys.TEXT_EMBEDDING].features,
-            }
-            read = {name: known[name] for name in self._fusion.input}
-            both = self._to_probabilities(self._fusion(read, training=False))
-        return tf.where(has_text, tf.where(has_image, both, text), image)
+            return self._scores.mixed(image.logits, text.logits, self._fusion_weight)
+        known = {
+            **_embeddings(answers),
+            keys.IMAGE_FEATURES: image.features,
+            keys.TEXT_FEATURES: text.features,
+        }
+        return self._fusion({name: known[name] for name in self._fusion.input}, training=False)
 
 
 def _embeddings(answers: dict[str, Answer]) -> Tensors:
     return {name: answer.embedding for name, answer in answers.items()}
 
 
-def _trace(function: Callable[[Tensors], Tensors], *modalities: ServedModality) -> ConcreteFunction:
-    """The graph of `function` on the inputs of `modalities`.
+def trace(function: Callable[[Tensors], Tensors], *specs: tf.TensorSpec) -> ConcreteFunction:
+    """The graph of a signature.
 
-    The graph refuses inputs of unequal batch sizes, and rows in which every input is missing.
+    It refuses inputs of unequal batch sizes. In rows whose STATUS is not "" all other outputs are zeros.
+
+    Args:
+        function: maps inputs by name to outputs by name; STATUS is one of them.
+        specs: the inputs.
     """
-    specs = [each.input for each in modalities]
     names = [spec.name for spec in specs]
 
     def checked(**inputs: tf.Tensor) -> Tensors:
-        sizes = [tf.shape(value)[0] for value in inputs.values()]
+        sizes = tf.stack([tf.shape(value)[0] for value in inputs.values()])
         # Without this check a batch of one would be broadcast over the other input.
-        check = tf.debugging.assert_equal(
-            sizes[0], sizes[-1], f"{' and '.join(names)} must have equally many rows."
-        )
-        with tf.control_dependencies([check]):
-            present = [each.present(tf.identity(inputs[each.input.name])) for each in modalities]
-        missing = tf.where(~tf.reduce_any(tf.stack(present), axis=0))[:, 0]
         check = tf.debugging.Assert(
-            tf.equal(tf.size(missing), 0),
-            [f"Every row needs its {' or its '.join(names)}. Rows without, from 0:", missing],
+            tf.reduce_all(sizes == sizes[0]),
+            [f"{' and '.join(names)} must have equally many rows."],
         )
         with tf.control_dependencies([check]):
-            return function({name: tf.identity(value) for name, value in inputs.items()})
+            given = {name: tf.identity(value) for name, value in inputs.items()}
+        return answered(function(given))
 
     return tf.function(checked).get_concrete_function(**{spec.name: spec for spec in specs})
+
+
+def answered(outputs: Tensors) -> Tensors:
+    """The outputs with zeros, "" and False in rows whose STATUS is not ""."""
+    good = outputs[STATUS] == ""
+
+    def masked(value: tf.Tensor) -> tf.Tensor:
+        row = tf.reshape(good, [-1] + [1] * (value.shape.rank - 1))
+        return tf.where(row, value, tf.zeros((), value.dtype))
+
+    return {name: value if name == STATUS else masked(value) for name, value in outputs.items()}

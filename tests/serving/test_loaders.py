@@ -21,15 +21,15 @@ from huse_tf.serving.restored import read_graph, refuse_unrestored, unrestored
 from huse_tf.spec import FeatureSpec
 
 
-class Deep(tf.Module):
+class Deep(Encoder):
     """Image files -> [batch, 3], through a Keras model in a nested module."""
 
-    spec = "deep"
     fingerprint = "2" * 64
-    present = Encoder.present
+    feature_spec = FeatureSpec((3,))
+    _identity = None
 
     def __init__(self):
-        super().__init__()
+        super().__init__("deep")
         keras.utils.set_random_seed(1)
         self.inner = tf.Module()
         self.inner.network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])

@@ -16,15 +16,15 @@ TEXTS = ["red shirt", "shoe", "blue shoe blue", "größe ☃"]
 PATHS = tuple(sorted({("clothing", f"{c}-größe") for c in "abcdefghijk"} | {("hats",)}))
 
 
-class AverageColour(tf.Module):
+class AverageColour(Encoder):
     """Image files -> [batch, 3]: mean colour, times a tracked variable."""
 
-    spec = "average_colour"
-    present = Encoder.present
     fingerprint = "0" * 64
+    feature_spec = FeatureSpec((3,))
+    _identity = None
 
     def __init__(self):
-        super().__init__()
+        super().__init__("average_colour")
         self.scale = tf.Variable([1 / 255, 1 / 127, 1 / 51])
 
     def __call__(self, inputs):
@@ -35,15 +35,16 @@ class AverageColour(tf.Module):
         return tf.map_fn(colour, inputs, fn_output_signature=tf.TensorSpec([3], tf.float32))
 
 
-class BagOfWords(tf.Module):
+class BagOfWords(Encoder):
     """Texts -> [batch, 5]: counts of each word of a tracked table, and of all other words."""
 
-    spec = "bag_of_words"
-    present = Encoder.present
     fingerprint = "1" * 64
+    feature_spec = FeatureSpec((len(WORDS) + 1,))
+    _identity = None
+    never_fails = True
 
     def __init__(self):
-        super().__init__()
+        super().__init__("bag_of_words")
         ids = tf.lookup.KeyValueTensorInitializer(WORDS, list(range(len(WORDS))))
         self.table = tf.lookup.StaticHashTable(ids, default_value=len(WORDS))
 
@@ -55,6 +56,8 @@ class BagOfWords(tf.Module):
 
 class FirstWords(BagOfWords):
     """Texts -> [batch, 2] int32: ids of the first two words, 0 for no word or an unknown one."""
+
+    feature_spec = FeatureSpec((2,), vocabulary_size=len(WORDS) + 1)
 
     def __call__(self, inputs):
         words = tf.strings.split(inputs).to_tensor("", shape=[None, 2])
