@@ -73,7 +73,7 @@ PATCH_LOGITS = "patch_logits"  # [batch, patches, dim] float32, predicted featur
 LOGIT_SCALE = "logit_scale"  # [batch, 1] float32 > 0, 1 / temperature
 LOGIT_BIAS = "logit_bias"  # [batch, 1] float32
 
-# The other input of the served model beside TEXT.
+# The other input of the served model beside TEXT; see serving/names.py for its other names.
 IMAGE_BYTES = "image_bytes"  # [batch] string, encoded image files (JPEG, PNG, GIF, BMP)
 
 # Names of the splits.

@@ -58,7 +58,7 @@ def test_it_is_measured_again_to_the_same_metrics(run):
 
 
 def test_the_export_answers_as_the_model(run):
-    """The signature gives the model's probabilities; rows without image or text are refused."""
+    """The signature gives the model's probabilities. A row without text, and one with a broken image, say so."""
     folder, result, _ = run
     served = tf.saved_model.load(str(result.export)).signatures
     assert set(served) == {"match", "serving_default"}
@@ -79,5 +79,13 @@ def test_the_export_answers_as_the_model(run):
         }
     )[keys.MATCH_LOGITS]
     np.testing.assert_allclose(found, tf.sigmoid(logits), atol=1e-4)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="its image_bytes and its text"):
-        served["match"](image_bytes=tf.constant(files), text=tf.constant(["chair", " ", "lamp"]))
+    spoiled = served["match"](
+        image_bytes=tf.constant([*files[:2], files[2][:-200]]),
+        text=tf.constant([texts[0], " ", texts[2]]),
+    )
+    assert [status.decode() for status in spoiled["status"].numpy()] == [
+        "",
+        "Every row needs its image_bytes and its text.",
+        "The image cannot be decoded: it is damaged or cut short.",
+    ]
+    np.testing.assert_allclose(spoiled["probability"], [found[0], 0, 0], atol=1e-6)

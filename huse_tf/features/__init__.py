@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from huse_tf.features.bert import word_pieces as word_pieces
     from huse_tf.features.encoder import Encoder as Encoder
     from huse_tf.features.image_backbones import input_layers as input_layers
+    from huse_tf.features.image_encoder import ImageEncoder as ImageEncoder
     from huse_tf.features.registry import make_image_encoder as make_image_encoder
     from huse_tf.features.registry import make_text_encoder as make_text_encoder
     from huse_tf.features.text_backbones import text_layers as text_layers

@@ -32,10 +32,15 @@ def surviving_rows(
         ([0, 2], [1.0, 3.0])
     """
     count = tf.shape(rows, out_type=tf.int64)[0]
-    numbered = tf.data.Dataset.from_tensor_slices((tf.range(count), rows))
     several = {"num_parallel_calls": parallel, "deterministic": True} if parallel > 1 else {}
-    done = numbered.map(lambda place, row: (place, function(row)), **several).ignore_errors()
-    return _only_element(done.batch(tf.maximum(count, 1)), results)
+
+    def some() -> tuple[tf.Tensor, Any]:
+        numbered = tf.data.Dataset.from_tensor_slices((tf.range(count), rows))
+        done = numbered.map(lambda place, row: (place, function(row)), **several)
+        return _only_element(done.ignore_errors().batch(count), results)
+
+    # A data set prepares its function in every call, also if it has no rows.
+    return tf.cond(count > 0, some, lambda: _nothing(results))
 
 
 def surviving_batch(
@@ -64,7 +69,11 @@ def surviving_batch(
 
 def _only_element(dataset: tf.data.Dataset, results: Any) -> tuple[tf.Tensor, Any]:
     """The element of a data set of one batch; empty tensors if it has none."""
-    empty = tf.nest.map_structure(lambda spec: tf.zeros([0, *spec.shape], spec.dtype), results)
-    nothing = tf.data.Dataset.from_tensors((tf.zeros([0], tf.int64), empty))
+    nothing = tf.data.Dataset.from_tensors(_nothing(results))
     # Reading one element, and not reducing the data set, which costs 100 ms a call (TensorFlow 2.21).
     return dataset.concatenate(nothing).take(1).get_single_element()
+
+
+def _nothing(results: Any) -> tuple[tf.Tensor, Any]:
+    empty = tf.nest.map_structure(lambda spec: tf.zeros([0, *spec.shape], spec.dtype), results)
+    return tf.zeros([0], tf.int64), empty

@@ -45,7 +45,7 @@ def check(folder: pathlib.Path) -> list[Checked]:
     """Calls every signature of the SavedModel in `folder` through both loaders and compares the answers.
 
     Each loader runs on the CPU in a new process. The process of the C++ loader does not import Python's
-    TensorFlow. An error is a valid answer to a request with missing inputs if both loaders return it.
+    TensorFlow. An error is a valid answer to inputs with different numbers of rows if both loaders return it.
 
     Returns:
         One result for each signature, in the order in which they were called.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from huse_tf.serving.exchange import Answer, Question
-from huse_tf.serving.names import CLASSES, SCORES
+from huse_tf.serving.names import CLASSES, LEVEL_SCORES, SCORES
 
 TOLERANCE = 1e-6
 
@@ -25,7 +25,7 @@ def compare_answers(question: Question, found: Answer, expected: Answer) -> tupl
         return 0.0, _compare_refusals(question, found, expected)
     largest = 0.0
     for name, wanted in expected.outputs.items():
-        got = found.outputs[name]
+        got = _in_order_of(expected, found) if name == LEVEL_SCORES else found.outputs[name]
         if (got.shape, got.dtype) != (wanted.shape, wanted.dtype):
             return largest, f"{name} is {got.dtype} {got.shape}, not {wanted.dtype} {wanted.shape}"
         if got.dtype == object:
@@ -41,6 +41,27 @@ def compare_answers(question: Question, found: Answer, expected: Answer) -> tupl
         if wanted.dtype == object and not _same_strings(name, found, expected):
             return largest, f"{name} differ: {found.outputs[name].tolist()}, not {wanted.tolist()}"
     return largest, ""
+
+
+def _in_order_of(expected: Answer, found: Answer) -> np.ndarray:
+    """LEVEL_SCORES of an answer in the order of the classes of another one.
+
+    Classes of equal scores may be in another order. A class that `found` leaves out counts as equal.
+    """
+    got, wanted = found.outputs[LEVEL_SCORES], expected.outputs[LEVEL_SCORES]
+    names, order = found.outputs[CLASSES], expected.outputs[CLASSES]
+    if got.shape != wanted.shape or np.array_equal(names, order):
+        return got
+    rows = zip(names, got, order, wanted, strict=True)
+    return np.array(
+        [
+            [
+                dict(zip(of, scores, strict=True)).get(name, old)
+                for name, old in zip(to, before, strict=True)
+            ]
+            for of, scores, to, before in rows
+        ]
+    )
 
 
 def _compare_refusals(question: Question, found: Answer, expected: Answer) -> str:

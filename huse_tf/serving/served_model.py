@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
@@ -56,21 +56,31 @@ class ServedModel:
 
     def signatures(self) -> dict[str, ConcreteFunction]:
         """The signatures by name; each has named inputs and outputs."""
+        return {name: self.signature(name) for name in self._signatures()}
+
+    def signature(self, name: str) -> ConcreteFunction:
+        """One of `signatures`."""
+        function, *inputs = self._signatures()[name]
+        return trace(function, *inputs)
+
+    def _signatures(self) -> dict[str, tuple[Any, ...]]:
+        """Name -> (function, its inputs)."""
         image, text = self._image.input, self._text.input
         images = tf.TensorSpec([None, None, *image.shape[1:]], image.dtype, image.name)
-        found = {
-            "embed_image": trace(self._embed, image),
-            "embed_text": trace(self._embed, text),
-            "embed_product": trace(self._embed_product, images, text),
-            "classify_image": trace(self._classify, image),
-            "classify_text": trace(self._classify, text),
-            "classify": trace(self._classify, image, text),
-            "class_scores": trace(self._class_scores, image, text),
-            "serving_default": trace(self._embed_and_classify, image, text),
+        names = tf.TensorSpec([None, None], tf.string, CLASS_NAMES)
+        found: dict[str, tuple[Any, ...]] = {
+            "embed_image": (self._embed, image),
+            "embed_text": (self._embed, text),
+            "embed_product": (self._embed_product, images, text),
+            "classify_image": (self._classify, image),
+            "classify_text": (self._classify, text),
+            "classify": (self._classify, image, text),
+            "class_scores": (self._class_scores, image, text),
+            "classify_names": (self._classify_names, image, text, names),
+            "serving_default": (self._embed_and_classify, image, text),
         }
-        if self._text.encoder is not None:
-            names = tf.TensorSpec([None, None], tf.string, CLASS_NAMES)
-            found["classify_names"] = trace(self._classify_names, image, text, names)
+        if self._text.encoder is None:
+            del found["classify_names"]  # it encodes names
         return found
 
     def _embed(self, inputs: Tensors) -> Tensors:
@@ -197,7 +207,8 @@ def _embeddings(answers: dict[str, Answer]) -> Tensors:
 def trace(function: Callable[[Tensors], Tensors], *specs: tf.TensorSpec) -> ConcreteFunction:
     """The graph of a signature.
 
-    It refuses inputs of unequal batch sizes. In rows whose STATUS is not "" all other outputs are zeros.
+    It refuses inputs of unequal batch sizes. Bytes of texts that are no UTF-8 become U+FFFD. In rows whose
+    STATUS is not "" all other outputs are zeros.
 
     Args:
         function: maps inputs by name to outputs by name; STATUS is one of them.
@@ -214,6 +225,8 @@ def trace(function: Callable[[Tensors], Tensors], *specs: tf.TensorSpec) -> Conc
         )
         with tf.control_dependencies([check]):
             given = {name: tf.identity(value) for name, value in inputs.items()}
+        for name in given.keys() & {keys.TEXT, CLASS_NAMES}:
+            given[name] = tf.strings.unicode_transcode(given[name], "UTF-8", "UTF-8")
         return answered(function(given))
 
     return tf.function(checked).get_concrete_function(**{spec.name: spec for spec in specs})

@@ -170,7 +170,8 @@ def test_a_frame_larger_than_the_gif_says_is_refused(decode):
         decode(tf.constant([bytes(data)]))
 
 
-def test_large_images_of_a_batch_come_in_their_places(monkeypatch):
+@pytest.mark.parametrize("decode", [image_files.decode, image_files.decode_each])
+def test_large_images_of_a_batch_come_in_their_places(monkeypatch, decode):
     """Those of each tier are decoded by themselves."""
     monkeypatch.setattr(image_files, "AT_A_TIME", ((40, 2), (400, 2), (image_files.MAX_PIXELS, 1)))
     colours = [10, 200, 90, 30, 160]
@@ -179,7 +180,8 @@ def test_large_images_of_a_batch_come_in_their_places(monkeypatch):
         encode(Image.new("RGB", (n, n), (c, c, c)), "PNG")
         for n, c in zip(sides, colours, strict=True)
     ]
-    pixels = image_files.decode(tf.constant(batch), (4, 4)).numpy()
+    found = decode(tf.constant(batch), (4, 4))
+    pixels = (found if decode is image_files.decode else found[0]).numpy()
     np.testing.assert_allclose(pixels[:, 2, 2, 0], colours, atol=1e-3)
 
 
@@ -195,42 +197,60 @@ def webp_of_size(kind, start, size):
     return KINDS[kind][:start] + size + KINDS[kind][start + len(size) :]
 
 
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (b"", "empty, or not JPEG"),
-        (b"not an image at all", "not JPEG, PNG, GIF, BMP or WebP"),
-        (b"\xff\x0a" + bytes(100), "not JPEG, PNG, GIF, BMP or WebP"),  # JPEG XL
-        (b"\x89PNG", "cut short"),
-        (b"BM", "cut short"),
-        (b"GIF89a", "cut short"),
-        (b"RIFF", "cut short"),
-        (KINDS["webp"].replace(b"VP8 ", b"XXXX"), "a damaged WebP file"),
-        (KINDS["webp"][:12] + KINDS["webp"][20:], "a damaged WebP file"),
-        (KINDS["jpeg rgb"][:400], "Invalid JPEG"),
-        (KINDS["png rgb"][:-40], "Invalid PNG"),
-        (
-            encode(RGB, "WEBP", save_all=True, append_images=[GREY.convert("RGB")]),
-            "animated WebP file; convert it to PNG",
-        ),
-        (encode(GREY, "BMP"), "convert it to PNG"),
-        (encode(PALETTE, "BMP"), "convert it to PNG"),
-        (png_of_size(60_000, 60_000), "larger than 50000000 pixels"),
-        (webp_of_size("webp", 26, struct.pack("<HH", 9_000, 9_000)), "larger than 50000000 pixels"),
-        (
-            webp_of_size("webp lossless", 21, struct.pack("<I", 8_999 | 8_999 << 14)),
-            "larger than 50000000 pixels",
-        ),
-        (
-            webp_of_size(
-                "webp alpha", 24, struct.pack("<I", 8_999)[:3] + struct.pack("<I", 8_999)[:3]
-            ),
-            "larger than 50000000 pixels",
-        ),
-        (KINDS["gif"][:6] + b"\xff\xff\xff\xff" + KINDS["gif"][10:], "larger than 50000000 pixels"),
-        (KINDS["jpeg rgb"] + bytes(20_000_000), "larger than 20000000 bytes"),
-    ],
-)
+# Bytes that are no image -> what is wrong, as decoders or this module say.
+WRONG = [
+    (b"", "empty, or not JPEG"),
+    (b"not an image at all", "not JPEG, PNG, GIF, BMP or WebP"),
+    (b"\xff\x0a" + bytes(100), "not JPEG, PNG, GIF, BMP or WebP"),  # JPEG XL
+    (b"\x89PNG", "cut short"),
+    (b"BM", "cut short"),
+    (b"GIF89a", "cut short"),
+    (b"RIFF", "cut short"),
+    (KINDS["webp"].replace(b"VP8 ", b"XXXX"), "a damaged WebP file"),
+    (KINDS["webp"][:12] + KINDS["webp"][20:], "a damaged WebP file"),
+    (KINDS["jpeg rgb"][:400], "Invalid JPEG"),
+    (KINDS["png rgb"][:-40], "Invalid PNG"),
+    (
+        encode(RGB, "WEBP", save_all=True, append_images=[GREY.convert("RGB")]),
+        "animated WebP file; convert it to PNG",
+    ),
+    (encode(GREY, "BMP"), "convert it to PNG"),
+    (encode(PALETTE, "BMP"), "convert it to PNG"),
+    (png_of_size(60_000, 60_000), "larger than 50000000 pixels"),
+    (webp_of_size("webp", 26, struct.pack("<HH", 9_000, 9_000)), "larger than 50000000 pixels"),
+    (
+        webp_of_size("webp lossless", 21, struct.pack("<I", 8_999 | 8_999 << 14)),
+        "larger than 50000000 pixels",
+    ),
+    (
+        webp_of_size("webp alpha", 24, struct.pack("<I", 8_999)[:3] + struct.pack("<I", 8_999)[:3]),
+        "larger than 50000000 pixels",
+    ),
+    (KINDS["gif"][:6] + b"\xff\xff\xff\xff" + KINDS["gif"][10:], "larger than 50000000 pixels"),
+    (KINDS["jpeg rgb"] + bytes(20_000_000), "larger than 20000000 bytes"),
+]
+
+
+@pytest.mark.parametrize(("data", "reason"), WRONG)
 def test_refuses(decode, data, reason):
     with pytest.raises(tf.errors.InvalidArgumentError, match=reason):
         decode(tf.constant([KINDS["png rgb"], data]))
+
+
+def test_each_wrong_image_of_a_batch_has_its_reason_and_spoils_no_other(decode):
+    each = tf.function(
+        lambda batch: image_files.decode_each(batch, (HEIGHT, WIDTH)),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+    good = list(KINDS.values())
+    batch = [
+        data for pair in zip((wrong for wrong, _ in WRONG), good, strict=False) for data in pair
+    ]
+    pixels, reasons = each(tf.constant(batch))
+    for (_, expected), reason in zip(WRONG, reasons[::2].numpy().tolist(), strict=True):
+        ours = image_files.DAMAGED if expected.startswith("Invalid") else expected
+        assert ours in reason.decode() and reason.endswith(b".")
+    assert not pixels[::2].numpy().any() and not any(reasons[1::2].numpy().tolist())
+    np.testing.assert_array_equal(pixels[1::2], decode(tf.constant(good[: len(WRONG)])))
+    pixels, reasons = each(tf.zeros([0], tf.string))
+    assert pixels.shape == (0, HEIGHT, WIDTH, 3) and reasons.shape == (0,)

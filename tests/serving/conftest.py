@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_models import PATHS, TEXTS, AverageColour, BagOfWords, build, expected_outputs
+from tiny_models import PATHS, TEXTS, WEIGHT, AverageColour, BagOfWords, build, expected_outputs
+
+from huse_tf.data.classes.taxonomy import Taxonomy
+from huse_tf.serving.export import export_model
+from huse_tf.serving.exported import Exported
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +29,19 @@ def outputs(model, images):
     return expected_outputs(
         model, AverageColour()(tf.constant(images)), BagOfWords()(tf.constant(TEXTS))
     )
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory, model):
+    """An export of the model."""
+    folder = tmp_path_factory.mktemp("saved_models") / "tiny" / "1"
+    card = {"method": "huse", "metrics": {"accuracy": 0.5}}
+    exported = Exported(model, AverageColour(), BagOfWords(), Taxonomy(PATHS), WEIGHT, card=card)
+    result = export_model(exported, folder)
+    assert result == folder
+    return folder
+
+
+@pytest.fixture(scope="session")
+def signatures(folder):
+    return tf.saved_model.load(folder).signatures

@@ -17,6 +17,7 @@ if "huse_tf" in sys.modules:
 sys.modules["huse_tf"] = None  # from here on, importing it raises
 
 import keras  # noqa: E402
+import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 
@@ -24,11 +25,14 @@ def tensor(values):
     return tf.constant([base64.b64decode(v["b64"]) if isinstance(v, dict) else v for v in values])
 
 
+def of_rank(value, rank):
+    """A product has one image."""
+    return value if value.shape.rank == rank else value[:, tf.newaxis]
+
+
 def plain(value):
-    values = value.numpy().tolist()
-    if value.dtype == tf.string:
-        return [[name.decode() for name in row] for row in values]
-    return values
+    array = value.numpy()
+    return (np.char.decode(array.astype("S")) if value.dtype == tf.string else array).tolist()
 
 
 def main(folder, request, answer, *modules):
@@ -38,7 +42,8 @@ def main(folder, request, answer, *modules):
     answers = {}
     for name, function in tf.saved_model.load(folder).signatures.items():
         expected = function.structured_input_signature[1]
-        outputs = function(**{key: inputs[key] for key in expected})
+        given = {key: of_rank(inputs[key], spec.shape.rank) for key, spec in expected.items()}
+        outputs = function(**given)
         answers[name] = {key: plain(value) for key, value in outputs.items()}
 
     towers = {

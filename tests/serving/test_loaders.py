@@ -67,7 +67,7 @@ def asked_and_answers(folder):
 def test_the_c_loader_answers_as_python(asked_and_answers):
     asked, answers = asked_and_answers
     differences = differences_by_signature(asked, answers[C_LOADER], answers[PYTHON_LOADER])
-    assert len(differences) == 6
+    assert len(differences) == 9
 
 
 @pytest.mark.parametrize("loader", [SESSION_LOADER, CLI_LOADER])
@@ -84,21 +84,25 @@ def test_a_session_and_the_command_line_tool_answer_as_python(
     differences_by_signature(asked, ask(loader, folder, asked), expected)
 
 
-def test_questions_cover_complete_rows_and_missing_inputs(asked_and_answers):
+def test_questions_cover_complete_rows_and_missing_and_broken_inputs(asked_and_answers):
     asked, answers = asked_and_answers
     of = {(each.signature, each.about): answer for each, answer in zip(asked, answers[C_LOADER])}  # noqa: B905
-    assert len(of) == len(asked) == 4 * 4 + 2 * 6
+    assert len(of) == len(asked) == 4 * 5 + 5 * 7
     for (name, about), answer in of.items():
         rows = {len(array) for array in answer.outputs.values()}
-        if about in ("a row without anything", "uneven inputs"):
+        if about == "uneven inputs":
             assert answer.code == tf.errors.INVALID_ARGUMENT, (name, about)
+            assert "must have equally many rows" in answer.message
         else:
             assert rows == {{"one row": 1, "no rows": 0}.get(about, 2)}, (name, about)
-    assert (
-        "Every row needs its image_bytes or its text"
-        in of["classify", "a row without anything"].message
-    )
-    assert "must have equally many rows" in of["classify", "uneven inputs"].message
+    for name in ("embed_image", "embed_product", "classify", "serving_default"):
+        whole, broken = (of[name, about].outputs for about in ("two rows", "a broken row"))
+        assert broken["status"][0] == b"" and b"cannot be encoded" in broken["status"][1]
+        for key in set(whole) - {"status", "classes"}:
+            np.testing.assert_allclose(broken[key][0], whole[key][0], atol=1e-6)
+            assert not broken[key][1].any()
+    nothing = of["classify", "a row without anything"].outputs["status"].tolist()
+    assert nothing == [b"", b"Every row needs its image_bytes or its text."]
     embeddings = of["serving_default", "rows that lack one input"].outputs
     np.testing.assert_allclose(
         np.linalg.norm(embeddings["image_embedding"], axis=1), [0, 1], atol=1e-6
@@ -117,7 +121,7 @@ def test_both_loaders_refuse_with_the_same_message(asked_and_answers):
             words = ours.message.partition("assertion failed: ")[2].partition("]")[0]
             assert words and words in theirs.message
             refused += 1
-    assert refused == 6 + 2
+    assert refused == 5
 
 
 def test_a_tracked_keras_model_is_refused(tmp_path):
@@ -169,19 +173,23 @@ def test_the_check_counts_requests_and_names_differences(folder, asked_and_answe
     asked, answers = asked_and_answers
     monkeypatch.setattr(check, "ask", lambda loader, folder, asked: answers[loader])
     assert [(each.signature, each.requests) for each in check.check(folder)] == [
-        ("classify", 6),
-        ("classify_image", 4),
-        ("classify_text", 4),
-        ("embed_image", 4),
-        ("embed_text", 4),
-        ("serving_default", 6),
+        ("class_scores", 7),
+        ("classify", 7),
+        ("classify_image", 5),
+        ("classify_names", 7),
+        ("classify_text", 5),
+        ("embed_image", 5),
+        ("embed_product", 7),
+        ("embed_text", 5),
+        ("serving_default", 7),
     ]
     spoiled = list(answers[C_LOADER])
     place = next(i for i, each in enumerate(asked) if each.signature == "embed_text")
-    scores = {name: array * 1.01 for name, array in spoiled[place].outputs.items()}
-    spoiled[place] = spoiled[place]._replace(outputs=scores)
+    outputs = spoiled[place].outputs
+    changed = {"text_embedding": outputs["text_embedding"] * 1.01}
+    spoiled[place] = spoiled[place]._replace(outputs=outputs | changed)
     monkeypatch.setitem(answers, C_LOADER, spoiled)
-    with pytest.raises(UserError, match=r"in 1 of 28 requests:\n  embed_text, two rows: text_emb"):
+    with pytest.raises(UserError, match=r"in 1 of 55 requests:\n  embed_text, two rows: text_emb"):
         check.check(folder)
 
 

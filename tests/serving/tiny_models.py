@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from huse_tf import keys
 from huse_tf.features.encoder import Encoder
+from huse_tf.features.image_encoder import ImageEncoder
 from huse_tf.methods.huse import Huse
 from huse_tf.spec import DataSpec, FeatureSpec
 
@@ -16,23 +17,20 @@ TEXTS = ["red shirt", "shoe", "blue shoe blue", "größe ☃"]
 PATHS = tuple(sorted({("clothing", f"{c}-größe") for c in "abcdefghijk"} | {("hats",)}))
 
 
-class AverageColour(Encoder):
+class AverageColour(ImageEncoder):
     """Image files -> [batch, 3]: mean colour, times a tracked variable."""
 
     fingerprint = "0" * 64
     feature_spec = FeatureSpec((3,))
+    image_size = (4, 4)
     _identity = None
 
     def __init__(self):
         super().__init__("average_colour")
         self.scale = tf.Variable([1 / 255, 1 / 127, 1 / 51])
 
-    def __call__(self, inputs):
-        def colour(image):
-            pixels = tf.io.decode_image(image, channels=3, expand_animations=False)
-            return self.scale * tf.reduce_mean(tf.cast(pixels, tf.float32), axis=[0, 1])
-
-        return tf.map_fn(colour, inputs, fn_output_signature=tf.TensorSpec([3], tf.float32))
+    def from_pixels(self, pixels):
+        return self.scale * tf.reduce_mean(pixels, axis=[1, 2])
 
 
 class BagOfWords(Encoder):
@@ -102,32 +100,65 @@ def best(probabilities, paths=PATHS):
     return {
         "classes": [[names[label] for label in row] for row in order],
         "scores": np.take_along_axis(probabilities, order, axis=1),
+        "level_scores": level_scores(probabilities, paths, order),
+        "accepted": [False] * len(order),
     }
+
+
+def level_scores(probabilities, paths, order, multi_label=False):
+    """[n, k, levels] of the classes of `order`, node by node."""
+    depth = max(map(len, paths))
+    found = np.zeros((*order.shape, depth))
+    for row, labels in enumerate(order):
+        for place, label in enumerate(labels):
+            for level in range(len(paths[label])):
+                node = paths[label][: level + 1]
+                below = [
+                    p
+                    for p, path in zip(probabilities[row], paths, strict=True)
+                    if path[: level + 1] == node
+                ]
+                found[row, place, level] = max(below) if multi_label else sum(below)
+    return found
 
 
 def expected_answers(outputs, paths=PATHS):
     """The expected answer of each signature, from the outputs of the model in memory."""
     image, text = softmax(outputs[keys.IMAGE_LOGITS]), softmax(outputs[keys.TEXT_LOGITS])
     embeddings = {key: outputs[key] for key in (keys.IMAGE_EMBEDDING, keys.TEXT_EMBEDDING)}
-    fused = best(WEIGHT * image + (1 - WEIGHT) * text, paths)
-    return {
+    both = WEIGHT * image + (1 - WEIGHT) * text
+    fused = best(both, paths)
+    product = sum(embeddings.values())
+    answers = {
         "embed_image": {"image_embedding": outputs["image_embedding"]},
         "embed_text": {"text_embedding": outputs["text_embedding"]},
+        "embed_product": {
+            "product_embedding": product / np.linalg.norm(product, axis=1, keepdims=True)
+        },
         "classify_image": best(image, paths),
         "classify_text": best(text, paths),
         "classify": fused,
+        "class_scores": {"class_scores": both},
         "serving_default": {**embeddings, **fused},
     }
+    return {name: {**each, "status": [""] * len(image)} for name, each in answers.items()}
 
 
-def decoded(classes):
-    return [[name.decode() for name in row] for row in classes.numpy()]
+def decoded(strings):
+    """A tensor or an array of strings as lists."""
+    return np.char.decode(np.asarray(strings).astype("S")).tolist()
 
 
 def assert_same(answers, expected):
     assert set(answers) == set(expected)
     for key, value in expected.items():
-        if key == "classes":
-            assert answers[key] == value
+        if key in ("classes", "status", "accepted"):
+            found = answers[key]
+            assert (found if isinstance(found, list) else decoded_or_plain(found)) == value, key
         else:
             np.testing.assert_allclose(answers[key], value, atol=1e-5, err_msg=key)
+
+
+def decoded_or_plain(values):
+    values = np.asarray(values)
+    return decoded(values) if values.dtype == object else values.tolist()
