@@ -94,7 +94,20 @@ def bagged_fusion_weight(
     codes = np.unique(products, return_inverse=True)[1]
     fused = (weighted_mean(image_probabilities, text_probabilities, w) for w in FUSION_WEIGHTS)
     right = np.stack([np.bincount(codes, top_hits(each, labels)) for each in fused], axis=1)
-    times = np.random.default_rng(0).poisson(1.0, (_RESAMPLES, len(right)))
-    counts = times @ right  # [resamples, weights] right items
-    best = counts == counts.max(axis=1, keepdims=True)
-    return float(((best @ FUSION_WEIGHTS) / best.sum(axis=1)).mean())
+    return bagged_choice(right, FUSION_WEIGHTS)
+
+
+def bagged_choice(values: np.ndarray, choices: np.ndarray) -> float:
+    """The mean over resamples of products of the choice with the highest sum of values.
+
+    A resample keeps each product a Poisson(1) number of times. Where several choices are equally good in it, it
+    counts with their mean.
+
+    Args:
+        values: [products, g] what each choice is worth for each product.
+        choices: [g] numbers to choose from.
+    """
+    times = np.random.default_rng(0).poisson(1.0, (_RESAMPLES, len(values)))
+    sums = times @ values  # [resamples, choices]
+    best = sums == sums.max(axis=1, keepdims=True)
+    return float(((best @ choices) / best.sum(axis=1)).mean())
