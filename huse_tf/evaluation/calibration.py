@@ -17,6 +17,7 @@ from huse_tf.evaluation.class_ranking import top_hits
 
 BINS = 15  # as in Guo et al.
 TEMPERATURES = (0.01, 100.0)  # the range that is searched
+FEWEST_PRODUCTS = 20  # that a threshold must accept on the items that it is chosen on
 # Probabilities in float32 may be 0 or 1, whose logs are infinite.
 _LEAST, _MOST = float(np.finfo(np.float32).tiny), 1.0 - float(np.finfo(np.float32).epsneg)
 
@@ -173,12 +174,18 @@ def best_scores(
 Row = tuple[float, float, float]
 
 
-def precision_frontier(scores: np.ndarray, right: np.ndarray) -> list[Row]:
+def precision_frontier(
+    scores: np.ndarray, right: np.ndarray, products: np.ndarray | None = None
+) -> list[Row]:
     """The thresholds that are worth having: each is the lowest one with its precision or more.
+
+    Images of one product are right or wrong together, and a few products at the top say nothing of a rate.
 
     Args:
         scores: [n] of each item's best class. An item is accepted if its score is at least the threshold.
         right: [n] bool, whether that class is right.
+        products: [n] product of each item, of any type. Thresholds that accept items of fewer than
+            `FEWEST_PRODUCTS` are left out. None: all are kept.
 
     Returns:
         (threshold, precision, coverage), thresholds and precisions ascending.
@@ -192,9 +199,18 @@ def precision_frontier(scores: np.ndarray, right: np.ndarray) -> list[Row]:
     thresholds, places = np.unique(scores, return_inverse=True)
     accepted = np.bincount(places)[::-1].cumsum()[::-1]
     hits = np.bincount(places, weights=right)[::-1].cumsum()[::-1]
+    enough = len(thresholds)
+    if products is not None:
+        # A product is accepted up to the score of its best item.
+        codes = np.unique(products, return_inverse=True)[1]
+        best = np.full(codes.max(initial=-1) + 1, -1)
+        np.maximum.at(best, codes, places)
+        owners = np.bincount(best, minlength=len(thresholds))[::-1].cumsum()[::-1]
+        enough = int(np.sum(owners >= FEWEST_PRODUCTS))
     rows: list[Row] = []
+    precisions = hits / np.maximum(accepted, 1)
     for threshold, precision, count in zip(
-        thresholds, hits / np.maximum(accepted, 1), accepted, strict=True
+        thresholds[:enough], precisions[:enough], accepted[:enough], strict=True
     ):
         if not rows or precision > rows[-1][1]:
             rows.append((float(threshold), float(precision), float(count / len(scores))))

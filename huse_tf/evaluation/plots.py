@@ -23,7 +23,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from huse_tf.evaluation.calibration import Reliability
 from huse_tf.evaluation.embedding_map import EmbeddingMap
+from huse_tf.evaluation.product_vectors import ImageWeight
 
 _INK = "#010203"  # stands for the page's text colour until the SVG is written
 # Transparent at zero, on light and dark pages.
@@ -248,6 +250,64 @@ def share_histogram(name: str, values: np.ndarray, label: str) -> Markup:
     low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
     spoken = f"a tenth below {low:.3f}, half below {middle:.3f}, a tenth above {high:.3f}"
     return _svg(figure, name, f"{label} of {len(values)} items: {spoken}.")
+
+
+@matplotlib.rc_context(_STYLE)
+def reliability_diagram(name: str, before: Reliability, after: Reliability) -> Markup:
+    """The share of right items over their score, before and after calibration, and how many items score so.
+
+    Args:
+        name: of the figure; unique on the page.
+        before, after: of the same items.
+    """
+    figure = Figure(figsize=(5.2, 4.6), layout="constrained")
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    axes.plot([0, 1], [0, 1], color=_INK, alpha=0.5, linewidth=0.8, label="calibrated")
+    edges = np.linspace(0, 1, len(before.counts) + 1)
+    for place, (label, found) in enumerate((("before", before), ("after", after))):
+        some = found.counts > 0
+        text = f"{label}: error {found.error:.3f}"
+        style = {"color": _PALETTE[place], "linestyle": _LINES[1 - place]}
+        axes.plot(
+            found.scores[some], found.right[some], marker=_MARKERS[place], label=text, **style
+        )
+        below.stairs(found.counts, edges, **style)
+    axes.set_ylabel("share right")
+    axes.set_ylim(0, 1.02)
+    below.set_xlim(0, 1)
+    below.set_ylabel("items")
+    below.set_xlabel("score of the best class")
+    for each in (axes, below):
+        each.grid(color=_INK, alpha=0.12)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
+    spoken = f"calibration error {before.error:.3f} before, {after.error:.3f} after"
+    return _svg(figure, name, f"Reliability of {int(before.counts.sum())} items: {spoken}.")
+
+
+@matplotlib.rc_context(_STYLE)
+def weight_curve(name: str, product: ImageWeight) -> Markup:
+    """What each weight of the images in a product's vector reaches, and the chosen weight.
+
+    Args:
+        name: of the figure; unique on the page.
+        product: with a curve.
+    """
+    figure = Figure(figsize=(5.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    series = {"image queries": product.image, "text queries": product.text, "both": product.mean}
+    for place, (label, values) in enumerate(series.items()):
+        if values:
+            axes.plot(product.weights, values, label=label, linestyle=_LINES[(place + 1) % 3])
+    axes.axvline(product.weight, color=_INK, alpha=0.5, linewidth=0.8, label="chosen")
+    axes.set_xlabel("weight of the images; the rest is the text's")
+    axes.set_ylabel("mean average precision")
+    axes.grid(color=_INK, alpha=0.12)
+    figure.legend(loc="outside lower center", ncols=4, fontsize=9)
+    best = max(product.mean)
+    ends = f"{product.mean[0]:.3f} by texts alone, {product.mean[-1]:.3f} by images alone"
+    return _svg(
+        figure, name, f"Chosen weight {product.weight:.2f}. Best of both {best:.3f}, {ends}."
+    )
 
 
 @matplotlib.rc_context(_STYLE)

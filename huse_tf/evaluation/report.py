@@ -26,6 +26,7 @@ from huse_tf.evaluation.confusion import (
 )
 from huse_tf.evaluation.embedding_map import EmbeddingMap
 from huse_tf.evaluation.retrieval_tasks import FROZEN, WITH_OWN_PRODUCT, own_product_tasks
+from huse_tf.evaluation.serving_section import ServingReport, serving_section
 from huse_tf.pages.environment import environment
 
 TASKS = ("image_to_image", "image_to_text", "text_to_image", "text_to_text")
@@ -151,6 +152,7 @@ class Report:
         contributions: modality -> [m] >= 0, how much it contributes to the fused prediction of each
             complete item; empty for models without contributions.
         folds: of a cross-validation, metric path -> {"mean", "low", "high", "folds": a value a fold}.
+        serving: calibrated scores and product vectors; None for a pair scorer and where nothing was chosen.
     """
 
     title: str
@@ -173,6 +175,7 @@ class Report:
     versions: Mapping[str, str]
     contributions: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     folds: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    serving: ServingReport | None = None
 
 
 def write_report(path: pathlib.Path, report: Report) -> None:
@@ -207,6 +210,7 @@ def write_report(path: pathlib.Path, report: Report) -> None:
         pair_tasks=_pair_tasks(report),
         precision_at=_cut_offs(report, r"\w+/hierarchical_precision_at_(\d+)"),
         embedding_map=_map_figure(report),
+        serving=None if report.serving is None else serving_section(report.serving, report.metrics),
         class_graph=class_graph_section(report.class_distances, report.class_names),
         **(_confusion(report) if report.probabilities else {}),
     )

@@ -225,6 +225,20 @@ def test_a_precision_out_of_reach_has_no_threshold():
     assert threshold_for([], 0.5) is None
 
 
+def test_a_threshold_accepts_twenty_products_or_more():
+    """Of 25 products with two items each the best 20 are all right; item by item there would be higher ones."""
+    products = np.repeat(np.arange(25), 2)
+    scores = np.stack([np.arange(25) + 1.0, np.zeros(25)], axis=1).ravel() / 30
+    right = (scores > 0) & (products >= 5)
+    assert precision_frontier(scores, right)[-1] == (6 / 30, 1.0, 0.4)
+    assert precision_frontier(scores, right, products)[-1] == (6 / 30, 1.0, 0.4)
+    wrong = right & (products != 6)
+    assert precision_frontier(scores, wrong)[-1] == (8 / 30, 1.0, 0.36)
+    assert precision_frontier(scores, wrong, products)[-1] == (6 / 30, 0.95, 0.4)
+    few = products >= 6
+    assert precision_frontier(scores[few], right[few], products[few]) == []
+
+
 def test_nineteen_of_twenty_is_95_percent():
     scores, right = np.linspace(0.5, 0.9, 20), np.arange(20) > 0
     assert threshold_for(precision_frontier(scores, right), 0.95) == 0.5

@@ -11,12 +11,15 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from huse_tf.evaluation.calibration import best_scores, reliability
 from huse_tf.evaluation.classification import classification_metrics
 from huse_tf.evaluation.embedding_map import EmbeddingMap
 from huse_tf.evaluation.predictions import ModalityPredictions, Predictions
+from huse_tf.evaluation.product_vectors import ImageWeight
 from huse_tf.evaluation.report import Card, Example, Report, write_report
 from huse_tf.evaluation.retrieval import Gallery, text_gallery
 from huse_tf.evaluation.retrieval_tasks import all_retrieval_metrics
+from huse_tf.evaluation.serving_section import ServingReport
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(2)>--> $x$ & 日本'
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -478,3 +481,49 @@ def test_unseen_classes_have_a_table(tmp_path, report):
     text = Page(written(tmp_path, some)).text
     assert "Candidates Prediction from Hit@1 HP@5 14 unseen classes image 0.500 –" in text
     assert "all 70 classes image 0.250 0.125" in text
+
+
+def calibrated(report: Report, product: ImageWeight, **metrics: float) -> Report:
+    """The report with scores by both, of 24 items, at temperature 2."""
+    scores = [best_scores(report.probabilities["image"], report.labels, t) for t in (1.0, 2.0)]
+    before, after = (reliability(*each) for each in scores)
+    found = {"items": 24.0, "temperature": 2.0, "error_before": 0.25, "error": 0.125}
+    found |= {"nll_before": 1.5, "nll": 1.25, **metrics}
+    return dataclasses.replace(
+        report,
+        metrics=report.metrics | {f"calibration/both/{name}": v for name, v in found.items()},
+        serving=ServingReport(0.95, {"both": (before, after)}, product),
+    )
+
+
+def test_calibration_says_first_what_a_client_can_rely_on(tmp_path, report):
+    assert "Product vectors" not in Page(written(tmp_path, report)).text
+    curve = (0.25, 0.5, 0.375)
+    product = ImageWeight(0.625, (0.0, 0.5, 1.0), curve, (), curve)
+    good = calibrated(report, product, threshold=0.75, coverage=0.5, precision=0.9375)
+    page = Page(written(tmp_path, good))
+    assert (
+        "Calibration and product vectors From image and text, 50% of the items score at least 0.750, the "
+        "threshold that validation items chose for 95% right answers; 93.8% of these are right. The calibration "
+        "error is 0.250 before calibration and 0.125 after it."
+    ) in page.text
+    assert "image and text 24 0.250 0.125 1.500 1.250 2.000 0.750 0.500 0.938" in page.text
+    assert "The images have 0.62 of the weight in a product's vector, the text 0.38." in page.text
+    spoken = [svg["aria-label"] for svg in page.attributes("svg")]
+    assert any(each.startswith("Reliability of 24 items: calibration error") for each in spoken)
+    assert (
+        "Chosen weight 0.62. Best of both 0.500, 0.250 by texts alone, 0.375 by images alone."
+        in spoken
+    )
+    assert {"href": "#serving"} in page.attributes("a")
+
+
+def test_calibration_says_where_nothing_is_accepted_and_nothing_chosen(tmp_path, report):
+    none = Page(written(tmp_path, calibrated(report, ImageWeight(0.5)))).text
+    assert (
+        "No score from image and text had 95% right answers on at least 20 validation products, so no answer is "
+        "accepted." in none
+    )
+    assert "Image and text have equal weight in a product's vector" in none
+    far = calibrated(report, ImageWeight(0.5), threshold=0.999, coverage=0.0)
+    assert "No item scores 0.999 from image and text" in Page(written(tmp_path, far)).text
