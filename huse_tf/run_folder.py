@@ -38,6 +38,7 @@ class RunFolder(os.PathLike[str]):
         report: the HTML report.
         chosen: settings of the method that were chosen on the validation items before training; absent where none are.
         settled: the same, chosen after training.
+        serving: what validation items chose for the served model; absent for a pair scorer.
         folds: of a cross-validation, metrics with intervals, and what the folds chose.
         folds_table: the metrics with intervals as a table.
         trained_on: of a model that was trained on all items: numbers of items, epochs and steps.
@@ -64,6 +65,7 @@ class RunFolder(os.PathLike[str]):
         self.report = self.path / "report.html"
         self.chosen = self.path / "chosen.json"
         self.settled = self.path / "settled.json"
+        self.serving = self.path / "serving.json"
         self.trained_on = self.path / "trained_on.json"
         self.folds = self.path / "folds.json"
         self.folds_table = self.path / "folds.csv"

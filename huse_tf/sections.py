@@ -9,6 +9,7 @@ import dataclasses
 import pathlib
 from typing import Literal
 
+from huse_tf.errors import UserError
 from huse_tf.settings import Settings, setting
 
 
@@ -346,7 +347,11 @@ class EvaluationConfig(Settings):
 
 @dataclasses.dataclass(frozen=True)
 class ExportConfig(Settings):
-    """What is exported, and where it goes."""
+    """What is exported, and where it goes.
+
+    Raises:
+        UserError: a number is out of the range of its setting.
+    """
 
     refit: Literal["all", "none"] = setting(
         "all",
@@ -358,10 +363,24 @@ class ExportConfig(Settings):
         "", "Name of the exported model. Default: the name of the run folder."
     )
     export_version: int = setting(0, "Version number; 0 takes the next free one.", minimum=0)
+    target_precision: float = setting(
+        0.95,
+        "Share of right answers among those that the served model marks as accepted; the score that reaches it "
+        "is chosen on the validation items.",
+        maximum=1,
+    )
     export_check: bool = setting(
         True,
         "Ask the model through TensorFlow's C++ loader, as TF Serving does, before it takes its place.",
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.target_precision > 0:
+            raise UserError(
+                "--target_precision is a share of right answers, above 0 and at most 1. Received: "
+                f"{self.target_precision}. Choose one such as 0.95."
+            )
 
 
 SECTIONS: dict[str, type[Settings]] = {

@@ -64,6 +64,14 @@ def test_a_run_with_folds(tmp_path, monkeypatch):
     assert record["steps"] == round(6 * found["epochs"])
     card = files.read_json(result.export / "card.json")
     assert card["serving"]["fusion_weight"] == pytest.approx(found["fusion_weight"])
+    chosen = [files.read_json(fold.serving) for fold in folds]
+    assert found["serving"] == chosen
+    shares = [each["product"]["weight"] for each in chosen]
+    assert card["serving"]["product"]["image_weight"] == pytest.approx(np.mean(shares))
+    logs = [np.log(each["temperatures"]["both"]) for each in chosen]
+    assert card["serving"]["calibration"]["temperatures"]["both"] == pytest.approx(
+        np.exp(np.mean(logs))
+    )
     assert str(run.folds_table) in result.summary()
     assert "Cross-validation" in run.report.read_text(encoding="utf-8")
 

@@ -13,6 +13,7 @@ from huse_tf import files, keys
 from huse_tf.errors import UserError
 from huse_tf.jobs import export, run_data, train
 from huse_tf.jobs.refit import plan_refit, with_all_items
+from huse_tf.jobs.serving_choices import calibration_of, read_choices
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import TrainingConfig
 from huse_tf.training.loop import read_history
@@ -100,6 +101,30 @@ def test_the_run_keeps_both_models(trained):
     assert card["refit"] == record
     assert card["model_sha256"] == files.sha256_file(run.refit.model)
     assert card["metrics"] == files.read_json(run.metrics)["test"]
+
+
+def test_it_inherits_what_validation_chose(trained):
+    """Its own items cannot choose: it was trained on them."""
+    config, result = trained
+    run = RunFolder(config.training.run_dir)
+    chosen = read_choices(run)
+    card = files.read_json(result.export / "card.json")["serving"]
+    assert card["calibration"] == dataclasses.asdict(calibration_of([chosen], 0.95))
+    assert card["product"] == {"image_weight": chosen.product.weight}
+    test = files.read_json(run.metrics)["test"]
+    assert test["calibration/both/temperature"] == chosen.temperatures["both"]
+    assert "Calibration and product vectors" in run.report.read_text(encoding="utf-8")
+    other = export.exported_run(run, "all", 0.5).calibration
+    assert other == calibration_of([chosen], 0.5)
+    assert other.target_precision == 0.5
+
+
+def test_a_run_that_has_chosen_nothing_is_exported(trained, tmp_path):
+    shutil.copytree(trained[0].training.run_dir, tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    run.serving.unlink()
+    old = export.exported_run(run)
+    assert (old.calibration, old.product.image_weight) == (None, 0.5)
 
 
 def test_readers_are_told(trained):

@@ -53,9 +53,11 @@ def metrics_of(folder):
 
 
 def of_the_model(figures):
-    """The metrics without those of the frozen features, which are only measured at the end."""
+    """The metrics without those of frozen features and calibration, which are only measured at the end."""
     return {
-        path: value for path, value in figures.items() if not path.startswith("frozen_features/")
+        path: value
+        for path, value in figures.items()
+        if not path.startswith(("frozen_features/", "calibration/"))
     }
 
 
@@ -83,7 +85,7 @@ def test_a_run_folder_holds_the_files_that_the_architecture_names(trained):
         *("config.json", "flags.txt", "versions.json", "data.json", "items.csv", "rejected.csv"),
         *("taxonomy.json", "class_distances.npy", "text_encoder.json", "checkpoints"),
         *("history.jsonl", "timing.json", "tensorboard", "model.keras", "metrics.json"),
-        *("report.html", "digests.json", ".lock"),
+        *("report.html", "serving.json", "digests.json", ".lock"),
     }
     assert {path.name for path in run.iterdir()} == expected
 

@@ -17,6 +17,7 @@ from huse_tf.config import Config
 from huse_tf.errors import UserError
 from huse_tf.evaluation.frozen_features import frozen_retrieval
 from huse_tf.evaluation.report import write_report
+from huse_tf.evaluation.serving_choices import calibration_metrics
 from huse_tf.evaluation.summary import summary_table
 from huse_tf.jobs.checks import check_measuring
 from huse_tf.jobs.export import export_lines
@@ -25,6 +26,7 @@ from huse_tf.jobs.measure import measure_split, run_fusion_weight, under_frozen
 from huse_tf.jobs.report_data import known_counts, known_sentence, make_report
 from huse_tf.jobs.run_data import Dataset, load_data, load_other_catalogue
 from huse_tf.jobs.runs import trained_model, versions, with_chosen
+from huse_tf.jobs.serving_choices import read_choices
 from huse_tf.locks import locked
 from huse_tf.run_folder import RunFolder
 from huse_tf.training.loop import read_history
@@ -135,8 +137,19 @@ def evaluate(
         raise UserError(f"There are no {split} items to measure.")
     measured = measure_split(model, dataset, config, split, run_fusion_weight(run))
     metrics = dict(measured.metrics)
+    choices = (
+        None if split == keys.UNSEEN else read_choices(run)
+    )  # scores of other classes say nothing there
     if measured.predictions is not None:
         metrics |= under_frozen(frozen_retrieval(measured.features, measured.context)[0])
+        if choices is not None:
+            metrics |= calibration_metrics(
+                choices,
+                measured.predictions,
+                measured.context.items,
+                measured.context.fusion_weight,
+                config.export.target_precision,
+            )
     before = run.read_json(run.metrics)
     own = output.path.resolve() == run.path.resolve()
     kept = before if own else {keys.VALIDATION: before[keys.VALIDATION]}
@@ -144,7 +157,8 @@ def evaluate(
     undefined = dict(measured.undefined)
     seals.write_json(output.metrics, {**kept, split: metrics, "undefined": undefined, **known})
     measured = dataclasses.replace(measured, metrics=metrics)
-    report = make_report(with_chosen(config, run), dataset, measured, read_history(run), versions())
+    chosen = with_chosen(config, run)
+    report = make_report(chosen, dataset, measured, read_history(run), versions(), choices)
     folds = read_folds(run) if own and split == keys.TEST else None
     if folds is not None:
         report = dataclasses.replace(report, folds=folds["metrics"])

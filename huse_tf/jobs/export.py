@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 from absl import logging
@@ -13,6 +14,7 @@ from huse_tf import config as configs
 from huse_tf import files, keys
 from huse_tf.errors import UserError
 from huse_tf.evaluation.pairs import scores_pairs
+from huse_tf.evaluation.serving_choices import ServingChoices
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.item_encoders import ItemEncoders
 from huse_tf.jobs.checks import check_export, check_run_encoders, export_home
@@ -20,12 +22,13 @@ from huse_tf.jobs.folds import read_folds
 from huse_tf.jobs.refit import refit_sentence
 from huse_tf.jobs.run_data import run_taxonomy
 from huse_tf.jobs.runs import refit_model, trained_model, with_chosen
+from huse_tf.jobs.serving_choices import calibration_of, pooling_of, read_choices
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import ExportConfig
 from huse_tf.serving.c_library import find_library
 from huse_tf.serving.check import sentence
-from huse_tf.serving.export import export_model
-from huse_tf.serving.exported import Exported
+from huse_tf.serving.export import after_the_model, export_model
+from huse_tf.serving.exported import Exported, ProductPooling
 from huse_tf.serving.pair_scorer import export_pair_scorer
 from huse_tf.serving.versions import alone_in, next_version
 
@@ -56,24 +59,27 @@ def export_run(
     run = RunFolder(folder)
     check_export(config, run.path)
     check_run_encoders(configs.load(run).features)
-    exported = exported_run(run, config.refit)
+    exported = exported_run(run, config.refit, config.target_precision)
     checked = config.export_check and _can_check()
     home = export_home(config, run.path)
     write = export_pair_scorer if scores_pairs(exported.model) else export_model
     with alone_in(home):  # concurrent exports get different versions
         newest = home / str(next_version(home) - 1)
-        if not again and not config.export_version and _holds(newest, exported.card):
+        if not again and not config.export_version and _holds(newest, exported):
             return newest
         version = home / str(config.export_version or next_version(home))
         return write(exported, version, checked=checked)
 
 
-def exported_run(run: RunFolder, refit: str = "none") -> Exported:
+def exported_run(
+    run: RunFolder, refit: str = "none", target_precision: float = ExportConfig().target_precision
+) -> Exported:
     """A trained model of a run, with its encoders, its classes and its card.
 
     Args:
         run: its folder.
         refit: "all": the model that was trained again on all items; "none": the measured one.
+        target_precision: of the answers that are accepted, in (0, 1].
 
     Raises:
         UserError: the run is not trained, or one of its files is damaged.
@@ -86,6 +92,7 @@ def exported_run(run: RunFolder, refit: str = "none") -> Exported:
     weight = metrics[keys.VALIDATION].get("classification/fusion_weight")
     if folds is not None:
         weight = folds["fusion_weight"]
+    choices = _serving_choices(run, folds)
     return Exported(
         model,
         encoders.image if isinstance(encoders.image, Encoder) else None,
@@ -93,6 +100,8 @@ def exported_run(run: RunFolder, refit: str = "none") -> Exported:
         run_taxonomy(run),
         weight,
         settings.data.multi_label,
+        calibration_of(choices, target_precision) if choices else None,
+        pooling_of(choices) if choices else ProductPooling(0.5),
         card={
             "model_sha256": files.sha256_file((run.refit if again else run).model),
             "config": json.loads(settings.to_json()),
@@ -112,6 +121,14 @@ def export_lines(version: pathlib.Path) -> list[str]:
     return [*lines, f"Served  {sentence(card['serving'].get('check'))}"]
 
 
+def _serving_choices(run: RunFolder, folds: Mapping[str, Any] | None) -> list[ServingChoices]:
+    """What validation chose: of every fold if there are any, else of the run; empty for older runs."""
+    if folds is not None:
+        return [ServingChoices.from_json(each) for each in folds.get("serving", ())]
+    own = read_choices(run)
+    return [] if own is None else [own]
+
+
 def _can_check() -> bool:
     """Whether this machine has the C++ library. Without it exports are written unchecked."""
     try:
@@ -122,10 +139,11 @@ def _can_check() -> bool:
     return True
 
 
-def _holds(version: pathlib.Path, card: Any) -> bool:
-    """Whether the version was exported from the model of this card."""
+def _holds(version: pathlib.Path, exported: Exported) -> bool:
+    """Whether the version was exported from this model, with this calibration."""
     try:
-        known = files.read_json(version / "card.json").get("model_sha256")
-    except (OSError, ValueError, AttributeError):  # missing or damaged
+        known = files.read_json(version / "card.json")
+        same = known["serving"].get("calibration") == after_the_model(exported)["calibration"]
+    except (OSError, ValueError, AttributeError, LookupError, TypeError):  # missing or damaged
         return False
-    return known == card["model_sha256"]
+    return bool(same and known.get("model_sha256") == exported.card["model_sha256"])

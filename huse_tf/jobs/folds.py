@@ -13,6 +13,7 @@ import scipy.stats
 
 from huse_tf import files, keys, seals
 from huse_tf.config import Config
+from huse_tf.jobs.serving_choices import read_choices
 from huse_tf.run_folder import RunFolder
 from huse_tf.training.loop import read_history
 from huse_tf.training.monitor import best_row
@@ -73,6 +74,7 @@ def summarize_folds(config: Config, run: RunFolder) -> None:
         "metrics": metrics,
         "fusion_weight": None if None in weights else float(np.mean(weights)),
         "epochs": float(np.mean(best)),
+        "serving": [dataclasses.asdict(each) for each in map(read_choices, folds) if each],
     }
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")

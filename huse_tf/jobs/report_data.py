@@ -20,6 +20,8 @@ from huse_tf.evaluation.embedding_map import EmbeddingMap, embedding_map
 from huse_tf.evaluation.predictions import FUSED, Predictions, galleries, true_classes
 from huse_tf.evaluation.report import Card, Example, Report
 from huse_tf.evaluation.retrieval import Gallery
+from huse_tf.evaluation.serving_choices import ServingChoices, reliabilities
+from huse_tf.evaluation.serving_section import ServingReport
 from huse_tf.jobs.measure import MeasuredSplit
 from huse_tf.jobs.refit import joined_items, refit_sentence
 from huse_tf.jobs.run_data import Dataset
@@ -52,6 +54,7 @@ def make_report(
     measured: MeasuredSplit,
     history: Sequence[Mapping[str, float]],
     versions: Mapping[str, str],
+    choices: ServingChoices | None = None,
 ) -> Report:
     """The report of one split.
 
@@ -61,6 +64,7 @@ def make_report(
         measured: the split.
         history: a row per validation while training.
         versions: package -> version.
+        choices: what validation items chose for the served model, if anything.
     """
     best = max(history, key=lambda row: monitored(row, config.training.monitor))
     catalogue = pathlib.Path(config.data.catalogue)
@@ -79,7 +83,21 @@ def make_report(
         best_epoch=int(best["epoch"]),
         settings=json.loads(config.to_json()),
         versions=versions,
+        serving=_serving(config, measured, choices),
         **_predicted(measured, config.training.seed),
+    )
+
+
+def _serving(
+    config: Config, measured: MeasuredSplit, choices: ServingChoices | None
+) -> ServingReport | None:
+    if choices is None or measured.predictions is None:
+        return None
+    context = measured.context
+    return ServingReport(
+        config.export.target_precision,
+        reliabilities(choices, measured.predictions, context.items, context.fusion_weight),
+        choices.product,
     )
 
 

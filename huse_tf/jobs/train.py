@@ -25,6 +25,7 @@ from huse_tf.errors import UserError
 from huse_tf.evaluation.measure import final_fusion_weight
 from huse_tf.evaluation.pairs import scores_pairs
 from huse_tf.evaluation.predictions import predict
+from huse_tf.evaluation.serving_choices import choose_for_serving
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.item_encoders import ItemEncoders
 from huse_tf.jobs.checks import check_training, run_dir, with_monitor
@@ -36,6 +37,7 @@ from huse_tf.jobs.refit import joined_items, plan_refit, with_all_items
 from huse_tf.jobs.rehearsal import Measurable, rehearse
 from huse_tf.jobs.run_data import Dataset, Reading, load_data
 from huse_tf.jobs.runs import open_run, trained_model, versions, with_chosen
+from huse_tf.jobs.serving_choices import write_choices
 from huse_tf.locks import locked
 from huse_tf.methods.base import Method
 from huse_tf.run_folder import RunFolder
@@ -146,7 +148,7 @@ def train_model(
         )
         if settles:
             _settle(chosen, dataset, run, model)
-    _write_validation_metrics(model, dataset, config, run)
+    _write_validation_metrics(model, dataset, config, run, served=settles)
     return TrainedRun(run, dataset, model)
 
 
@@ -285,13 +287,20 @@ def _task(config: Config, dataset: Dataset, run: RunFolder) -> Task:
 
 
 def _write_validation_metrics(
-    model: keras.Model, dataset: Dataset, config: Config, run: RunFolder
+    model: keras.Model, dataset: Dataset, config: Config, run: RunFolder, served: bool
 ) -> None:
-    """Tunes the fusion weight and writes the metrics of the validation split."""
+    """Tunes the fusion weight and writes the metrics of the validation split.
+
+    Before them, because they say that the run is complete, it writes what these items choose for a model that may
+    be served; a trial of a study is not.
+    """
     weight = None
     if not scores_pairs(model):
         items, features = dataset.split(keys.VALIDATION)
-        weight = final_fusion_weight(predict(model, features, dataset.spec.multi_label), items)
+        predictions = predict(model, features, dataset.spec.multi_label)
+        weight = final_fusion_weight(predictions, items)
+        if served:
+            write_choices(run, choose_for_serving(predictions, items, weight))
     quick = scores_pairs(model)
     measured = measure_split(model, dataset, config, keys.VALIDATION, weight, quick)
     seals.write_json(run.metrics, {keys.VALIDATION: dict(measured.metrics)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import tempfile
 from typing import Any
@@ -55,6 +56,7 @@ def export_model(
             "fusion_weight": exported.fusion_weight,
             "num_classes": len(exported.taxonomy.classes),
             "multi_label": exported.multi_label,
+            **after_the_model(exported),
         }
         write_json(temporary / "card.json", {**exported.card, "serving": serving})
     return folder
@@ -73,6 +75,15 @@ def contract(signatures: dict[str, ConcreteFunction], exported: Exported) -> dic
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
         },
+    }
+
+
+def after_the_model(exported: Exported) -> dict[str, Any]:
+    """How scores are calibrated and products pooled, for card.json."""
+    calibration = exported.calibration
+    return {
+        "calibration": None if calibration is None else dataclasses.asdict(calibration),
+        "product": dataclasses.asdict(exported.product),
     }
 
 

@@ -6,12 +6,15 @@ import typing
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
 from huse_tf import distribute, keys
 from huse_tf.config import Config
 from huse_tf.errors import UserError
+from huse_tf.evaluation.predictions import predict
+from huse_tf.evaluation.serving_choices import calibration_metrics, choose_for_serving
 from huse_tf.methods import METHODS
 from huse_tf.methods.base import Method
 from huse_tf.methods.search import Choice, Range
@@ -518,6 +521,35 @@ def test_one_modality_does_not_see_the_other(name):
         for part in (keys.embedding, keys.logits):
             np.testing.assert_array_equal(outputs[part(still)], base[part(still)])
             assert np.abs(outputs[part(touched)] - base[part(touched)]).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "multi_label"),
+    [
+        *((name, False) for name in ("clip", "dscmr", "huse_plus", "modality_weights")),
+        *(("linear_probe", several) for several in (False, True)),
+    ],
+)
+def test_validation_items_choose_what_a_server_needs(name, multi_label):
+    spec = make_spec(multi_label=multi_label)
+    batch = without(make_items(spec, 12, 0), image=[0], text=[2])
+    outputs = predict(build(name, spec), batch, multi_label)
+    classes = (
+        {"label": batch[keys.LABEL]}
+        if not multi_label
+        else {"labels": [tuple(np.flatnonzero(row)) for row in batch[keys.LABELS]]}
+    )
+    products = [str(number) for number in batch[keys.PRODUCT]]
+    items = pd.DataFrame({"product_id": products, "text": products, **classes})
+    weight = None if outputs.fuses_itself else 0.5
+    found = choose_for_serving(outputs, items, weight)
+    assert all(0 < temperature < np.inf for temperature in found.temperatures.values())
+    assert 0 <= found.product.weight <= 1 and len(found.product.mean) == 21
+    metrics = calibration_metrics(found, outputs, items, weight, 0.1)
+    assert np.isfinite([*metrics.values(), *found.product.mean]).all()
+    for source in ("image", "text", "both"):
+        of = f"calibration/{source}/"
+        assert metrics[of + "nll"] <= metrics[of + "nll_before"] + 1e-6
 
 
 # Only for methods with raw images as input; tests/features/test_image_backbones.py
