@@ -123,8 +123,9 @@ def export_lines(version: pathlib.Path) -> list[str]:
 
 def _serving_choices(run: RunFolder, folds: Mapping[str, Any] | None) -> list[ServingChoices]:
     """What validation chose: of every fold if there are any, else of the run; empty for older runs."""
-    if folds is not None:
-        return [ServingChoices.from_json(each) for each in folds.get("serving", ())]
+    of_folds = [] if folds is None else folds.get("serving", [])
+    if of_folds:
+        return [ServingChoices.from_json(each) for each in of_folds]
     own = read_choices(run)
     return [] if own is None else [own]
 
