@@ -99,7 +99,7 @@ def test_the_run_keeps_its_settings(trained):
 
 def test_figures_of_both_held_out_sides_are_kept(trained):
     figures = metrics_of(trained[0] / "run")
-    assert set(figures) == {"validation", "test", "undefined"}
+    assert set(figures) == {"validation", "test", "undefined", "slices"}
     assert of_the_model(figures["test"]).keys() == figures["validation"].keys()
     weight = "classification/fusion_weight"
     assert figures["test"][weight] == figures["validation"][weight]
@@ -154,6 +154,16 @@ def test_the_export_answers(trained):
     card = files.read_json(folder / "exported/run/1/card.json")
     assert card["metrics"] == metrics_of(folder / "run")["test"]
     assert card["config"] == json.loads(config.to_json())
+    assert card["slices"] == metrics_of(folder / "run")["slices"]["test"]
+    assert card["slices"][0]["items"] == dataset.split_sizes["test"]
+    assert set(card["intervals"]) == {
+        path for path in card["metrics"] if "/item/recall_at_" in path and "frozen" not in path
+    }
+    licences = card["serving"]["licenses"]
+    assert licences["data"] == "not stated"
+    assert [each["of"] for each in licences["weights"]] == [
+        f"{folder / 'shop' / 'features.npz'}: precomputed features"
+    ]
 
 
 def test_a_finished_run_is_measured_again_but_neither_trained_nor_exported(copied):
@@ -321,5 +331,7 @@ def test_a_folder_without_a_run_is_refused(command, tmp_path):
 def test_an_export_is_named_after_the_run_in_any_working_directory(copied, monkeypatch):
     run, config = copied
     monkeypatch.chdir(run)
-    exported = export.export_run(".", config.export)
+    where = dataclasses.replace(config.export, data_license="CC0-1.0")
+    exported = export.export_run(".", where)
     assert exported == run.parent / "exported" / "run" / "1"
+    assert "| CC0-1.0 |" in (exported / "assets.extra/LICENSES.md").read_text("utf-8")

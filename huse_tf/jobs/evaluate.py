@@ -8,8 +8,10 @@ import os
 import pathlib
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import keras
+import numpy as np
 
 from huse_tf import config as configs
 from huse_tf import keys, seals
@@ -18,11 +20,12 @@ from huse_tf.errors import UserError
 from huse_tf.evaluation.frozen_features import frozen_retrieval
 from huse_tf.evaluation.report import write_report
 from huse_tf.evaluation.serving_choices import calibration_metrics
+from huse_tf.evaluation.slices import accuracy_slices
 from huse_tf.evaluation.summary import summary_table
 from huse_tf.jobs.checks import check_measuring
 from huse_tf.jobs.export import export_lines
 from huse_tf.jobs.folds import read_folds
-from huse_tf.jobs.measure import measure_split, run_fusion_weight, under_frozen
+from huse_tf.jobs.measure import MeasuredSplit, measure_split, run_fusion_weight, under_frozen
 from huse_tf.jobs.report_data import known_counts, known_sentence, make_report
 from huse_tf.jobs.run_data import Dataset, load_data, load_other_catalogue
 from huse_tf.jobs.runs import trained_model, versions, with_chosen
@@ -155,7 +158,11 @@ def evaluate(
     kept = before if own else {keys.VALIDATION: before[keys.VALIDATION]}
     known = {} if dataset.known is None else {"known": known_counts(dataset)}
     undefined = dict(measured.undefined)
-    seals.write_json(output.metrics, {**kept, split: metrics, "undefined": undefined, **known})
+    slices = {**kept.get("slices", {}), split: _slices(measured, dataset)}
+    seals.write_json(
+        output.metrics,
+        {**kept, split: metrics, "undefined": undefined, "slices": slices, **known},
+    )
     measured = dataclasses.replace(measured, metrics=metrics)
     chosen = with_chosen(config, run)
     report = make_report(chosen, dataset, measured, read_history(run), versions(), choices)
@@ -165,3 +172,22 @@ def evaluate(
     write_report(output.report, report)
     note = "" if dataset.known is None else known_sentence(dataset)
     return Result(metrics, output.report, None, time.monotonic() - began, note)
+
+
+def _slices(measured: MeasuredSplit, dataset: Dataset) -> list[dict[str, Any]]:
+    """`accuracy_slices` as JSON; [] for a pair scorer."""
+    if measured.predictions is None:
+        return []
+    train = dataset.chosen(keys.TRAIN)
+    classes = len(dataset.taxonomy.classes)
+    sizes = None
+    if train.any():  # another catalogue has no training items
+        labels = dataset.features.get(keys.LABELS)
+        sizes = (
+            np.bincount(dataset.features[keys.LABEL][train], minlength=classes)
+            if labels is None
+            else labels[train].sum(axis=0)
+        )
+    return [
+        each.to_json() for each in accuracy_slices(measured.predictions, measured.context, sizes)
+    ]
