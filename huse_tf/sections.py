@@ -373,6 +373,10 @@ class ExportConfig(Settings):
         True,
         "Ask the model through TensorFlow's C++ loader, as TF Serving does, before it takes its place.",
     )
+    data_license: str = setting(
+        "not stated",
+        "Licence of the catalogue, in free text, for the export's model card and list of licences.",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
