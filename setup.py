@@ -27,6 +27,7 @@ setuptools.setup(
             "evaluation/*.html",
             "pages/*.html",
             "pages/*.css",
+            "serving/*.md",
         ]
     },
     # Floors are the oldest release with wheels for Python 3.13, where that decides.
@@ -47,6 +48,7 @@ setuptools.setup(
         "scipy>=1.14.1",
         "tensorboard>=2.20",  # tf.summary.scalar lives there; TensorFlow 2.21 does not require it
         "tensorflow>=2.20,<2.22",
+        "tensorflow-serving-api>=2.20,<2.22",  # messages only: 30 KB, and it needs what is here already
         "tensorflow-text>=2.20.1,<2.22",
         "tqdm>=4.66",
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -12,11 +13,14 @@ from absl import logging
 
 from huse_tf import config as configs
 from huse_tf import files, keys
+from huse_tf.config import Config
 from huse_tf.errors import UserError
 from huse_tf.evaluation.pairs import scores_pairs
 from huse_tf.evaluation.serving_choices import ServingChoices
+from huse_tf.evaluation.slices import recall_intervals
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.item_encoders import ItemEncoders
+from huse_tf.features.licences import Licence, licences_of
 from huse_tf.jobs.checks import check_export, check_run_encoders, export_home
 from huse_tf.jobs.folds import read_folds
 from huse_tf.jobs.refit import refit_sentence
@@ -25,12 +29,14 @@ from huse_tf.jobs.runs import refit_model, trained_model, with_chosen
 from huse_tf.jobs.serving_choices import calibration_of, pooling_of, read_choices
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import ExportConfig
+from huse_tf.serving.artefact import MODEL_CARD
 from huse_tf.serving.c_library import find_library
 from huse_tf.serving.check import sentence
 from huse_tf.serving.export import after_the_model, export_model
 from huse_tf.serving.exported import Exported, ProductPooling
 from huse_tf.serving.pair_scorer import export_pair_scorer
 from huse_tf.serving.versions import alone_in, next_version
+from huse_tf.settings import flat
 
 
 def export_run(
@@ -59,7 +65,9 @@ def export_run(
     run = RunFolder(folder)
     check_export(config, run.path)
     check_run_encoders(configs.load(run).features)
-    exported = exported_run(run, config.refit, config.target_precision)
+    exported = dataclasses.replace(
+        exported_run(run, config.refit, config.target_precision), data_license=config.data_license
+    )
     checked = config.export_check and _can_check()
     home = export_home(config, run.path)
     write = export_pair_scorer if scores_pairs(exported.model) else export_model
@@ -93,6 +101,7 @@ def exported_run(
     if folds is not None:
         weight = folds["fusion_weight"]
     choices = _serving_choices(run, folds)
+    slices, limit = metrics.get("slices", {}).get(keys.TEST, []), encoders.count_tokens([""])
     return Exported(
         model,
         encoders.image if isinstance(encoders.image, Encoder) else None,
@@ -102,20 +111,39 @@ def exported_run(
         settings.data.multi_label,
         calibration_of(choices, target_precision) if choices else None,
         pooling_of(choices) if choices else ProductPooling(0.5),
+        data_license=settings.export.data_license,
+        licences=_licences(settings),
         card={
             "model_sha256": files.sha256_file((run.refit if again else run).model),
             "config": json.loads(settings.to_json()),
             "data": run.read_json(run.fingerprint),
             "refit": run.refit.read_json(run.refit.trained_on) if again else None,
             "metrics": metrics.get(keys.TEST, {}),
+            "intervals": recall_intervals(metrics.get(keys.TEST, {}), slices[0]["products"])
+            if slices
+            else {},
+            "slices": slices,
+            "text_tokens": None if limit is None else limit[1],
+            "folds": None if folds is None else folds["metrics"],
         },
     )
+
+
+def _licences(settings: Config) -> list[Licence]:
+    """Of the weights that the encoders and the trained networks began with, each once."""
+    method = flat(settings.method)
+    specs = [
+        settings.features.image_encoder,
+        settings.features.text_encoder,
+        *(str(method.get(name, "")) for name in ("image_backbone", "text_backbone")),
+    ]
+    return list(dict.fromkeys(each for spec in specs for each in licences_of(spec)))
 
 
 def export_lines(version: pathlib.Path) -> list[str]:
     """The lines for the console: the folder of an export, its model, and the result of its check."""
     card = files.read_json(version / "card.json")
-    lines = [f"Export  {version}"]
+    lines = [f"Export  {version}", f"Card    {version / MODEL_CARD}"]
     if card.get("refit"):
         lines.append(f"Model   {refit_sentence(card['refit']['items'])}")
     return [*lines, f"Served  {sentence(card['serving'].get('check'))}"]

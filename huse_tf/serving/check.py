@@ -8,15 +8,21 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 import huse_tf
 from huse_tf.errors import UserError
-from huse_tf.serving import exchange
+from huse_tf.serving import exchange, python_loader
 from huse_tf.serving.c_library import find_library
+from huse_tf.serving.canary import (
+    canary_questions,
+    read_canaries,
+    refuse_changed,
+    write_canaries,
+)
 from huse_tf.serving.compare import TOLERANCE, compare_answers
 from huse_tf.serving.exchange import Answer, Question
 from huse_tf.serving.questions import questions
@@ -24,6 +30,7 @@ from huse_tf.serving.restored import read_graph
 
 C_LOADER = "huse_tf.serving.c_loader"
 PYTHON_LOADER = "huse_tf.serving.python_loader"
+_NAMES = {C_LOADER: "TensorFlow's C++ loader", PYTHON_LOADER: "Python's loader"}
 _SHOWN = 4
 
 
@@ -45,23 +52,64 @@ def check(folder: pathlib.Path) -> list[Checked]:
     """Calls every signature of the SavedModel in `folder` through both loaders and compares the answers.
 
     Each loader runs on the CPU in a new process. The process of the C++ loader does not import Python's
-    TensorFlow. An error is a valid answer to inputs with different numbers of rows if both loaders return it.
+    TensorFlow. An error is a valid answer to inputs with different numbers of rows if both loaders return it. Both
+    must also give the answers of the canaries that the export keeps.
 
     Returns:
         One result for each signature, in the order in which they were called.
 
     Raises:
-        UserError: answers differ by more than TOLERANCE, a loader fails, or the C++ library is missing.
+        UserError: answers differ by more than TOLERANCE, or from a canary by more than its tolerance; a loader
+            fails, or the C++ library is missing.
+    """
+    graph = read_graph(folder)
+    canaries = read_canaries(folder, graph)
+    checked, answers = _compare_loaders(
+        folder, questions(graph), [canary.question for canary in canaries]
+    )
+    for loader, found in answers.items():
+        refuse_changed(folder, canaries, found, _NAMES[loader])
+    return checked
+
+
+def first_check(folder: pathlib.Path) -> list[Checked]:
+    """`check` of a new export. The answers of Python's loader become its canaries."""
+    graph = read_graph(folder)
+    asked = canary_questions(graph)
+    checked, answers = _compare_loaders(folder, questions(graph), asked)
+    write_canaries(folder, asked, answers[PYTHON_LOADER])
+    return checked
+
+
+def first_answers(
+    folder: pathlib.Path, signatures: Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]
+) -> None:
+    """Writes the canaries of a new export that is not checked, with the answers of its graphs in this process.
+
+    Args:
+        folder: of the SavedModel.
+        signatures: its graphs.
+    """
+    asked = canary_questions(read_graph(folder))
+    write_canaries(folder, asked, [python_loader.answer(signatures, each) for each in asked])
+
+
+def _compare_loaders(
+    folder: pathlib.Path, asked: Sequence[Question], canaries: Sequence[Question]
+) -> tuple[list[Checked], dict[str, list[Answer]]]:
+    """The results for each signature, and loader -> answers to the canaries' questions.
+
+    Raises:
+        UserError: as for `check`.
     """
     find_library()
-    asked = questions(read_graph(folder))
+    every = [*asked, *canaries]
+    loaders = (C_LOADER, PYTHON_LOADER)
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        found, expected = pool.map(
-            lambda loader: ask(loader, folder, asked), (C_LOADER, PYTHON_LOADER)
-        )
+        found, expected = pool.map(lambda loader: ask(loader, folder, every), loaders)
     checked: dict[str, Checked] = {}
     problems = []
-    for question, ours, theirs in zip(asked, found, expected, strict=True):
+    for question, ours, theirs in zip(every, found, expected, strict=True):
         name = question.signature
         before = checked.get(name, Checked(name, 0, 0.0))
         difference, problem = compare_answers(question, ours, theirs)
@@ -73,9 +121,12 @@ def check(folder: pathlib.Path) -> list[Checked]:
         raise UserError(
             "The exported model answers differently in TensorFlow's C++ loader, which TF Serving uses, than "
             f"in Python. Expected answers equal to {TOLERANCE:.0e}. Use --noexport_check to export it all "
-            f"the same. Received, in {len(problems)} of {len(asked)} requests:\n{shown}"
+            f"the same. Received, in {len(problems)} of {len(every)} requests:\n{shown}"
         )
-    return list(checked.values())
+    last = {
+        loader: each[len(asked) :] for loader, each in zip(loaders, (found, expected), strict=True)
+    }
+    return list(checked.values()), last
 
 
 def ask(loader: str, folder: pathlib.Path, asked: Sequence[Question]) -> list[Answer]:

@@ -10,16 +10,19 @@ from huse_tf.serving.names import CLASSES, LEVEL_SCORES, SCORES
 TOLERANCE = 1e-6
 
 
-def compare_answers(question: Question, found: Answer, expected: Answer) -> tuple[float, str]:
+def compare_answers(
+    question: Question, found: Answer, expected: Answer, tolerance: float = TOLERANCE
+) -> tuple[float, str]:
     """The largest absolute difference between two numbers, and a description of the problem.
 
     Args:
         question: the question that both loaders answered.
         found: the answer of the loader under test.
-        expected: the answer of Python's loader.
+        expected: the answer of Python's loader, or the one that a canary holds.
+        tolerance: the largest difference between two numbers that count as equal.
 
     Returns:
-        (difference, problem). The problem is "" if the answers are equal to TOLERANCE.
+        (difference, problem). The problem is "" if the answers are equal to `tolerance`.
     """
     if found.code or expected.code:
         return 0.0, _compare_refusals(question, found, expected)
@@ -34,11 +37,11 @@ def compare_answers(question: Question, found: Answer, expected: Answer) -> tupl
         with np.errstate(invalid="ignore"):
             differences = np.abs(got.astype(np.float64) - wanted.astype(np.float64))
         difference = float(np.max(np.where(same, 0, differences), initial=0))
-        if not difference <= TOLERANCE:  # also true of NaN
+        if not difference <= tolerance:  # also true of NaN
             return difference, f"{name} differs by {difference:.1e}"
         largest = max(largest, difference)
     for name, wanted in expected.outputs.items():
-        if wanted.dtype == object and not _same_strings(name, found, expected):
+        if wanted.dtype == object and not _same_strings(name, found, expected, tolerance):
             return largest, f"{name} differ: {found.outputs[name].tolist()}, not {wanted.tolist()}"
     return largest, ""
 
@@ -80,7 +83,7 @@ def _start(answer: Answer) -> str:
     return " ".join(answer.message.split())[:300]
 
 
-def _same_strings(name: str, found: Answer, expected: Answer) -> bool:
+def _same_strings(name: str, found: Answer, expected: Answer, tolerance: float) -> bool:
     """Whether strings are equal, except that classes of equal scores may be in another order.
 
     An answer holds only the best classes. A class may also be replaced by a class that the other answer
@@ -95,6 +98,6 @@ def _same_strings(name: str, found: Answer, expected: Answer) -> bool:
         if len(set(got_row)) < len(got_row):
             return False
         for label, score in zip(got_row, got_scores, strict=True):
-            if abs(known.get(label, wanted_scores[-1]) - score) > 2 * TOLERANCE:
+            if abs(known.get(label, wanted_scores[-1]) - score) > 2 * tolerance:
                 return False
     return True

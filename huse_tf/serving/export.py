@@ -1,4 +1,4 @@
-"""Writes a trained model as a version folder: a SavedModel, `.keras` files and card.json."""
+"""Writes a trained model as a version folder: a SavedModel, `.keras` files and what describes them."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import tempfile
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-import huse_tf
 from huse_tf import keys
 from huse_tf.data.classes.taxonomy import path_name
 from huse_tf.features.encoder import Encoder
-from huse_tf.files import write_json, write_text
+from huse_tf.files import write_text
 from huse_tf.models.two_tower import CLASSIFIER, embedding_model, fusion_model, modality_model
-from huse_tf.serving.check import check, record
+from huse_tf.serving.artefact import after_the_model, finish, versions
 from huse_tf.serving.exported import Exported
 from huse_tf.serving.saving import save_signatures
 from huse_tf.serving.served_model import ConcreteFunction, ServedModel
@@ -34,7 +32,7 @@ def export_model(
         exported: the model and its encoders. A layer named `classifier`, if the model has one, must
             take the embeddings of either modality.
         folder: the new folder NAME/VERSION.
-        checked: whether to ask the model through TensorFlow's C++ loader (`check`) before the version
+        checked: whether to ask the model through TensorFlow's C++ loader (`first_check`) before the version
             appears. card.json then holds the result.
 
     Returns:
@@ -52,13 +50,13 @@ def export_model(
         _save_parts(exported.model, exported.multi_label, temporary)
         serving = {
             **contract(signatures, exported),
-            "check": record(check(temporary)) if checked else None,
+            **after_the_model(exported),
             "fusion_weight": exported.fusion_weight,
             "num_classes": len(exported.taxonomy.classes),
             "multi_label": exported.multi_label,
             **after_the_model(exported),
         }
-        write_json(temporary / "card.json", {**exported.card, "serving": serving})
+        finish(temporary, folder, exported, signatures, serving, checked=checked)
     return folder
 
 
@@ -70,11 +68,7 @@ def contract(signatures: dict[str, ConcreteFunction], exported: Exported) -> dic
             keys.IMAGE: _encoder(exported.image_encoder),
             keys.TEXT: _encoder(exported.text_encoder),
         },
-        "versions": {
-            "huse_tf": huse_tf.__version__,
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-        },
+        "versions": versions(),
     }
 
 

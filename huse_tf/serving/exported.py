@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
 from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.features.encoder import Encoder
+from huse_tf.features.licences import NOT_STATED, Licence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Exported:
             then has an independent probability.
         calibration: of the class scores. None: scores stay as the model gives them.
         product: how one vector of a product is made.
+        data_license: the licence of the catalogue, in free text.
+        licences: of the weights that the model and its encoders began with.
         card: description of the model for card.json; must be serialisable as JSON.
     """
 
@@ -70,4 +73,6 @@ class Exported:
     multi_label: bool = False
     calibration: Calibration | None = None
     product: ProductPooling = ProductPooling(0.5)
+    data_license: str = NOT_STATED
+    licences: Sequence[Licence] = ()
     card: Mapping[str, Any] = dataclasses.field(default_factory=dict)

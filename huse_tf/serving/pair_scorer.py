@@ -10,8 +10,7 @@ import tensorflow as tf
 from huse_tf import keys
 from huse_tf.errors import UserError
 from huse_tf.features.encoder import Encoder
-from huse_tf.files import write_json
-from huse_tf.serving.check import check, record
+from huse_tf.serving.artefact import finish
 from huse_tf.serving.export import contract
 from huse_tf.serving.exported import Exported
 from huse_tf.serving.names import PROBABILITY, STATUS
@@ -53,11 +52,9 @@ def export_pair_scorer(
     with new_version(folder) as temporary:
         save_signatures(signatures, [image_encoder, text_encoder], temporary)
         matcher.save(temporary / "match.keras")
-        serving = {
-            **contract(signatures, exported),
-            "check": record(check(temporary)) if checked else None,
-        }
-        write_json(temporary / "card.json", {**exported.card, "serving": serving})
+        finish(
+            temporary, folder, exported, signatures, contract(signatures, exported), checked=checked
+        )
     return folder
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Iterable, Mapping
 
+import tensorflow as tf
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef, SignatureDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
@@ -51,6 +52,18 @@ def read_graph(folder: pathlib.Path) -> MetaGraphDef:
 def client_signatures(graph: MetaGraphDef) -> dict[str, SignatureDef]:
     """The signatures that a client may call, sorted by name."""
     return {name: each for name, each in sorted(graph.signature_def.items()) if name != _INIT}
+
+
+def needs_tf_text(graph: MetaGraphDef) -> bool:
+    """Whether the graph has an op that TensorFlow alone does not have."""
+    nodes = [*graph.graph_def.node]
+    for function in graph.graph_def.library.function:
+        nodes += function.node_def
+    functions = {each.signature.name for each in graph.graph_def.library.function}
+    return any(
+        not (node.op.startswith("_") or node.op in functions or hasattr(tf.raw_ops, node.op))
+        for node in nodes
+    )
 
 
 def unrestored(graph: MetaGraphDef) -> list[str]:

@@ -167,6 +167,7 @@ def test_a_model_of_precomputed_features_takes_features(tmp_path, outputs):
     assert (tuple(spec.shape), spec.dtype) == ((None, 3), tf.float32)
     serving = json.loads((folder / "card.json").read_text())["serving"]
     assert serving["encoders"] == {"image": None, "text": None}
+    assert not (folder / "assets.extra/vocabulary.json").exists()
 
 
 def test_a_model_of_label_sets_is_exported_with_sigmoids(tmp_path, outputs):
@@ -218,7 +219,8 @@ def test_the_card_holds_the_contract(folder):
     assert serving["fusion_weight"] == WEIGHT
     assert serving["multi_label"] is False
     assert serving["num_classes"] == len(PATHS)
-    assert set(serving["versions"]) == {"huse_tf", "tensorflow", "keras"}
+    packages = {"tensorflow", "tensorflow_text", "keras", "keras_hub", "numpy"}
+    assert set(serving["versions"]) == {"huse_tf", "python", *packages}
 
 
 def test_the_readme_names_every_signature_and_tensor(folder):
@@ -238,7 +240,7 @@ def test_an_existing_version_is_refused(folder, model):
 
 
 def test_a_failed_export_leaves_nothing_behind(tmp_path):
-    """The card is written last; NaN is not valid JSON."""
+    """NaN is not valid JSON."""
     card = {"accuracy": float("nan")}
     exported = Exported(build(1), None, None, Taxonomy((("a",),)), 0.5, card=card)
     with pytest.raises(ValueError, match="JSON"):

@@ -46,6 +46,9 @@ class BagOfWords(Encoder):
         ids = tf.lookup.KeyValueTensorInitializer(WORDS, list(range(len(WORDS))))
         self.table = tf.lookup.StaticHashTable(ids, default_value=len(WORDS))
 
+    def vocabulary(self):
+        return WORDS
+
     def __call__(self, inputs):
         words = tf.strings.split(inputs).to_tensor("")
         one_hot = tf.one_hot(self.table.lookup(words), len(WORDS) + 1)
