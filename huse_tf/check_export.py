@@ -20,14 +20,19 @@ flags.DEFINE_string("model", None, "Folder of the exported model: NAME/VERSION."
 def main(values: flags.FlagValues) -> None:
     """Runs the command with parsed flags."""
     import_tensorflow()
+    from huse_tf.serving.canary import read_canaries
     from huse_tf.serving.check import check, record, sentence
+    from huse_tf.serving.restored import read_graph
 
-    checked = check(pathlib.Path(values.model))
+    folder = pathlib.Path(values.model)
+    checked = check(folder)
     for each in checked:
         print(
             f"{each.signature:16} {each.requests} requests, largest difference {each.difference:.1e}"
         )
     print(f"Served  {sentence(record(checked))}")
+    canaries = len(read_canaries(folder, read_graph(folder)))
+    print(f"Canary  {canaries} signatures answer as they did when they were exported")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from huse_tf.serving.markdown import Markdown, environment
 
 _SHOWN = 20  # slices of a group; card.json has all
 _TEXT = "red cotton shirt"
-_INPUTS = {"both": "image and text", "image": "image alone", "text": "text alone"}
+_SOURCES = {"fused": "image and text", "image": "image alone", "text": "text alone"}
 _RETRIEVAL = (
     ("image_to_text", "text of the own product, from an image"),
     ("text_to_image", "image of the own product, from a text"),
@@ -63,7 +63,8 @@ def model_card(name: str, version: str, card: Mapping[str, Any]) -> str:
         split_by=(config.get("data") or {}).get("split_by"),
         text_tokens=card.get("text_tokens"),
         call=Markdown(call_lines(name, version, serving)),
-        inputs=_INPUTS,
+        plain=[(words, _percent(value)) for words, value in _accuracies(card.get("metrics") or {})],
+        calibration=_calibration(serving.get("calibration"), card.get("metrics") or {}),
         share=_share,
         percent=_percent,
     )
@@ -144,13 +145,40 @@ def _pairs(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
     return [(words, f"{metrics[path]:.3f}") for path, words in _PAIRS if path in metrics]
 
 
-def _folds(metrics: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Markdown]]:
-    """(input, accuracy with its interval over the folds)."""
+def _accuracies(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """(inputs, value) of the accuracies among values by metric path."""
+    paths = {f"classification/{source}/accuracy": words for source, words in _SOURCES.items()}
+    return [(words, values[path]) for path, words in paths.items() if path in values]
+
+
+def _folds(metrics: Mapping[str, Mapping[str, float]]) -> list[tuple[str, Markdown]]:
+    """(inputs, accuracy with its interval over the folds)."""
+    return [
+        (words, _interval(row["mean"], row["low"], row["high"]))
+        for words, row in _accuracies(metrics)
+    ]
+
+
+def _calibration(
+    calibration: Mapping[str, Any] | None, metrics: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """What validation chose for each kind of score, and how that does on the test items."""
     found = []
-    for source, inputs in (("fused", "both"), ("image", "image"), ("text", "text")):
-        row = metrics.get(f"classification/{source}/accuracy")
-        if row is not None:
-            found.append((_INPUTS[inputs], _interval(row["mean"], row["low"], row["high"])))
+    for source, temperature in (calibration or {}).get("temperatures", {}).items():
+        threshold = (calibration or {})["thresholds"].get(source)
+        measured = {
+            name: _percent(metrics[path]) if path in metrics else "not measured"
+            for name in ("error_before", "error", "precision", "coverage")
+            for path in [f"calibration/{source}/{name}"]
+        }
+        found.append(
+            {
+                "inputs": _SOURCES.get(source, _SOURCES["fused"]),
+                "temperature": f"{temperature:.3f}",
+                "threshold": "none" if threshold is None else f"{threshold:.3f}",
+                **measured,
+            }
+        )
     return found
 
 

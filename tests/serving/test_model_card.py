@@ -89,6 +89,7 @@ CARD = {
         },
         "encoders": {"image": {"spec": "efficientnet_lite0"}, "text": {"spec": "minilm"}},
         "num_classes": 7,
+        "multi_label": False,
         "calibration": None,
         "fingerprint": "f" * 64,
         "licenses": {
@@ -218,13 +219,17 @@ def test_a_card_tells_of_refits_folds_calibration_and_columns():
         "thresholds": {"image": None, "both": 0.4},
         "target_precision": 0.9,
     }
+    measured = {"error_before": 0.125, "error": 0.025, "precision": 0.875, "coverage": 0.625}
+    card["metrics"] = {f"calibration/both/{name}": value for name, value in measured.items()}
     card["config"]["data"]["split_by"] = "column"
     card["serving"]["check"] = None
     text = model_card("shop", "3", card)
     assert "learned from all 300 items. **The metrics below are those of another model**" in text
     assert "image and text 70.0 % (60–80), image alone 70.0 % (60–80)." in text
-    assert "| image alone | 1.500 | no score reaches it |" in text
-    assert "| image and text | 0.800 | 0.400 |" in text and "was right for 90.0 %" in text
+    none = "not measured | not measured"
+    assert f"| image alone | 1.500 | {none} | none | {none} |" in text
+    assert "| image and text | 0.800 | 12.5 % | 2.5 % | 0.400 | 87.5 % | 62.5 % |" in text
+    assert "Above the threshold, 90.0 % of the first" in text
     assert "may share products" in text and "was not asked through" in text
 
 
@@ -237,6 +242,19 @@ def test_a_card_without_a_run_says_what_it_does_not_know():
     ):
         assert words in text
     assert "By slice" not in text and "Search" not in text
+
+
+def test_a_run_that_was_not_measured_by_slice_says_so():
+    card = copy.deepcopy(CARD)
+    card["slices"], card["metrics"]["classification/image/accuracy"] = [], 0.25
+    text = model_card("shop", "3", card)
+    assert "Accuracy on the test items: image alone 25.0 %. It was not\nmeasured by slice" in text
+
+
+def test_several_classes_an_item_change_the_words():
+    card = copy.deepcopy(CARD)
+    card["serving"]["multi_label"] = True
+    assert "whose first class is one of the right ones." in model_card("shop", "3", card)
 
 
 def test_the_card_of_a_pair_scorer():
