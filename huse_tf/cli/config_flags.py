@@ -67,6 +67,12 @@ def define_flags(
             _define(leaf, None, method_help(leaf.name, outside), values)
 
 
+def define_settings(kind: type[Settings], values: flags.FlagValues = flags.FLAGS) -> None:
+    """Makes a flag of each setting of a command that has settings of its own; see `with_flags`."""
+    for leaf in leaves(kind).values():
+        _define(leaf, leaf.default, leaf.help, values)
+
+
 class _MethodFlag(flags.EnumFlag):
     """--method: one of `METHODS`, or a method from outside the package."""
 
@@ -235,12 +241,13 @@ def _allow_encoders(values: flags.FlagValues) -> None:
 
 
 def _from_flags(kind: type[Method], base: Config, values: flags.FlagValues) -> Config:
-    sections = {name: _override(getattr(base, name), values) for name in SECTIONS}
-    method = _override(base.method if type(base.method) is kind else kind(), values)
+    sections = {name: with_flags(getattr(base, name), values) for name in SECTIONS}
+    method = with_flags(base.method if type(base.method) is kind else kind(), values)
     return Config(method=method, **sections)
 
 
-def _override(section: _Section, values: flags.FlagValues) -> _Section:
+def with_flags(section: _Section, values: flags.FlagValues) -> _Section:
+    """The settings, changed by the flags that are given; raises UserError for a value that is refused."""
     changes: dict[str, Any] = {}
     for name, leaf in leaves(type(section)).items():
         if name in values and values[name].present:

@@ -1,0 +1,1 @@
+"""The server: TF Serving's gRPC and REST interfaces over the versions of one exported model."""
