@@ -59,6 +59,14 @@ setuptools.setup(
         "beam": ["apache-beam>=2.65"],
         "skip_gram": ["gensim>=4.4"],  # LGPL-2.1, used as a library
         "tune": ["optuna>=4.2"],
+        "serve": [
+            "grpcio>=1.76",
+            "grpcio-health-checking>=1.76",
+            "prometheus-client>=0.21",
+            "starlette>=0.45",
+            "tensorflow-serving-api>=2.20,<2.22",
+            "uvicorn>=0.34",
+        ],
         "docs": ["latex2mathml>=3.79", "mkdocs-material>=9.7", "mkdocstrings-python>=2"],
         "dev": [
             "hypothesis>=6.115",

@@ -56,7 +56,7 @@ _COPIES = {
     "saved_models/README.md": ("The exported model", "exported_model.md"),
     "experiments/home_goods/ATTRIBUTION.md": ("Attribution of the images", "attribution.md"),
 }
-_COMMANDS = ("train", "tune", "evaluate", "compare", "prepare", "export", "check_export")
+_COMMANDS = ("train", "tune", "evaluate", "compare", "prepare", "export", "check_export", "serve")
 
 
 def on_config(config: Any) -> Any:

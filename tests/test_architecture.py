@@ -53,6 +53,7 @@ MAY_IMPORT = {
     "training": {"data", "losses"},
     "evaluation": {"changes", "data.classes", "models", "pages"},
     "serving": {"data.classes", "features", "models"},
+    "server": {"serving"},
     "config": {"methods"},
     "cli": {"config", "methods"},
     "jobs": {
@@ -74,7 +75,7 @@ MAY_IMPORT = {
         "serving",
         "training",
     },
-    "commands": {"cli", "config", "jobs", "serving"},
+    "commands": {"cli", "config", "jobs", "server", "serving"},
 }
 
 
@@ -160,7 +161,8 @@ def test_only_one_file_knows_replicas():
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "tune", "evaluate", "export", "prepare", "compare", "check_export"]
+    "command",
+    ["train", "tune", "evaluate", "export", "prepare", "compare", "check_export", "serve"],
 )
 def test_help_does_not_wait_for_tensorflow(command):
     script = (
@@ -174,7 +176,7 @@ def test_help_does_not_wait_for_tensorflow(command):
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert ("--model" if command == "check_export" else "--run_dir") in done.stdout
+    assert ("--model" if command in ("check_export", "serve") else "--run_dir") in done.stdout
 
 
 def test_test_files_have_different_names():

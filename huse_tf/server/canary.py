@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
 from huse_tf.errors import UserError
 from huse_tf.files import read_json
@@ -14,8 +15,6 @@ from huse_tf.server import rest_json
 from huse_tf.server.limits import Arrays, Limits, Tensor
 from huse_tf.server.refusals import Refused
 from huse_tf.serving.questions import questions
-
-from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef  # isort: skip
 
 CANARY = pathlib.PurePath("assets.extra", "canary.json")
 TOLERANCE = 1e-3  # between two processors; a wrong model is further away
@@ -57,8 +56,10 @@ def check_canary(folder: pathlib.Path, graph: MetaGraphDef, tensors: Tensors, as
             received = ask(name, rest_json.read_inputs(question, inputs, _ANY))
         except Refused as error:
             raise UserError(f"{name} refused the canary: {error.sentence}") from error
-        _compare(name, received, expected)
+        _compare(name, received, expected, each["tolerance"])
         count += 1
+    if not count:
+        raise UserError(f"{path} is empty. Expected a request of each signature.")
     return count
 
 
@@ -67,7 +68,8 @@ def _requests(path: pathlib.Path) -> Iterator[dict[str, Any]]:
     try:
         tree = read_json(path)
         for each in tree.values() if isinstance(tree, dict) else tree:
-            yield {key: each[key] for key in ("signature", "inputs", "outputs")}
+            needed = {key: each[key] for key in ("signature", "inputs", "outputs")}
+            yield needed | {"tolerance": float(each.get("tolerance", TOLERANCE))}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path} is damaged. Expected requests with signature, inputs and outputs. Received: {error!r}."
@@ -83,7 +85,7 @@ def _check_repeated(graph: MetaGraphDef, ask: Ask) -> int:
             first, second = (ask(question.signature, question.inputs) for _ in range(2))
         except Refused as error:
             raise UserError(f"{question.signature} refused a request: {error.sentence}") from error
-        _compare(question.signature, second, first)
+        _compare(question.signature, second, first, TOLERANCE)
         for name, array in first.items():
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise UserError(f"{question.signature} answered {name!r} with NaN or infinity.")
@@ -91,9 +93,11 @@ def _check_repeated(graph: MetaGraphDef, ask: Ask) -> int:
     return count
 
 
-def _compare(signature: str, received: Arrays, expected: Arrays) -> None:
+def _compare(signature: str, received: Arrays, expected: Arrays, tolerance: float) -> None:
     for name, mine in expected.items():
-        theirs = received[name]
+        theirs = received.get(name)
+        if theirs is None:
+            raise UserError(f"{signature} has no output {name!r}, which the canary expects.")
         if theirs.shape != mine.shape:
             raise UserError(
                 f"{signature} answered {name!r} with the wrong shape. Expected {list(mine.shape)}. Received: "
@@ -101,9 +105,9 @@ def _compare(signature: str, received: Arrays, expected: Arrays) -> None:
             )
         if mine.dtype.kind == "f":
             difference = float(np.max(np.abs(theirs - mine), initial=0))
-            if not difference <= TOLERANCE:
+            if not difference <= tolerance:
                 raise UserError(
-                    f"{signature} answered {name!r} with wrong numbers. Expected equal to {TOLERANCE:g}. "
+                    f"{signature} answered {name!r} with wrong numbers. Expected equal to {tolerance:g}. "
                     f"Largest difference: {difference:.3g}."
                 )
         elif not np.array_equal(theirs, mine):

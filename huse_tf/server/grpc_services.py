@@ -65,7 +65,7 @@ def _abort(context: grpc.ServicerContext, refused: Refused) -> NoReturn:
     raise AssertionError  # abort raises
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
+class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict and GetModelMetadata. The calls that take tf.Example are refused with a sentence."""
 
     def __init__(
@@ -142,7 +142,7 @@ def metadata(models: Models, target: Target) -> get_model_metadata_pb2.GetModelM
     return response
 
 
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):  # type: ignore[misc]
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     """The status of the versions."""
 
     def __init__(self, models: Models) -> None:

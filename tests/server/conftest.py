@@ -1,0 +1,56 @@
+import contextlib
+
+import pytest
+
+pytest.importorskip("tensorflow_serving", reason="needs the extra `serve`")
+
+import toy_exports
+from asking import NAME, Stubs
+
+from huse_tf.server.running import Running
+from huse_tf.server.server_settings import ServerSettings, check_server
+
+
+def settings(folder, **changes):
+    """Settings on free ports of this machine; the test itself looks for versions."""
+    local = {"port": 0, "rest_port": 0, "poll_seconds": 3600.0, "num_batch_threads": 2}
+    return ServerSettings.of(model=str(folder), **{**local, **changes})
+
+
+@pytest.fixture
+def listen():
+    """Starts servers, loaded or not, and stops them after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(folder, load=True, **changes):
+            given = settings(folder, **changes)
+            server = Running(given, check_server(given))
+            stack.callback(server.stop)
+            if load:
+                server.load()
+            return server
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def export(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exports") / NAME
+    toy_exports.write(folder / "1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(export):
+    given = settings(export)
+    running = Running(given, check_server(given))
+    running.load()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def stubs(server):
+    found = Stubs(server.port)
+    yield found
+    found.close()
