@@ -1,4 +1,5 @@
 import contextlib
+import subprocess
 
 import pytest
 
@@ -54,3 +55,31 @@ def stubs(server):
     found = Stubs(server.port)
     yield found
     found.close()
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A self-signed certificate for localhost, and its key."""
+    return make_certificate(tmp_path)
+
+
+def make_certificate(folder):
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        [
+            *(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:prime256v1",
+            ),
+            *("-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return {"tls_cert": str(cert), "tls_key": str(key)}
