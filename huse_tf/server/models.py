@@ -128,8 +128,9 @@ class Models:
         it. Where nothing can be served, what is loaded stays.
         """
         folders = version_folders(self._folder)
-        for number in [each for each in self._refused if each not in folders]:
-            del self._refused[number], self._statuses[number]
+        with self._changed:
+            for number in [each for each in self._refused if each not in folders]:
+                del self._refused[number], self._statuses[number]
         kept = {
             number
             for number in self._labels.values()
@@ -151,25 +152,28 @@ class Models:
         now = stamp(folder)
         if self._refused.get(number) == now:
             return False
-        self._set(number, State.LOADING)
+        with self._changed:
+            self._statuses[number] = Status(State.LOADING)
         try:
             version = Version(number, folder, self._settings)
         except Exception as error:  # whatever is wrong with it, the server goes on
             logged = not isinstance(error, UserError)
             logging.error("Version %d is refused: %s", number, error, exc_info=logged)
-            self._refused[number] = now
-            self._set(number, State.END, str(error) if not logged else "It cannot be loaded.")
+            with self._changed:
+                self._refused[number] = now
+                told = str(error) if not logged else "It cannot be loaded."
+                self._statuses[number] = Status(State.END, told)
             return False
-        self._refused.pop(number, None)
         with self._changed:
+            self._refused.pop(number, None)
             self._loaded[number] = version
-        self._set(number, State.AVAILABLE)
+            self._statuses[number] = Status(State.AVAILABLE)
         return True
 
     def _retire(self, number: int) -> None:
         """Unloads a version after its last request. Until then it can be asked by its number."""
-        self._set(number, State.UNLOADING)
         with self._changed:
+            self._statuses[number] = Status(State.UNLOADING)
             done = self._changed.wait_for(
                 lambda: not self._loaded[number].users, self._settings.timeout_seconds
             )
@@ -177,12 +181,9 @@ class Models:
                 return
             version = self._loaded.pop(number)
         version.close()
-        self._set(number, State.END)
-        logging.info("Version %d is unloaded.", number)
-
-    def _set(self, number: int, state: int, error: str = "") -> None:
         with self._changed:
-            self._statuses[number] = Status(state, error)
+            self._statuses[number] = Status(State.END)
+        logging.info("Version %d is unloaded.", number)
 
     def close(self) -> None:
         """Unloads everything. No request may run any more."""

@@ -86,7 +86,7 @@ class RestApp:
         return answer
 
     async def _v1(self, request: Request) -> Response:
-        path = request.url.path if "%" not in request.url.path else request.scope["path"]
+        path = request.scope["path"]  # without the escapes of the URL
         if request.method == "POST" and (found := _METHOD.fullmatch(path)):
             return await self._method(request, _target(found), found["method"])
         if request.method == "GET" and (found := _STATUS.fullmatch(path)):
@@ -155,8 +155,6 @@ class RestApp:
         tree = json_format.MessageToDict(
             response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
         )
-        for entry in tree["model_version_status"]:  # names of tf's codes, not of their numbers
-            entry.setdefault("status", {"error_code": "OK", "error_message": ""})
         return rest_json.dumped(tree)
 
     def _metadata(self, target: Target) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from absl import logging
 
 from huse_tf.errors import UserError
-from huse_tf.server.gate import Gate
+from huse_tf.server.gate import Deadline, Gate
 from huse_tf.server.grpc_server import GrpcServer
 from huse_tf.server.grpc_services import ModelService, PredictionService
 from huse_tf.server.limits import Limits
@@ -76,9 +76,10 @@ class Running:
         """Refuses new requests, waits for the running ones, and frees everything."""
         self._end.set()
         self._grpc.set_ready(False)
-        if not self._gate.close(self._settings.drain_seconds):
+        deadline = Deadline(self._settings.drain_seconds)
+        if not self._gate.close(deadline.left):
             logging.warning("Requests still ran after %g seconds.", self._settings.drain_seconds)
-        self._grpc.stop(1)
+        self._grpc.stop(deadline.left)  # answers may still be on their way
         self._rest.stop()
         if self._watcher.is_alive():
             self._watcher.join()

@@ -14,8 +14,16 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from huse_tf.server.server_settings import ServerSettings
+
 NAME = "toy"
 SECONDS = 60
+
+
+def settings(folder, **changes):
+    """Settings on free ports of this machine; the test itself looks for versions."""
+    local = {"port": 0, "rest_port": 0, "poll_seconds": 3600.0, "num_batch_threads": 2}
+    return ServerSettings.of(model=str(folder), **{**local, **changes})
 
 
 def rest(port, path, body=None, method=None, headers=None):
@@ -41,11 +49,12 @@ class Stubs:
     """The stubs of a server, with the token as metadata if there is one."""
 
     def __init__(self, port, token=None, credentials=None):
-        address = f"127.0.0.1:{port}"
+        # A server that comes back is found at once, not after a growing pause.
+        options = [("grpc.max_reconnect_backoff_ms", 200)]
         if credentials:
-            self.channel = grpc.secure_channel(f"localhost:{port}", credentials)
+            self.channel = grpc.secure_channel(f"localhost:{port}", credentials, options)
         else:
-            self.channel = grpc.insecure_channel(address)
+            self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", options)
         self.metadata = [("authorization", f"Bearer {token}")] if token else []
         self.predictions = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
         self.models = model_service_pb2_grpc.ModelServiceStub(self.channel)

@@ -2,20 +2,11 @@ import contextlib
 import subprocess
 
 import pytest
-
-pytest.importorskip("tensorflow_serving", reason="needs the extra `serve`")
-
 import toy_exports
-from asking import NAME, Stubs
+from asking import NAME, Stubs, settings
 
 from huse_tf.server.running import Running
-from huse_tf.server.server_settings import ServerSettings, check_server
-
-
-def settings(folder, **changes):
-    """Settings on free ports of this machine; the test itself looks for versions."""
-    local = {"port": 0, "rest_port": 0, "poll_seconds": 3600.0, "num_batch_threads": 2}
-    return ServerSettings.of(model=str(folder), **{**local, **changes})
+from huse_tf.server.server_settings import check_server
 
 
 @pytest.fixture

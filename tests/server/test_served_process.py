@@ -15,28 +15,33 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import toy_exports
-from asking import NAME, Stubs, refused, rest
+from asking import NAME, Stubs, refused, rest, settings
 from toy_exports import WIDTH
+
+from huse_tf.server.server_settings import TOKEN_VARIABLE
 
 ROOT = pathlib.Path(__file__).parents[2]
 TOKEN = "0123456789abcdef"
 pytestmark = pytest.mark.slow
 
 
+def command(folder, port, rest_port, *flags):
+    ports = (f"--port={port}", f"--rest_port={rest_port}")
+    return [sys.executable, "-m", "huse_tf.serve", f"--model={folder}", *ports, *flags]
+
+
+def environment(token=None):
+    found = {key: value for key, value in os.environ.items() if key != TOKEN_VARIABLE}
+    found["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return found | ({TOKEN_VARIABLE: token} if token else {})
+
+
 @contextlib.contextmanager
 def serve(folder, *flags, port=0, rest_port=0, token=None):
     """A process that serves `folder`; (process, gRPC port, REST port)."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-    }
-    environment.pop("HUSE_TF_TOKEN", None)
-    if token:
-        environment["HUSE_TF_TOKEN"] = token
     process = subprocess.Popen(
-        [sys.executable, "-m", "huse_tf.serve", f"--model={folder}", f"--port={port}"]
-        + [f"--rest_port={rest_port}", "--poll_seconds=0.2", *flags],
-        env=environment,
+        command(folder, port, rest_port, "--poll_seconds=0.2", *flags),
+        env=environment(token),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -64,12 +69,8 @@ def test_sigterm_ends_after_the_running_requests(folder):
     """A port in use ends the second process with status 2 meanwhile."""
     with serve(folder) as (process, port, rest_port):
         taken = subprocess.run(
-            [sys.executable, "-m", "huse_tf.serve", f"--model={folder}", f"--port={port}"]
-            + [f"--rest_port={rest_port}"],
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-            },
+            command(folder, port, rest_port),
+            env=environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -95,7 +96,7 @@ def test_sigterm_ends_after_the_running_requests(folder):
         for thread in threads:
             thread.join()
         assert process.wait(60) == 0
-        assert set(refusals) <= {grpc.StatusCode.UNAVAILABLE}
+        assert set(refusals) <= {grpc.StatusCode.UNAVAILABLE}, refusals
         assert all((each["text_embedding"] == 3).all() for each in answers)
         assert "Traceback" not in process.stderr.read()
         stubs.close()
@@ -160,9 +161,9 @@ def test_tls_and_token(folder, certificate):
                 assert done.stdout.endswith(" " + status)
 
 
-def test_an_export_answers_as_in_python(tmp_path):
+def test_an_export_answers_as_in_python(tmp_path, monkeypatch):
     """All signatures of a small trained model's export, through gRPC, equal to tf.saved_model.load."""
-    from conftest import settings
+    monkeypatch.syspath_prepend(ROOT / "tests" / "serving")
     from tiny_models import PATHS, TEXTS, WEIGHT, AverageColour, BagOfWords, build
 
     from huse_tf.data.classes.taxonomy import Taxonomy
