@@ -29,10 +29,10 @@ from huse_tf.jobs.runs import refit_model, trained_model, with_chosen
 from huse_tf.jobs.serving_choices import calibration_of, pooling_of, read_choices
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import ExportConfig
-from huse_tf.serving.artefact import MODEL_CARD
+from huse_tf.serving.artefact import MODEL_CARD, after_the_model
 from huse_tf.serving.c_library import find_library
 from huse_tf.serving.check import sentence
-from huse_tf.serving.export import after_the_model, export_model
+from huse_tf.serving.export import export_model
 from huse_tf.serving.exported import Exported, ProductPooling
 from huse_tf.serving.pair_scorer import export_pair_scorer
 from huse_tf.serving.versions import alone_in, next_version

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import pathlib
 import tempfile
 from typing import Any
@@ -50,7 +49,6 @@ def export_model(
         _save_parts(exported.model, exported.multi_label, temporary)
         serving = {
             **contract(signatures, exported),
-            **after_the_model(exported),
             "fusion_weight": exported.fusion_weight,
             "num_classes": len(exported.taxonomy.classes),
             "multi_label": exported.multi_label,
@@ -69,15 +67,6 @@ def contract(signatures: dict[str, ConcreteFunction], exported: Exported) -> dic
             keys.TEXT: _encoder(exported.text_encoder),
         },
         "versions": versions(),
-    }
-
-
-def after_the_model(exported: Exported) -> dict[str, Any]:
-    """How scores are calibrated and products pooled, for card.json."""
-    calibration = exported.calibration
-    return {
-        "calibration": None if calibration is None else dataclasses.asdict(calibration),
-        "product": dataclasses.asdict(exported.product),
     }
 
 
