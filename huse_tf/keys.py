@@ -40,6 +40,10 @@ TEXT_EMBEDDING = "text_embedding"  # [batch, D] float32, unit norm
 IMAGE_LOGITS = "image_logits"  # [batch, K] float32, class scores of the image
 TEXT_LOGITS = "text_logits"  # [batch, K] float32, class scores of the text
 
+# Outputs of models with a trained classifier on embeddings, if P prefixes of these are trained too (--matryoshka).
+IMAGE_PREFIX_LOGITS = "image_prefix_logits"  # [batch, P, K] float32, class scores of the prefixes
+TEXT_PREFIX_LOGITS = "text_prefix_logits"  # [batch, P, K] float32
+
 # Outputs of some models with embeddings, for losses: embeddings before normalisation, outputs of towers.
 IMAGE_PROJECTION = "image_projection"  # [batch, D] float32
 TEXT_PROJECTION = "text_projection"  # [batch, D] float32
@@ -102,6 +106,11 @@ def embedding(modality: str) -> str:
 def logits(modality: str) -> str:
     """IMAGE_LOGITS or TEXT_LOGITS."""
     return f"{modality}_logits"
+
+
+def prefix_logits(modality: str) -> str:
+    """IMAGE_PREFIX_LOGITS or TEXT_PREFIX_LOGITS."""
+    return f"{modality}_prefix_logits"
 
 
 def instance(modality: str) -> str:

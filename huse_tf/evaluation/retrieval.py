@@ -25,6 +25,8 @@ _EXCLUDED = np.iinfo(np.int32).max - 1
 Relevance = Literal["class", "item"]
 # What a query may not find: nothing, the query itself, or all images and texts of its product.
 Excluded = Literal["nothing", "query", "product"]
+# The scores [rows, candidates] of a slice of the queries, in place of cosines. Below 1,000 in size.
+Score = Callable[[slice], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -194,11 +196,13 @@ def query_ranks(
     relevance: Relevance,
     excluded: Excluded,
     chunk: int,
+    score: Score | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The ranks and average precisions of each query that has a relevant candidate.
 
     Args:
         queries, candidates, relevance, excluded, chunk: as for `retrieval_metrics`.
+        score: what candidates are ranked by. Default: the cosine.
 
     Returns:
         ([m] row numbers of these queries, [m] rank from 1 of the first relevant candidate, [m] average
@@ -213,7 +217,7 @@ def query_ranks(
         return queries.labels[rows] @ candidates.labels.T > 0
 
     found, first_ranks, precisions = [], [], []
-    for start, keys in _keys(queries, candidates, excluded, chunk, is_relevant):
+    for start, keys in _keys(queries, candidates, excluded, chunk, is_relevant, score):
         keys.sort(axis=1)
         rows, first_rank, average_precision = _relevant_ranks((keys & 1).astype(bool))
         found.append(rows + start)
@@ -290,6 +294,7 @@ def _keys(
     excluded: Excluded,
     chunk: int,
     is_relevant: Callable[[slice], np.ndarray],
+    score: Score | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yields each chunk's first query and its sort keys [rows, candidates] int32.
 
@@ -298,7 +303,10 @@ def _keys(
     """
     for start in range(0, len(queries), chunk):
         rows = slice(start, start + chunk)
-        scores = queries.embeddings[rows] @ candidates.embeddings.T
+        if score is None:
+            scores = queries.embeddings[rows] @ candidates.embeddings.T
+        else:
+            scores = score(rows)
         scores *= -_STEPS
         keys = np.rint(scores, out=scores).astype(np.int32)
         keys <<= 1

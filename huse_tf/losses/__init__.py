@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from huse_tf.losses.adaptive_weights import GradientWeights as GradientWeights
     from huse_tf.losses.adaptive_weights import LossWeights as LossWeights
     from huse_tf.losses.alignment import Alignment as Alignment
+    from huse_tf.losses.at_prefixes import AtPrefixes as AtPrefixes
     from huse_tf.losses.binary_cross_entropy import BinaryCrossEntropy as BinaryCrossEntropy
     from huse_tf.losses.block_norms import BlockPenalty as BlockPenalty
     from huse_tf.losses.canonical_correlation import CanonicalCorrelation as CanonicalCorrelation

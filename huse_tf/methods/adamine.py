@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from huse_tf import losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import RETRIEVAL_PRESET, Method
+from huse_tf.methods.matryoshka import Matryoshka
 from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
 from huse_tf.methods.search import TOWERS, Range, Space
 from huse_tf.settings import setting
@@ -36,6 +37,7 @@ class AdaMine(Method):
 
     towers: MlpTowers = MlpTowers()
     embedding_dim: int = embedding_dim_setting()
+    nested: Matryoshka = Matryoshka()
     margin: float = setting(0.3, "alpha, in cosine distance; .3 in the authors' code.", minimum=0)
     semantic_weight: float = setting(
         0.1, "lambda, weight of the triplets of classes; .1 in the authors' code.", minimum=0
@@ -49,7 +51,7 @@ class AdaMine(Method):
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
         self.refuse_adjusted_logits(adjust_logits)
-        return losses.Objective(
+        objective = losses.Objective(
             terms={
                 "instance": losses.AdaptiveTriplet(self.margin, "item"),
                 "semantic": losses.AdaptiveTriplet(self.margin, "class"),
@@ -57,3 +59,4 @@ class AdaMine(Method):
             weights={"instance": 1.0, "semantic": self.semantic_weight},
             targets=spec.pair_targets,
         )
+        return self.nested.objective(objective, self.embedding_dim)

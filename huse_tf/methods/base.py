@@ -104,6 +104,11 @@ class Method(Settings, abc.ABC):
         return False
 
     @property
+    def prefixes(self) -> tuple[int, ...]:
+        """Sizes of prefixes of the embedding that are trained to be used alone (`methods.matryoshka`)."""
+        return flat(self).get("matryoshka", ())
+
+    @property
     def searched(self) -> Space:
         """The part of `space` that has an effect under these settings."""
         return self.space

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from huse_tf import heads, keys, losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import CONTRASTIVE_PRESET, Method
+from huse_tf.methods.matryoshka import Matryoshka
 from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
 from huse_tf.methods.search import TOWERS, Range, Space
 from huse_tf.settings import setting
@@ -34,6 +35,7 @@ class Clip(Method):
 
     towers: MlpTowers = MlpTowers(image_layers=(512, 512), text_layers=(512,))
     embedding_dim: int = embedding_dim_setting()
+    nested: Matryoshka = Matryoshka()
     positives: Literal["item", "product", "class"] = setting(
         "item", "Which images and texts are drawn together: of one item, product or class."
     )
@@ -60,8 +62,9 @@ class Clip(Method):
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
         self.refuse_adjusted_logits(adjust_logits)
-        return losses.Objective(
+        objective = losses.Objective(
             terms={"contrast": losses.InfoNce(self.positives)},
             weights={"contrast": 1.0},
             targets=spec.pair_targets,
         )
+        return self.nested.objective(objective, self.embedding_dim)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar
 
 from huse_tf import losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import Method
+from huse_tf.methods.matryoshka import Matryoshka
 from huse_tf.methods.parts import Classifier, MlpTowers, embedding_dim_setting
 from huse_tf.methods.search import TOWERS, Range, Space
 from huse_tf.settings import setting
@@ -33,6 +35,7 @@ class Cme(Method):
     towers: MlpTowers = MlpTowers()
     classifier: Classifier = Classifier()
     embedding_dim: int = embedding_dim_setting()
+    nested: Matryoshka = Matryoshka()
     margin: float = setting(
         0.1,
         "alpha, the cosine up to which non-matching pairs are left alone; .1 in the authors' code.",
@@ -54,16 +57,20 @@ class Cme(Method):
     def embedding_size(self, spec: DataSpec) -> int:
         return self.embedding_dim
 
+    def extra_outputs(self, spec: DataSpec) -> Mapping[str, tuple[int, ...]]:
+        return self.nested.extra_outputs(spec.num_classes)
+
     def build_model(self, spec: DataSpec) -> keras.Model:
         return models.two_tower_model(
             spec,
             *self.towers.build(spec, self.embedding_dim),
             *self.classifier.separate(spec, self.embedding_dim),
+            prefixes=self.nested.sizes(self.embedding_dim),
         )
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
         shares = spec.class_shares if adjust_logits else None
-        return losses.Objective(
+        objective = losses.Objective(
             terms={
                 "classification": losses.classification_term(spec.multi_label, shares),
                 "cross_modal_gap": losses.CrossModalGap(),
@@ -76,3 +83,4 @@ class Cme(Method):
             },
             targets=spec.pair_targets,
         )
+        return self.nested.objective(objective, self.embedding_dim)

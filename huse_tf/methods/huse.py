@@ -11,6 +11,7 @@ import numpy as np
 from huse_tf import keys, losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import Method
+from huse_tf.methods.matryoshka import Matryoshka
 from huse_tf.methods.parts import Classifier, MlpTowers, TrainableFront, embedding_dim_setting
 from huse_tf.methods.search import LOSS_WEIGHT, TOWERS, Range, Space
 from huse_tf.settings import setting
@@ -33,6 +34,7 @@ class Huse(Method):
     towers: MlpTowers = MlpTowers()
     classifier: Classifier = Classifier()
     embedding_dim: int = embedding_dim_setting()
+    nested: Matryoshka = Matryoshka()
     classification_weight: float = setting(
         1.0, "alpha, weight of the class-level cross-entropy.", minimum=0
     )
@@ -47,6 +49,9 @@ class Huse(Method):
 
     def embedding_size(self, spec: DataSpec) -> int:
         return self.embedding_dim
+
+    def extra_outputs(self, spec: DataSpec) -> Mapping[str, tuple[int, ...]]:
+        return self.nested.extra_outputs(spec.num_classes)
 
     def build_model(self, spec: DataSpec) -> keras.Model:
         # === Inputs ===
@@ -67,6 +72,10 @@ class Huse(Method):
             keys.TEXT_EMBEDDING: text,
             keys.TEXT_LOGITS: classifier(text),
         }
+        prefixes = self.nested.sizes(self.embedding_dim)
+        if prefixes:
+            outputs[keys.IMAGE_PREFIX_LOGITS] = models.prefix_logits(image, classifier, prefixes)
+            outputs[keys.TEXT_PREFIX_LOGITS] = models.prefix_logits(text, classifier, prefixes)
         return keras.Model(inputs, outputs, name="two_tower")
 
     def class_vectors(self, spec: DataSpec) -> np.ndarray | None:
@@ -74,6 +83,10 @@ class Huse(Method):
         return None
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
+        return self.nested.objective(self._whole_objective(spec, adjust_logits), self.embedding_dim)
+
+    def _whole_objective(self, spec: DataSpec, adjust_logits: bool) -> losses.Objective:
+        """The paper's terms, of the whole embedding."""
         shares = spec.class_shares if adjust_logits else None
         return losses.Objective(
             terms={

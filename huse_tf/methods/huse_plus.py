@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -37,6 +38,10 @@ class HusePlus(Huse):
     The embedding is the instance part beside the class vector that these scores expect
     (`models.class_vectors`), so two items are near if they look like one product, and first of all if their
     classes are near in the class graph. `class_share` says how much the second counts.
+
+    With `matryoshka` the units of both are in turns (`models.Nesting`), so that each prefix of the embedding is the
+    joined vector of prefixes of its parts, in the same shares. The class vectors of the prefixes are solved for, so only
+    the contrast of products is taken at prefixes.
 
     The defaults were chosen on three catalogues at once (docs/concepts/huse_plus.md).
     """
@@ -135,15 +140,18 @@ class HusePlus(Huse):
         inputs = models.feature_inputs(spec)
 
         # === Towers with two parts, one shared classifier on the class parts ===
+        nesting = self._nesting(spec)
         size = self.embedding_dim + self.class_dim
         image_tower, text_tower = self.towers.build(spec, size, unit_norm=False)
         classifier = self.classifier.shared(spec, self.class_dim, self.class_vectors(spec))
         outputs, logits = {}, {}
         for modality, tower in ((keys.IMAGE, image_tower), (keys.TEXT, text_tower)):
             both = tower(inputs[keys.features(modality)])
-            unit = keras.layers.UnitNormalization
-            outputs[keys.instance(modality)] = unit()(both[:, : self.embedding_dim])
-            outputs[keys.class_part(modality)] = unit()(both[:, self.embedding_dim :])
+            instance, of_class = both[:, : self.embedding_dim], both[:, self.embedding_dim :]
+            outputs[keys.instance(modality)] = models.unit_blocks(
+                instance, nesting.first, nesting.weights
+            )
+            outputs[keys.class_part(modality)] = keras.layers.UnitNormalization()(of_class)
             logits[modality] = classifier(outputs[keys.class_part(modality)])
 
         # === Class scores: those of the towers, pooled with regressions on the features ===
@@ -155,20 +163,38 @@ class HusePlus(Huse):
 
         # === Embeddings: the instance part beside the expected class vector ===
         if self.class_share:
-            vectors = models.class_vectors(spec.class_distances, self.class_dim)
-            expected = models.ExpectedClassVector(vectors, spec.multi_label)
+            expected = self._expected_class(spec, nesting)
         for modality in (keys.IMAGE, keys.TEXT):
             parts = [outputs[keys.instance(modality)]]
             if self.class_share:
                 parts[0] *= (1.0 - self.class_share) ** 0.5
                 parts.append(expected(outputs[keys.logits(modality)]) * self.class_share**0.5)
-            outputs[keys.embedding(modality)] = keras.ops.concatenate(parts, axis=-1)
+            joined = keras.ops.concatenate(parts, axis=-1)
+            if len(nesting.first) > 1:
+                joined = keras.ops.take(joined, list(nesting.order), axis=-1)
+            outputs[keys.embedding(modality)] = joined
 
         # === Functional model ===
         outputs[keys.LOGIT_SCALE] = heads.logit_scale(
             self.temperature, outputs[keys.IMAGE_INSTANCE]
         )
         return keras.Model(inputs, outputs, name="two_tower")
+
+    def _nesting(self, spec: DataSpec) -> models.Nesting:
+        """The blocks of the instance part and of the expected class vector; one of each without `matryoshka`."""
+        prefixes, instance = self.nested.sizes(self.embedding_dim), self.embedding_dim
+        classes = self.embedding_size(spec) - instance
+        return models.Nesting.of(prefixes, instance, classes, self.class_share)
+
+    def _expected_class(
+        self, spec: DataSpec, nesting: models.Nesting
+    ) -> models.ExpectedClassVector:
+        distances, blocks = spec.class_distances, (nesting.second, nesting.weights)
+        if len(nesting.second) == 1:
+            vectors = models.class_vectors(distances, self.class_dim)
+        else:
+            vectors = models.nested_class_vectors(distances, *blocks)
+        return models.ExpectedClassVector(vectors, spec.multi_label, *blocks)
 
     def class_vectors(self, spec: DataSpec) -> np.ndarray | None:
         return self._padded_names(spec) if self.classifier_vectors == "names" else None
@@ -209,15 +235,15 @@ class HusePlus(Huse):
         def of_classes(term: losses.LossTerm) -> losses.LossTerm:
             return losses.OfPart(term, keys.IMAGE_CLASS, keys.TEXT_CLASS, logits)
 
-        huse = super().build_objective(spec, adjust_logits)
+        huse = self._whole_objective(spec, adjust_logits)
         huse = dataclasses.replace(
             huse, terms={name: of_classes(term) for name, term in huse.terms.items()}
         )
+        prefixes = tuple(itertools.accumulate(self._nesting(spec).first))[:-1]
+        products = self.nested.at(losses.InfoNce("product"), prefixes)
         terms: dict[str, losses.LossTerm] = {
             "contrast": of_classes(losses.InfoNce("class", self.contrast_temperature)),
-            "instance": losses.OfPart(
-                losses.InfoNce("product"), keys.IMAGE_INSTANCE, keys.TEXT_INSTANCE
-            ),
+            "instance": losses.OfPart(products, keys.IMAGE_INSTANCE, keys.TEXT_INSTANCE),
         }
         weights = {"contrast": self.contrast_weight, "instance": self.instance_weight}
         if self.projection_weight > 0:

@@ -45,7 +45,8 @@ class ModalityWeights(Huse):
     def extra_outputs(self, spec: DataSpec) -> Mapping[str, tuple[int, ...]]:
         count = (1 + spec.text.fields,)
         norms = {keys.BLOCK_NORMS: count} if self.fusion == "mnl" else {}
-        return {keys.FUSED_LOGITS: (spec.num_classes,), keys.MODALITY_WEIGHTS: count, **norms}
+        fused = {keys.FUSED_LOGITS: (spec.num_classes,), keys.MODALITY_WEIGHTS: count, **norms}
+        return {**super().extra_outputs(spec), **fused}
 
     def build_model(self, spec: DataSpec) -> keras.Model:
         # === HUSE ===

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from huse_tf import losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import RETRIEVAL_PRESET, Method
+from huse_tf.methods.matryoshka import Matryoshka
 from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
 from huse_tf.methods.search import TOWERS, Range, Space
 from huse_tf.settings import setting
@@ -33,6 +34,7 @@ class Triplet(Method):
 
     towers: MlpTowers = MlpTowers()
     embedding_dim: int = embedding_dim_setting()
+    nested: Matryoshka = Matryoshka()
     margin: float = setting(
         0.2, "alpha, in squared Euclidean distance of unit vectors; .2 in FaceNet.", minimum=0
     )
@@ -45,8 +47,9 @@ class Triplet(Method):
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
         self.refuse_adjusted_logits(adjust_logits)
-        return losses.Objective(
+        objective = losses.Objective(
             terms={"triplet": losses.SemiHardTriplet(self.margin)},
             weights={"triplet": 1.0},
             targets=spec.pair_targets,
         )
+        return self.nested.objective(objective, self.embedding_dim)

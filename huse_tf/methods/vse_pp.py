@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from huse_tf import losses, models
 from huse_tf.lazy import keras
 from huse_tf.methods.base import OWN_PRODUCT, Method
+from huse_tf.methods.matryoshka import Matryoshka
 from huse_tf.methods.parts import MlpTowers, embedding_dim_setting
 from huse_tf.methods.search import TOWERS, Range, Space
 from huse_tf.settings import setting
@@ -36,6 +37,7 @@ class VsePp(Method):
 
     towers: MlpTowers = MlpTowers(image_layers=(512,))
     embedding_dim: int = embedding_dim_setting()
+    nested: Matryoshka = Matryoshka()
     margin: float = setting(0.2, "alpha, in cosine; .2 in the paper.", minimum=0)
 
     def embedding_size(self, spec: DataSpec) -> int:
@@ -46,8 +48,9 @@ class VsePp(Method):
 
     def build_objective(self, spec: DataSpec, adjust_logits: bool = False) -> losses.Objective:
         self.refuse_adjusted_logits(adjust_logits)
-        return losses.Objective(
+        objective = losses.Objective(
             terms={"matching": losses.HardestNegative(self.margin)},
             weights={"matching": 1.0},
             targets=spec.pair_targets,
         )
+        return self.nested.objective(objective, self.embedding_dim)

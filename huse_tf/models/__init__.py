@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from huse_tf.models.common_space import common_space_model as common_space_model
     from huse_tf.models.expected_class import ExpectedClassVector as ExpectedClassVector
     from huse_tf.models.expected_class import class_vectors as class_vectors
+    from huse_tf.models.expected_class import nested_class_vectors as nested_class_vectors
     from huse_tf.models.feature_probes import choose_c as choose_c
     from huse_tf.models.feature_probes import feature_probe_model as feature_probe_model
     from huse_tf.models.feature_probes import set_feature_probes as set_feature_probes
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from huse_tf.models.linear_experts import pooled_logits as pooled_logits
     from huse_tf.models.linear_experts import set_pools as set_pools
     from huse_tf.models.linear_experts import takes_experts as takes_experts
+    from huse_tf.models.nesting import Nesting as Nesting
+    from huse_tf.models.nesting import unit_blocks as unit_blocks
     from huse_tf.models.posteriors import posterior_model as posterior_model
+    from huse_tf.models.prefixes import prefix_logits as prefix_logits
     from huse_tf.models.probes import linear_probe as linear_probe
     from huse_tf.models.probes import probed_model as probed_model
     from huse_tf.models.probes import set_probes as set_probes

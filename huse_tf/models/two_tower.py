@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
 from huse_tf import keys
+from huse_tf.models.prefixes import prefix_logits
 from huse_tf.spec import DataSpec
 
 IMAGE_TOWER = "image_tower"
@@ -21,6 +24,7 @@ def two_tower_model(
     text_tower: keras.Model,
     image_classifier: keras.Layer,
     text_classifier: keras.Layer,
+    prefixes: Sequence[int] = (),
 ) -> keras.Model:
     """A model of two towers with a classifier on each embedding.
 
@@ -28,10 +32,12 @@ def two_tower_model(
         spec: of the data.
         image_tower, text_tower: from features to [batch, D], named `IMAGE_TOWER` and `TEXT_TOWER`.
         image_classifier, text_classifier: from embeddings to logits [batch, K]. One layer can be both.
+        prefixes: sizes of prefixes of the embedding that get logits too.
 
     Returns:
         A model from {image_features [batch, image_dim], text_features [batch, text_dim]} to
-        {image_embedding, text_embedding [batch, D], image_logits, text_logits [batch, K]}.
+        {image_embedding, text_embedding [batch, D], image_logits, text_logits [batch, K]}, and with prefixes
+        {image_prefix_logits, text_prefix_logits [batch, P, K]}.
     """
     inputs = feature_inputs(spec)
     image = image_tower(inputs[keys.IMAGE_FEATURES])
@@ -42,6 +48,9 @@ def two_tower_model(
         keys.TEXT_EMBEDDING: text,
         keys.TEXT_LOGITS: text_classifier(text),
     }
+    if prefixes:
+        outputs[keys.IMAGE_PREFIX_LOGITS] = prefix_logits(image, image_classifier, prefixes)
+        outputs[keys.TEXT_PREFIX_LOGITS] = prefix_logits(text, text_classifier, prefixes)
     return keras.Model(inputs, outputs, name="two_tower")
 
 

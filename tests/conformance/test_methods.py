@@ -560,14 +560,17 @@ REFUSED_SETTINGS = {
     "augmentation": "flip",
     "text_backbone": "minilm",
     "initial_weights": "minilm",
+    "matryoshka_weights": (2.0,),  # of no prefixes
 }
 
 
-# Sizes that go together: heads share the size of a token, and of 4 patches 0.6 are more than 0.1.
+# Sizes that go together: heads share the size of a token, of 4 patches 0.6 are more than 0.1, and prefixes are
+# shorter than the embedding.
 SPECIAL_VALUES = {
     "hidden_dim": 10,
     "heads": 4,
     "patch_share": 0.6,
+    "matryoshka": (3, 5),
     # a weight for each expert
     "image_pool": (0.5, 0.25),
     "text_pool": (0.5, 0.25),

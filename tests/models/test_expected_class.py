@@ -4,7 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from huse_tf.models.expected_class import ExpectedClassVector, class_vectors
+from huse_tf.models.expected_class import (
+    ExpectedClassVector,
+    class_vectors,
+    nested_class_vectors,
+)
 
 
 def random_distances(rng, count):
@@ -52,3 +56,39 @@ def test_the_expected_vector_by_hand(rng, multi_label):
     sums /= np.linalg.norm(sums, axis=1, keepdims=True)
     np.testing.assert_allclose(model(logits), sums, atol=1e-5)
     assert not model.trainable_weights
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+SIZES, WEIGHTS = (8, 4, 28), (0.5, 0.2, 0.3)
+
+
+def test_each_prefix_of_nested_vectors_follows_the_distances(rng):
+    """And the whole almost as well as vectors without blocks."""
+    distances = random_distances(rng, 40)
+    vectors = nested_class_vectors(distances, SIZES, WEIGHTS)
+    lengths = np.cumsum(np.square(vectors), axis=1)[:, np.cumsum(SIZES) - 1]
+    np.testing.assert_allclose(lengths, np.tile(np.cumsum(WEIGHTS), (40, 1)), rtol=1e-5)
+    others = ~np.eye(40, dtype=bool)
+    errors = []
+    for size in np.cumsum(SIZES):
+        cosines = (unit(vectors[:, :size]) @ unit(vectors[:, :size]).T)[others]
+        errors.append(np.abs(cosines - (1 - distances[others]) / 2).mean())
+        assert np.corrcoef(cosines, distances[others])[0, 1] < -0.8
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.05
+
+
+def test_nested_vectors_of_a_small_block_tell_classes_apart_that_are_all_far(rng):
+    """Where leading eigenvectors would leave most of them out."""
+    distances = 1 - np.eye(30)
+    first = unit(nested_class_vectors(distances, (8, 22), (0.5, 0.5))[:, :8])
+    cosines = (first @ first.T)[~np.eye(30, dtype=bool)]
+    assert np.abs(np.linalg.norm(first, axis=1) - 1).max() < 1e-5
+    assert cosines.max() < 0.9
+    np.testing.assert_array_equal(
+        nested_class_vectors(distances, (8, 22), (0.5, 0.5)),
+        nested_class_vectors(distances, (8, 22), (0.5, 0.5)),
+    )
