@@ -17,6 +17,7 @@ _PUBLIC = {
     "export_run": "huse_tf.jobs.export",
     "from_dataframe": "huse_tf.data.readers.dataframe",
     "from_dataset": "huse_tf.data.readers.dataset",
+    "quantization": "huse_tf.evaluation.quantization",
     "read_catalogue": "huse_tf.data.catalogue",
     "train_fused": "huse_tf.jobs.train_fused",
     "train_run": "huse_tf.jobs.train",
@@ -27,7 +28,8 @@ __all__ = ["__version__", *_PUBLIC]
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
-        return getattr(importlib.import_module(_PUBLIC[name]), name)
+        module = importlib.import_module(_PUBLIC[name])
+        return module if module.__name__.endswith(f".{name}") else getattr(module, name)
     raise AttributeError(
         f"module 'huse_tf' has no attribute {name!r}; it offers: {sorted(__all__)}"
     )

@@ -27,6 +27,7 @@ from huse_tf.evaluation.confusion import (
 from huse_tf.evaluation.embedding_map import EmbeddingMap
 from huse_tf.evaluation.retrieval_tasks import FROZEN, WITH_OWN_PRODUCT, own_product_tasks
 from huse_tf.evaluation.serving_section import ServingReport, serving_section
+from huse_tf.evaluation.smaller_vectors import SMALLER, smaller_vectors_table
 from huse_tf.pages.environment import environment
 
 TASKS = ("image_to_image", "image_to_text", "text_to_image", "text_to_text")
@@ -184,8 +185,10 @@ def write_report(path: pathlib.Path, report: Report) -> None:
     pages.filters |= {
         "metric": _metric,
         "task": _task_name,
+        "difference": _difference,
     }
     pages.globals["verdict"] = lambda query, card: _verdict(report, query, card)
+    tasks_of_smaller, smaller = smaller_vectors_table(report.metrics)
     html = pages.get_template("report.html").render(
         report=report,
         tasks=TASKS,
@@ -209,6 +212,9 @@ def write_report(path: pathlib.Path, report: Report) -> None:
         rank_at=_cut_offs(report, r"pairs/\w+/rank_at_(\d+)"),
         pair_tasks=_pair_tasks(report),
         precision_at=_cut_offs(report, r"\w+/hierarchical_precision_at_(\d+)"),
+        smaller=smaller,
+        smaller_tasks=tasks_of_smaller,
+        smaller_queries=int(report.metrics.get(f"{SMALLER}/queries", 0)),
         embedding_map=_map_figure(report),
         serving=None if report.serving is None else serving_section(report.serving, report.metrics),
         class_graph=class_graph_section(report.class_distances, report.class_names),
@@ -231,6 +237,11 @@ def _metric(value: float | None) -> str:
     if value is None or math.isnan(value):
         return "–"
     return f"{value:.3f}"
+
+
+def _difference(value: float) -> str:
+    """A difference of two metrics, with its sign."""
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _task_name(task: str) -> str:

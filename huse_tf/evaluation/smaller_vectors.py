@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -118,3 +119,55 @@ def _scores(queries: Gallery, candidates: Gallery, size: int) -> dict[str, Score
         "binary": of_bits,
         "binary_rescored": lambda rows: rescored(of_bits(rows), cosines(rows), RESCORED),
     }
+
+
+@dataclasses.dataclass(frozen=True)
+class SmallerVectors:
+    """A row of the report's table.
+
+    Attributes:
+        size: units of the vector.
+        kind: one of `KINDS`.
+        bytes: of a stored vector.
+        values: each metric, with the difference to the whole vector of floats; None where it is not defined.
+    """
+
+    size: int
+    kind: str
+    bytes: int
+    values: tuple[tuple[float, float] | None, ...]
+
+
+def smaller_vectors_table(
+    metrics: Mapping[str, float],
+) -> tuple[list[str], list[SmallerVectors]]:
+    """The tasks, and a row for each size and kind: the recall of each task, then the mean mAP of the tasks.
+
+    Args:
+        metrics: with those of `smaller_vector_metrics`. Without them there are no rows.
+    """
+    paths = [path.split("/") for path in metrics if path.startswith(f"{SMALLER}/")]
+    sizes = sorted({int(path[1]) for path in paths if len(path) > 2})
+    tasks_found = list(dict.fromkeys(path[3] for path in paths if len(path) > 4))
+
+    def values(size: int, kind: str) -> list[float | None]:
+        path = f"{SMALLER}/{size}/{kind}"
+        recalls = [
+            metrics.get(f"{path}/{task}/item/recall_at_{_RECALL_AT}") for task in tasks_found
+        ]
+        names = [f"{path}/{task}/class/mean_average_precision" for task in tasks_found]
+        known = [metrics[name] for name in names if name in metrics]
+        return [*recalls, float(np.mean(known)) if known else None]
+
+    rows = []
+    for size in sizes:
+        for kind in KINDS:
+            whole = values(sizes[-1], KINDS[0])
+            pairs = zip(values(size, kind), whole, strict=True)
+            cells = tuple(
+                None if found is None or then is None else (found, found - then)
+                for found, then in pairs
+            )
+            count = int(metrics[f"{SMALLER}/{size}/{kind}/bytes"])
+            rows.append(SmallerVectors(size, kind, count, cells))
+    return tasks_found, rows

@@ -18,9 +18,11 @@ from huse_tf import keys, seals
 from huse_tf.config import Config
 from huse_tf.errors import UserError
 from huse_tf.evaluation.frozen_features import frozen_retrieval
+from huse_tf.evaluation.predictions import galleries
 from huse_tf.evaluation.report import write_report
 from huse_tf.evaluation.serving_choices import calibration_metrics
 from huse_tf.evaluation.slices import accuracy_slices
+from huse_tf.evaluation.smaller_vectors import smaller_vector_metrics
 from huse_tf.evaluation.summary import summary_table
 from huse_tf.jobs.checks import check_measuring
 from huse_tf.jobs.export import export_lines
@@ -153,6 +155,9 @@ def evaluate(
                 measured.context.fusion_weight,
                 config.export.target_precision,
             )
+        found = galleries(measured.predictions, measured.context.items)
+        chunk = config.evaluation.query_chunk
+        metrics |= smaller_vector_metrics(*found, config.method.prefixes, chunk)
     before = run.read_json(run.metrics)
     own = output.path.resolve() == run.path.resolve()
     kept = before if own else {keys.VALIDATION: before[keys.VALIDATION]}

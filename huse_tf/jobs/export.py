@@ -113,6 +113,7 @@ def exported_run(
         pooling_of(choices) if choices else ProductPooling(0.5),
         data_license=settings.export.data_license,
         licences=_licences(settings),
+        prefixes=settings.method.prefixes,
         card={
             "model_sha256": files.sha256_file((run.refit if again else run).model),
             "config": json.loads(settings.to_json()),

@@ -52,7 +52,7 @@ def export_model(
             "fusion_weight": exported.fusion_weight,
             "num_classes": len(exported.taxonomy.classes),
             "multi_label": exported.multi_label,
-            **after_the_model(exported),
+            "prefixes": list(exported.prefixes),
         }
         finish(temporary, folder, exported, signatures, serving, checked=checked)
     return folder

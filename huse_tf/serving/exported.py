@@ -62,6 +62,7 @@ class Exported:
         product: how one vector of a product is made.
         data_license: the licence of the catalogue, in free text.
         licences: of the weights that the model and its encoders began with.
+        prefixes: sizes at which clients may cut embeddings, because these were trained to be used alone.
         card: description of the model for card.json; must be serialisable as JSON.
     """
 
@@ -75,4 +76,5 @@ class Exported:
     product: ProductPooling = ProductPooling(0.5)
     data_license: str = NOT_STATED
     licences: Sequence[Licence] = ()
+    prefixes: tuple[int, ...] = ()
     card: Mapping[str, Any] = dataclasses.field(default_factory=dict)
