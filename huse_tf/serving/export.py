@@ -13,7 +13,7 @@ from huse_tf.data.classes.taxonomy import path_name
 from huse_tf.features.encoder import Encoder
 from huse_tf.files import write_text
 from huse_tf.models.two_tower import CLASSIFIER, embedding_model, fusion_model, modality_model
-from huse_tf.serving.artefact import after_the_model, finish, versions
+from huse_tf.serving.artefact import finish, versions
 from huse_tf.serving.exported import Exported
 from huse_tf.serving.saving import save_signatures
 from huse_tf.serving.served_model import ConcreteFunction, ServedModel
