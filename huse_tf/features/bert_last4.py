@@ -28,7 +28,6 @@ class BertLast4(Encoder):
     `bert_last4:minilm`, or `bert_last4:keras_hub:PRESET` (bert_base_en_uncased: as in the paper).
     """
 
-    never_fails = True
     takes_argument = True
 
     def __init__(self, spec: str) -> None:

@@ -20,7 +20,7 @@ from huse_tf.features.surviving import surviving_batch
 from huse_tf.files import sha256
 from huse_tf.spec import FeatureSpec
 
-FAILED = "The input cannot be encoded: it is damaged, or of a kind that the model does not read."
+FAILED = "The image cannot be encoded: it is damaged, or of a kind that the model does not read."
 
 
 class Encoder(tf.Module, abc.ABC):
@@ -57,7 +57,6 @@ class Encoder(tf.Module, abc.ABC):
         ""  # separates the parts of a text; a text of separators only is missing
     )
     gives_floats: ClassVar[bool] = True  # False: word ids, for an embedding layer that is trained
-    never_fails: bool = False  # True: encodes every UTF-8 text, so serving guards no row
 
     def __init__(self, spec: str) -> None:
         super().__init__()
@@ -98,15 +97,14 @@ class Encoder(tf.Module, abc.ABC):
     def encode_rows(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Encodes [batch] strings as `__call__` does, but an input that fails does not fail the others.
 
-        Exports call this. An encoder that knows better than this method which inputs fail overrides it:
-        here, if the batch fails, its rows are encoded one by one.
+        Exports call this for images. They call `__call__` for texts: a text encoder must encode every text.
+        An encoder that knows better than this method which inputs fail overrides it, as `ImageEncoder` does.
+        Here, if the batch fails, its rows are encoded one by one, and all of it runs on the CPU.
 
         Returns:
             (as of `__call__`, with zeros in rows that failed; [batch] string, "" or the reason).
         """
         count = tf.size(inputs, out_type=tf.int64)
-        if self.never_fails:
-            return self(inputs), tf.fill([count], "")
         spec = self.feature_spec
         result = tf.TensorSpec(spec.shape, spec.dtype)
         places, found = surviving_batch(self, inputs, result)

@@ -32,7 +32,6 @@ class Fields(Encoder):
         super().__init__(spec)
         count, _ = _parsed(spec)
         self._count, self._each = count, each
-        self.never_fails = each.never_fails
         if not self._each.gives_floats:
             raise UserError(
                 f"{each.spec!r} gives word ids, but the encoder fields needs float features. Expected "

@@ -33,7 +33,6 @@ class Joined(Encoder):
                     f"other features. Expected it without '+'. Received: {spec!r}."
                 )
         self._parts = list(parts)
-        self.never_fails = all(part.never_fails for part in parts)
 
     @property
     def feature_spec(self) -> FeatureSpec:

@@ -26,7 +26,6 @@ class KerasHubText(Encoder):
     `keras_hub:PRESET@random` leaves the weights untrained. Texts are cut to the backbone's length.
     """
 
-    never_fails = True
     takes_argument = True
 
     def __init__(self, spec: str) -> None:

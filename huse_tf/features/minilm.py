@@ -24,8 +24,6 @@ MAX_TOKENS = 256
 class MiniLM(Encoder):
     """Texts -> [batch, 384] float32 of unit norm: mean of the tokens' output vectors."""
 
-    never_fails = True
-
     def __init__(self, spec: str = "minilm") -> None:
         super().__init__(spec)
         self.text = load_minilm()

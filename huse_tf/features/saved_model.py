@@ -56,6 +56,7 @@ class SavedModel(Encoder):
         return self._run(image_files.decode(inputs, self._size) / 255.0)
 
     def encode_rows(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `Encoder.encode_rows`."""
         if self._size is None:
             return super().encode_rows(inputs)
         pixels, reasons = image_files.decode_each(inputs, self._size)

@@ -22,7 +22,6 @@ class TfIdf(Encoder):
     are left out; a text without any known word is a row of zeros.
     """
 
-    never_fails = True
     takes_argument = True
 
     def __init__(self, spec: str = "tfidf") -> None:

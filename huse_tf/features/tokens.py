@@ -33,7 +33,6 @@ class Tokens(Encoder):
     padding id is not 0, all ids are shifted so that it is.
     """
 
-    never_fails = True
     takes_argument = True
     separator = SEPARATOR
     gives_floats = False

@@ -25,7 +25,6 @@ class WordIds(Encoder):
     most frequent words of the training texts.
     """
 
-    never_fails = True
     takes_argument = True
     gives_floats = False
 

@@ -67,8 +67,8 @@ def _match_function(
         image, text = inputs[keys.IMAGE_BYTES], inputs[keys.TEXT]
         complete = is_present(image_encoder, image) & is_present(text_encoder, text)
         rows = tf.where(complete)
-        images, image_faults = encoded(image_encoder, tf.gather(image, rows[:, 0]))
-        texts, text_faults = encoded(text_encoder, tf.gather(text, rows[:, 0]))
+        images, image_faults = encoded(image_encoder, keys.IMAGE, tf.gather(image, rows[:, 0]))
+        texts, text_faults = encoded(text_encoder, keys.TEXT, tf.gather(text, rows[:, 0]))
         logits = matcher({keys.IMAGE_FEATURES: images, keys.TEXT_FEATURES: texts}, training=False)
         faults = tf.where(image_faults == "", text_faults, image_faults)
         missing = tf.where(complete, "", "Every row needs its image_bytes and its text.")

@@ -40,12 +40,14 @@ class ServedModality:
     """One modality, from the input that a client sends to the embedding and the class logits.
 
     Attributes:
+        name: `keys.IMAGE` or `keys.TEXT`.
         encoder: maps [batch] strings to features. None: clients send features.
         model: maps features to (embedding, logits).
         input: name, shape and type of the input.
         output: name of the embedding.
     """
 
+    name: str
     encoder: Encoder | None
     model: keras.Model
     input: tf.TensorSpec
@@ -57,7 +59,7 @@ class ServedModality:
         part = modality_model(model, name)
         raw = keys.IMAGE_BYTES if name == keys.IMAGE else keys.TEXT
         spec = input_spec(encoder, part, raw, keys.features(name))
-        return cls(encoder, part, spec, keys.embedding(name))
+        return cls(name, encoder, part, spec, keys.embedding(name))
 
     @tf.function  # traced once, though several signatures call it
     def __call__(self, values: tf.Tensor) -> Answer:
@@ -67,7 +69,7 @@ class ServedModality:
         """
         present = is_present(self.encoder, values)
         rows = tf.where(present)
-        features, faults = encoded(self.encoder, tf.gather(values, rows[:, 0]))
+        features, faults = encoded(self.encoder, self.name, tf.gather(values, rows[:, 0]))
         embedding, logits = self.model(features, training=False)
         right = (faults == "")[:, tf.newaxis]
         found = (faults, features, *(tf.where(right, each, 0.0) for each in (embedding, logits)))
@@ -94,12 +96,17 @@ def is_present(encoder: Encoder | None, values: tf.Tensor) -> tf.Tensor:
     return encoder.present(values)
 
 
-def encoded(encoder: Encoder | None, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """([batch, ...] features; [batch] string, "" or why the row has none, whose features are then zeros)."""
-    if encoder is None:
-        features, faults = values, tf.fill([tf.shape(values)[0]], "")
-    else:
+def encoded(encoder: Encoder | None, name: str, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Features of the modality `name` (`keys.IMAGE`, `keys.TEXT`).
+
+    Returns:
+        ([batch, ...] features; [batch] string, "" or why the row has none, whose features are then zeros).
+    """
+    features, faults = values, tf.fill([tf.shape(values)[0]], "")
+    if encoder is not None and name == keys.IMAGE:
         features, faults = encoder.encode_rows(values)
+    elif encoder is not None:
+        features = encoder(values)
     if not features.dtype.is_floating:
         return features, faults
     axes = list(range(1, features.shape.rank))

@@ -166,7 +166,7 @@ class ServedModel:
     def _class_scores_of(self, answers: dict[str, Answer]) -> tuple[tf.Tensor, tf.Tensor]:
         """([batch, K] scores, thresholds [batch] or []), from one modality or from both, fused."""
         scores = self._scores
-        names = {self._image.output: keys.IMAGE, self._text.output: keys.TEXT}
+        names = {each.output: each.name for each in (self._image, self._text)}
         alone = {
             names[key]: scores.calibrated(answer.logits, names[key])
             for key, answer in answers.items()
@@ -225,8 +225,9 @@ def trace(function: Callable[[Tensors], Tensors], *specs: tf.TensorSpec) -> Conc
         )
         with tf.control_dependencies([check]):
             given = {name: tf.identity(value) for name, value in inputs.items()}
-        for name in given.keys() & {keys.TEXT, CLASS_NAMES}:
-            given[name] = tf.strings.unicode_transcode(given[name], "UTF-8", "UTF-8")
+        for name in (keys.TEXT, CLASS_NAMES):
+            if name in given:
+                given[name] = tf.strings.unicode_transcode(given[name], "UTF-8", "UTF-8")
         return answered(function(given))
 
     return tf.function(checked).get_concrete_function(**{spec.name: spec for spec in specs})

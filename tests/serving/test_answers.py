@@ -37,6 +37,7 @@ def answer(scores, classes=None):
         (answer([[2, 1]], [["a", "c"]]), answer([[2, 1]], [["a", "b"]]), 0, ""),
         (answer([[2, 1]], [["c", "a"]]), answer([[2, 1]], [["a", "b"]]), 0, "classes differ"),
         (answer([[1, 1]], [["a", "a"]]), answer([[1, 1]], [["a", "b"]]), 0, "classes differ"),
+        (answer([[0, 0]], [["", ""]]), answer([[0, 0]], [["", ""]]), 0, ""),
         (
             Answer({}, 9, "not found"),
             answer([[1]]),
@@ -50,6 +51,27 @@ def test_differences_between_answers_are_found_and_described(found, expected, di
     got, words = compare_answers(ASKED, found, expected)
     assert got == pytest.approx(difference, nan_ok=True, rel=0.2)
     assert words.startswith(problem) if problem else not words
+
+
+def test_scores_of_levels_and_of_acceptance_follow_their_classes():
+    """Classes of equal scores may swap, and their levels with them."""
+
+    def leveled(classes, levels, accepted=True):
+        found = answer([[1, 1]], [classes])
+        more = {"level_scores": np.array([levels], np.float32), "accepted": np.array([accepted])}
+        return Answer(found.outputs | more)
+
+    ours, swapped = leveled("ab", [[1, 0.5], [1, 0.2]]), leveled("ba", [[1, 0.2], [1, 0.5]])
+    assert compare_answers(ASKED, swapped, ours) == (0, "")
+    assert compare_answers(
+        ASKED, leveled("bc", [[1, 0.2], [9, 9]]), leveled("ba", [[1, 0.2], [1, 0]])
+    ) == (0, "")
+    assert (
+        "level_scores differs"
+        in compare_answers(ASKED, leveled("ab", [[1, 0.2], [1, 0.5]]), ours)[1]
+    )
+    refused = leveled("ab", [[1, 0.5], [1, 0.2]], accepted=False)
+    assert compare_answers(ASKED, refused, ours)[1] == "accepted differs by 1.0e+00"
 
 
 def test_both_loaders_must_refuse_with_the_same_code():

@@ -19,19 +19,20 @@ from tiny_models import (
 from huse_tf import keys
 from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.features import image_files
-from huse_tf.features.encoder import FAILED
+from huse_tf.features.encoder import FAILED, Encoder
 from huse_tf.serving.exported import Exported, ProductPooling
 from huse_tf.serving.served_modality import NOT_FINITE
 from huse_tf.serving.served_model import NO_NAMES, ServedModel
+from huse_tf.spec import FeatureSpec
 
 NEITHER = "Every row needs its image_bytes or its text."
 NO_IMAGE = "Every row needs its image_bytes."
 
 
 def ask(signature, **inputs):
-    """The answer as arrays; lists are strings."""
+    """The answer as arrays."""
     given = {
-        name: value if isinstance(value, np.ndarray) else tf.constant(value, tf.string)
+        name: tf.constant(value, tf.float32 if name.endswith("features") else tf.string)
         for name, value in inputs.items()
     }
     return {name: value.numpy() for name, value in signature(**given).items()}
@@ -244,6 +245,11 @@ def test_names_of_classes_are_scored_by_cosine_similarity_each_encoded_once(mode
         expected[[bool(name) for name in names[row]]] = scores.ravel()
         np.testing.assert_allclose(found["name_scores"][row], expected, atol=1e-5)
     assert_nothing(found, [2])
+    none = np.zeros((1, 0), object)
+    found = ask(
+        served.signature("classify_names"), image_bytes=[""], text=["red"], class_names=none
+    )
+    assert decoded(found["status"]) == [NO_NAMES] and found["name_scores"].shape == (1, 0)
 
 
 def test_rows_without_a_modality_have_the_temperature_and_threshold_of_the_other(
@@ -286,26 +292,29 @@ def test_features_that_are_no_numbers_fail_their_row():
     np.testing.assert_allclose(found["product_embedding"][:1], expected, atol=1e-5)
 
 
-class Fragile(BagOfWords):
-    """An encoder of somebody else, which knows nothing of rows and fails for a word."""
+class Outside(Encoder):
+    """An image encoder of somebody else, which decodes images itself and knows nothing of rows."""
 
-    never_fails = False
+    feature_spec = FeatureSpec((3,))
+    _identity = None
+
+    def __init__(self):
+        super().__init__("outside")
+        self.colours = AverageColour()
 
     def __call__(self, inputs):
-        check = tf.debugging.Assert(tf.reduce_all(inputs != "bad"), ["bad"])
-        with tf.control_dependencies([check]):
-            return super().__call__(tf.identity(inputs))
+        return self.colours(inputs)
 
 
-def test_a_row_that_another_encoder_cannot_encode_fails_alone(model, outputs):
-    served = ServedModel(Exported(model, AverageColour(), Fragile(), Taxonomy(PATHS), WEIGHT))
-    signature = served.signature("embed_text")
-    found = ask(signature, text=[TEXTS[0], "bad", TEXTS[2]])
+def test_an_image_that_another_encoder_cannot_encode_fails_alone(model, images, outputs):
+    served = ServedModel(Exported(model, Outside(), BagOfWords(), Taxonomy(PATHS), WEIGHT))
+    signature = served.signature("embed_image")
+    found = ask(signature, image_bytes=[images[0], "bad", images[2]])
     assert decoded(found["status"]) == ["", FAILED, ""]
-    expected = outputs[keys.TEXT_EMBEDDING][:3] * [[1], [0], [1]]
-    np.testing.assert_allclose(found["text_embedding"], expected, atol=1e-5)
-    clean = ask(signature, text=TEXTS)
-    np.testing.assert_allclose(clean["text_embedding"], outputs[keys.TEXT_EMBEDDING], atol=1e-5)
+    expected = outputs[keys.IMAGE_EMBEDDING][:3] * [[1], [0], [1]]
+    np.testing.assert_allclose(found["image_embedding"], expected, atol=1e-5)
+    clean = ask(signature, image_bytes=images)
+    np.testing.assert_allclose(clean["image_embedding"], outputs[keys.IMAGE_EMBEDDING], atol=1e-5)
 
 
 @pytest.mark.parametrize("batch", [0, 1000])

@@ -39,7 +39,6 @@ class BagOfWords(Encoder):
     fingerprint = "1" * 64
     feature_spec = FeatureSpec((len(WORDS) + 1,))
     _identity = None
-    never_fails = True
 
     def __init__(self):
         super().__init__("bag_of_words")
