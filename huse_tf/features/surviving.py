@@ -14,7 +14,7 @@ import tensorflow as tf
 def surviving_rows(
     function: Callable[[tf.Tensor], Any], rows: tf.Tensor, results: Any, parallel: int = 1
 ) -> tuple[tf.Tensor, Any]:
-    """The results of the rows on which no op of `function` fails.
+    """The results of the rows on which no op of `function` fails, for whatever reason: also for lack of memory.
 
     Args:
         function: maps a row to tensors.

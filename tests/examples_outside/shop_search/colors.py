@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from huse_tf.errors import UserError
-from huse_tf.features import Encoder, image_files
+from huse_tf.features import ImageEncoder, image_files
 from huse_tf.spec import FeatureSpec
 
 
-class Colors(Encoder):
+class Colors(ImageEncoder):
     """`colors` or `colors:CELLS`: red, green and blue in 0..1 of CELLS x CELLS cells (3 by default)."""
 
     takes_argument = True
@@ -30,14 +30,18 @@ class Colors(Encoder):
         """All that the features depend on: the feature cache is keyed by it."""
         return ["shop_search.colors 1", image_files.VERSION, str(self._cells)]
 
-    def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Encodes image files.
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Every image is resized to one pixel a cell."""
+        return self._cells, self._cells
+
+    def from_pixels(self, pixels: tf.Tensor) -> tf.Tensor:
+        """Encodes images.
 
         Args:
-            inputs: [batch] string, encoded image files.
+            pixels: [batch, CELLS, CELLS, 3] float32, RGB in 0..255.
 
         Returns:
             [batch, CELLS * CELLS * 3] float32.
         """
-        pixels = image_files.decode(inputs, (self._cells, self._cells))
         return tf.reshape(pixels / 255.0, (-1, self._cells * self._cells * 3))
