@@ -122,13 +122,15 @@ def test_evaluate_and_export_as_commands(whole, tmp_path):
     assert figures_of(tmp_path / "c")["test"]["image_to_image/class/queries"] == 48
     for version, check in (("1", "--export_check"), ("2", "--noexport_check")):
         done = small_runs.run("export", run, check, f"--export_dir={tmp_path / 'e'}", folder=folder)
-        export, served = done.stdout.splitlines()
+        export, card, served = done.stdout.splitlines()
         assert export == f"Export  {tmp_path / 'e' / 'run' / version}"
+        assert card == f"Card    {tmp_path / 'e' / 'run' / version / 'MODEL_CARD.md'}"
         assert served.startswith(
             "Served  6 signatures" if version == "1" else "Served  not checked"
         )
     done = small_runs.run("check_export", f"--model={tmp_path / 'e/run/2'}", folder=folder)
-    *signatures, served = done.stdout.splitlines()
+    *signatures, served, canary = done.stdout.splitlines()
+    assert canary == "Canary  6 signatures answer as they did when they were exported"
     assert len(signatures) == 6 and served.startswith(
         "Served  6 signatures answered by TensorFlow's C++"
     )

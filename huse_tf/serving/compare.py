@@ -94,7 +94,7 @@ def _same_strings(name: str, found: Answer, expected: Answer, tolerance: float) 
         return np.array_equal(got, wanted)
     rows = zip(got, found.outputs[SCORES], wanted, expected.outputs[SCORES], strict=True)
     for got_row, got_scores, wanted_row, wanted_scores in rows:
-        if np.array_equal(got_row, wanted_row):  # all are "" in a row without an answer
+        if np.array_equal(got_row, wanted_row):  # also of a row that failed: all are ""
             continue
         known = dict(zip(wanted_row, wanted_scores, strict=True))
         if len(set(got_row)) < len(got_row):

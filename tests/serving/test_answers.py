@@ -37,7 +37,7 @@ def answer(scores, classes=None):
         (answer([[2, 1]], [["a", "c"]]), answer([[2, 1]], [["a", "b"]]), 0, ""),
         (answer([[2, 1]], [["c", "a"]]), answer([[2, 1]], [["a", "b"]]), 0, "classes differ"),
         (answer([[1, 1]], [["a", "a"]]), answer([[1, 1]], [["a", "b"]]), 0, "classes differ"),
-        (answer([[0, 0]], [["", ""]]), answer([[0, 0]], [["", ""]]), 0, ""),
+        (answer([[0, 0]], [["", ""]]), answer([[0, 0]], [["", ""]]), 0, ""),  # of a row that failed
         (
             Answer({}, 9, "not found"),
             answer([[1]]),
@@ -72,6 +72,12 @@ def test_scores_of_levels_and_of_acceptance_follow_their_classes():
     )
     refused = leveled("ab", [[1, 0.5], [1, 0.2]], accepted=False)
     assert compare_answers(ASKED, refused, ours)[1] == "accepted differs by 1.0e+00"
+
+
+def test_the_tolerance_is_also_that_of_classes_that_swap():
+    found, expected = answer([[0.502, 0.5]], [["b", "a"]]), answer([[0.501, 0.5]], [["a", "b"]])
+    assert compare_answers(ASKED, found, expected, 2e-3)[1] == ""
+    assert compare_answers(ASKED, found, expected, 5e-4)[1] == "scores differs by 1.0e-03"
 
 
 def test_both_loaders_must_refuse_with_the_same_code():

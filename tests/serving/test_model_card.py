@@ -139,6 +139,13 @@ def test_a_value_is_shown_as_it_is_and_means_nothing(value):
         assert plain(seen.text) == f"name n {plain(value)} 1"
 
 
+def test_what_some_renderers_make_links_of_is_broken():
+    """GitHub makes links of addresses, names after @ and numbers after # (not these two parsers)."""
+    text = escape("http://evil.example WWW.evil.example me@evil.example @me #1")
+    for link in ("://", "www.", "WWW.", "@", " #"):
+        assert link not in text
+
+
 @pytest.mark.parametrize("value", HOSTILE)
 def test_a_value_as_code_is_shown_as_it_is(value):
     for page in pages(f"| name | n |\n|---|---|\n| {code(value)} | 1 |\n"):
