@@ -21,7 +21,7 @@ from huse_tf.errors import UserError
 from huse_tf.files import read_json, write_json
 from huse_tf.serving.compare import compare_answers
 from huse_tf.serving.exchange import Answer, Arrays, Question
-from huse_tf.serving.questions import TWO_ROWS, questions
+from huse_tf.serving.questions import questions
 from huse_tf.serving.restored import client_signatures
 
 EXTRA = "assets.extra"  # TF Serving's name of the folder for files that no graph reads
@@ -30,6 +30,7 @@ CANARY = "canary.json"
 TOLERANCE = 1e-3
 STATUS = "status"  # the output with the reason why a row failed
 ABOUT = "canary"
+_COMPLETE = "two rows"  # the question of `questions` that has complete rows only
 _CUT = 60  # bytes of a broken image
 
 
@@ -52,7 +53,7 @@ def canary_questions(graph: MetaGraphDef) -> list[Question]:
             inputs=_with_broken_row(each.inputs) if STATUS in each.fetches else each.inputs,
         )
         for each in questions(graph)
-        if each.about == TWO_ROWS
+        if each.about == _COMPLETE
     ]
 
 

@@ -14,7 +14,6 @@ from huse_tf import keys
 from huse_tf.serving.exchange import Arrays, Question
 from huse_tf.serving.restored import client_signatures
 
-TWO_ROWS = "two rows"  # names the question with complete rows only
 # The second text also has two columns, or a query and a title, for models that read such texts.
 TEXTS = ("Red cotton shirt, size M", "oak chair [SEP] Sessel aus Eiche, größer als 1 m ☃")
 
@@ -40,7 +39,7 @@ def _of_signature(name: str, signature: SignatureDef) -> list[Question]:
         return Question(name, about, inputs, feeds, fetches, refusable)
 
     found = [
-        question(TWO_ROWS, two),
+        question("two rows", two),
         question("one row", _rows(two, 1)),
         question("no rows", _rows(two, 0)),
         question("a row without anything", {key: _without(two[key], 1) for key in two}),
