@@ -32,7 +32,11 @@ def main(values: flags.FlagValues) -> None:
         )
     print(f"Served  {sentence(record(checked))}")
     canaries = len(read_canaries(folder, read_graph(folder)))
-    print(f"Canary  {canaries} signatures answer as they did when they were exported")
+    print(
+        f"Canary  {canaries} signatures answer as they did when they were exported"
+        if canaries
+        else "Canary  none, because the version was exported without a check"
+    )
 
 
 if __name__ == "__main__":

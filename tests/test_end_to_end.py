@@ -128,12 +128,13 @@ def test_evaluate_and_export_as_commands(whole, tmp_path):
         assert served.startswith(
             "Served  6 signatures" if version == "1" else "Served  not checked"
         )
-    done = small_runs.run("check_export", f"--model={tmp_path / 'e/run/2'}", folder=folder)
+    done = small_runs.run("check_export", f"--model={tmp_path / 'e/run/1'}", folder=folder)
     *signatures, served, canary = done.stdout.splitlines()
     assert canary == "Canary  6 signatures answer as they did when they were exported"
     assert len(signatures) == 6 and served.startswith(
         "Served  6 signatures answered by TensorFlow's C++"
     )
+    assert not (tmp_path / "e/run/2/assets.extra/canary.json").exists()
 
 
 def test_a_run_goes_on_with_its_own_flag_file(whole):

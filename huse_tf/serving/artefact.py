@@ -13,11 +13,10 @@ from huse_tf.features.encoder import Encoder
 from huse_tf.features.weights import values_sha256
 from huse_tf.files import json_text, sha256, write_json, write_text
 from huse_tf.serving.canary import EXTRA, canary_questions
-from huse_tf.serving.check import first_answers, first_check, record
+from huse_tf.serving.check import first_check, record
 from huse_tf.serving.exported import Exported
 from huse_tf.serving.model_card import licence_list, model_card
 from huse_tf.serving.restored import needs_tf_text, read_graph
-from huse_tf.serving.served_model import ConcreteFunction
 from huse_tf.serving.warmup import write_warmup
 
 CARD = "card.json"
@@ -32,7 +31,6 @@ def finish(
     folder: pathlib.Path,
     version: pathlib.Path,
     exported: Exported,
-    signatures: Mapping[str, ConcreteFunction],
     serving: Mapping[str, Any],
     *,
     checked: bool,
@@ -43,9 +41,9 @@ def finish(
         folder: the temporary folder of the version, with the SavedModel.
         version: the folder NAME/VERSION that it becomes.
         exported: the model.
-        signatures: the graphs that the SavedModel holds.
         serving: what card.json says of the signatures.
-        checked: whether to ask the model through TensorFlow's C++ loader.
+        checked: whether to ask the model through TensorFlow's C++ loader. Its answers become the canaries, so an
+            export that is not checked has none.
 
     Raises:
         UserError: a server could not answer, or the model refuses an ordinary request.
@@ -68,8 +66,6 @@ def finish(
     json_text(tree)  # a card that is not JSON is refused before the model is asked
     if checked:
         tree["serving"]["check"] = record(first_check(folder))
-    else:
-        first_answers(folder, signatures)
     extra = folder / EXTRA
     write_warmup(folder, version.parent.name, canary_questions(graph))
     if "num_classes" in serving:  # a pair scorer has no classes

@@ -80,7 +80,7 @@ def write_canaries(
 
 
 def read_canaries(folder: pathlib.Path, graph: MetaGraphDef) -> list[Canary]:
-    """The canaries of the SavedModel in `folder`; [] for an export without.
+    """The canaries of the SavedModel in `folder`; [] for an export that was not checked.
 
     Args:
         folder: the folder of the version.

@@ -8,14 +8,14 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 import huse_tf
 from huse_tf.errors import UserError
-from huse_tf.serving import exchange, python_loader
+from huse_tf.serving import exchange
 from huse_tf.serving.c_library import find_library
 from huse_tf.serving.canary import (
     canary_questions,
@@ -62,6 +62,7 @@ def check(folder: pathlib.Path) -> list[Checked]:
         UserError: answers differ by more than TOLERANCE, or from a canary by more than its tolerance; a loader
             fails, or the C++ library is missing.
     """
+    find_library()
     graph = read_graph(folder)
     canaries = read_canaries(folder, graph)
     checked, answers = _compare_loaders(
@@ -74,24 +75,12 @@ def check(folder: pathlib.Path) -> list[Checked]:
 
 def first_check(folder: pathlib.Path) -> list[Checked]:
     """`check` of a new export. The answers of Python's loader become its canaries."""
+    find_library()
     graph = read_graph(folder)
     asked = canary_questions(graph)
     checked, answers = _compare_loaders(folder, questions(graph), asked)
     write_canaries(folder, asked, answers[PYTHON_LOADER])
     return checked
-
-
-def first_answers(
-    folder: pathlib.Path, signatures: Mapping[str, Callable[..., Mapping[str, tf.Tensor]]]
-) -> None:
-    """Writes the canaries of a new export that is not checked, with the answers of its graphs in this process.
-
-    Args:
-        folder: of the SavedModel.
-        signatures: its graphs.
-    """
-    asked = canary_questions(read_graph(folder))
-    write_canaries(folder, asked, [python_loader.answer(signatures, each) for each in asked])
 
 
 def _compare_loaders(
@@ -102,7 +91,6 @@ def _compare_loaders(
     Raises:
         UserError: as for `check`.
     """
-    find_library()
     every = [*asked, *canaries]
     loaders = (C_LOADER, PYTHON_LOADER)
     with concurrent.futures.ThreadPoolExecutor() as pool:

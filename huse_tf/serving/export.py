@@ -54,7 +54,7 @@ def export_model(
             "multi_label": exported.multi_label,
             "prefixes": list(exported.prefixes),
         }
-        finish(temporary, folder, exported, signatures, serving, checked=checked)
+        finish(temporary, folder, exported, serving, checked=checked)
     return folder
 
 

@@ -52,9 +52,7 @@ def export_pair_scorer(
     with new_version(folder) as temporary:
         save_signatures(signatures, [image_encoder, text_encoder], temporary)
         matcher.save(temporary / "match.keras")
-        finish(
-            temporary, folder, exported, signatures, contract(signatures, exported), checked=checked
-        )
+        finish(temporary, folder, exported, contract(signatures, exported), checked=checked)
     return folder
 
 

@@ -6,7 +6,7 @@ python -m huse_tf.serving.python_loader FOLDER QUESTIONS.json ANSWERS.json
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -19,25 +19,20 @@ def load(folder: str) -> Callable[[Question], Answer]:
     with contextlib.suppress(ImportError):
         # Here, because it is optional; importing it registers its ops.
         import tensorflow_text  # noqa: F401
-    model = tf.saved_model.load(
-        folder
-    )  # the closure holds it: signatures do not keep variables alive
-    return lambda question: answer(model.signatures, question)
+    model = tf.saved_model.load(folder)
 
+    def ask(question: Question) -> Answer:
+        inputs = {
+            name: tf.constant(array, tf.string if array.dtype == object else None)
+            for name, array in question.inputs.items()
+        }
+        try:
+            outputs = model.signatures[question.signature](**inputs)
+        except tf.errors.OpError as error:
+            return Answer({}, error.error_code, error.message)
+        return Answer({name: outputs[name].numpy() for name in question.fetches})
 
-def answer(
-    signatures: Mapping[str, Callable[..., Mapping[str, tf.Tensor]]], question: Question
-) -> Answer:
-    """The answer of one of the signatures, by its name."""
-    inputs = {
-        name: tf.constant(array, tf.string if array.dtype == object else None)
-        for name, array in question.inputs.items()
-    }
-    try:
-        outputs = signatures[question.signature](**inputs)
-    except tf.errors.OpError as error:
-        return Answer({}, error.error_code, error.message)
-    return Answer({name: outputs[name].numpy() for name in question.fetches})
+    return ask
 
 
 if __name__ == "__main__":

@@ -48,14 +48,37 @@ def exported_of(model, **changes):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, model):
-    folder = tmp_path_factory.mktemp("saved_models") / "shop" / "1"
-    return export_model(exported_of(model), folder)
+def exported(tmp_path_factory, model):
+    """(folder, loaded model) of an export whose check asks the canaries in this process, and nothing else."""
+    loaded = []
+
+    def ask(loader, folder, asked):
+        loaded.append(loaded[0] if loaded else tf.saved_model.load(folder))
+        return [answer(loaded[0], each) if each.about == "canary" else Answer({}) for each in asked]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(check, "find_library", lambda: None)
+        patch.setattr(check, "ask", ask)
+        folder = tmp_path_factory.mktemp("saved_models") / "shop" / "1"
+        export_model(exported_of(model), folder, checked=True)
+    assert len(loaded) == 2  # both loaders
+    return folder, loaded[0]
+
+
+def answer(model, question):
+    inputs = {name: tf.constant(array) for name, array in question.inputs.items()}
+    outputs = model.signatures[question.signature](**inputs)
+    return Answer({name: outputs[name].numpy() for name in question.fetches})
 
 
 @pytest.fixture(scope="module")
-def loaded(folder):
-    return tf.saved_model.load(folder)
+def folder(exported):
+    return exported[0]
+
+
+@pytest.fixture(scope="module")
+def loaded(exported):
+    return exported[1]
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +233,7 @@ def test_a_damaged_canary_is_refused(tmp_path, folder, content):
         read_canaries(tmp_path, read_graph(folder))
 
 
-def test_an_export_from_before_the_canaries_has_none(tmp_path, folder):
+def test_a_version_without_a_check_has_no_canary(tmp_path, folder):
     assert read_canaries(tmp_path, read_graph(folder)) == []
 
 
@@ -287,11 +310,11 @@ def test_the_cards_and_lists_inside(folder):
     assert "shop, version 1" in (folder / "MODEL_CARD.md").read_text("utf-8")
 
 
-def test_the_lines_of_the_card_call_the_model(folder, tmp_path, monkeypatch, images):
-    """They are run as they stand, with the model and an image where they say."""
+def test_the_lines_of_the_card_call_the_model(folder, loaded, tmp_path, monkeypatch, images):
+    """They are run as they stand, with an image where they say; the model is loaded already."""
     text = (folder / "MODEL_CARD.md").read_text("utf-8")
     lines = text.partition("```python\n")[2].partition("```")[0]
-    (tmp_path / "saved_models").symlink_to(folder.parents[1])
+    monkeypatch.setattr(tf.saved_model, "load", {"saved_models/shop/1": loaded}.__getitem__)
     (tmp_path / "shirt.jpg").write_bytes(images[3])
     monkeypatch.chdir(tmp_path)
     output = io.StringIO()

@@ -168,6 +168,8 @@ def test_a_model_of_precomputed_features_takes_features(tmp_path, outputs):
     serving = json.loads((folder / "card.json").read_text())["serving"]
     assert serving["encoders"] == {"image": None, "text": None}
     assert not (folder / "assets.extra/vocabulary.json").exists()
+    assert not (folder / "assets.extra/canary.json").exists()  # without a check
+    assert (folder / "assets.extra/tf_serving_warmup_requests").exists()
 
 
 def test_a_model_of_label_sets_is_exported_with_sigmoids(tmp_path, outputs):
