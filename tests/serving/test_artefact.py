@@ -30,6 +30,8 @@ from huse_tf.serving.questions import questions
 from huse_tf.serving.restored import read_graph
 
 README = pathlib.Path(huse_tf.__file__).parents[1] / "saved_models" / "README.md"
+TEMPERATURES = {"image": 1.5, "text": 1.2, "both": 0.8}
+THRESHOLDS = {"image": 0.5, "text": None, "both": 0.4}
 LICENCE = Licence("some weights", "MIT", "their page")
 
 
@@ -40,7 +42,7 @@ def exported_of(model, **changes):
         BagOfWords(),
         Taxonomy(PATHS),
         WEIGHT,
-        calibration=Calibration({"both": 1.5}, {"both": None}, 0.9),
+        calibration=Calibration(TEMPERATURES, THRESHOLDS, 0.9),
         product=ProductPooling(0.25),
         data_license="CC0-1.0",
         licences=(LICENCE,),
@@ -310,8 +312,8 @@ def test_the_cards_and_lists_inside(folder):
     serving = json.loads((folder / "card.json").read_text("utf-8"))["serving"]
     assert serving["licenses"] == {"data": "CC0-1.0", "weights": [LICENCE._asdict()]}
     assert serving["calibration"] == {
-        "temperatures": {"both": 1.5},
-        "thresholds": {"both": None},
+        "temperatures": TEMPERATURES,
+        "thresholds": THRESHOLDS,
         "target_precision": 0.9,
     }
     assert serving["product"] == {"image_weight": 0.25}
