@@ -32,7 +32,9 @@ def main(_: list[str]) -> None:
     settings = ServerSettings.of(model=str(model))
     engine = Engine(serving.newest(model), settings)
     known = [name for name in flags.FLAGS.signatures if name in engine.tensors]
-    asked = [each for name in known for each in serving_load.ask_alone(engine, settings.name, name)]
+    asked = [
+        each for name in known for each in serving_load.ask_alone(engine, settings.name, name, 32)
+    ]
     engine.close()
     ports, stop, results = serving.free_ports(), threading.Event(), []
     clients: list[Any] = []

@@ -58,10 +58,10 @@ class InProcess:
         return self._engine(asked.signature, asked.inputs)
 
 
-def ask_alone(engine: Engine, name: str, signature: str) -> list[serving.Asked]:
+def ask_alone(engine: Engine, name: str, signature: str, count: int) -> list[serving.Asked]:
     """Requests with the answers that the engine gives to each of them alone."""
     inputs = list(engine.tensors[signature][0])
-    found = serving.questions(name, signature, inputs, _QUESTIONS)
+    found = serving.questions(name, signature, inputs, count)
     return [
         serving.Asked(signature, arrays, request, body, engine(signature, arrays))
         for arrays, request, body in found
@@ -133,7 +133,7 @@ def main(_: list[str]) -> None:
     known = [name for name in _SIGNATURES.value if name in engine.tensors]
     for name in sorted(set(_SIGNATURES.value) - set(known)):
         print(f"The model has no signature {name}: left out.")
-    asked = {name: ask_alone(engine, settings.name, name) for name in known}
+    asked = {name: ask_alone(engine, settings.name, name, _QUESTIONS) for name in known}
     print(f"TensorFlow {tf.__version__}, {settings.max_batch_size} rows a batch at most, seed 0")
     with serving.serving(model) as server:
         if _MINUTES.value:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
@@ -18,6 +19,7 @@ from huse_tf.server.server_settings import MIB, Access, ServerSettings
 SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 _SPARE = 16  # threads for status and health while all places are taken
 _HEALTH = "/grpc.health.v1.Health/"
+_NO_MESSAGE = object()
 
 
 class GrpcServer:
@@ -109,8 +111,29 @@ class _Token(grpc.ServerInterceptor):
         if handler_call_details.method.startswith(_HEALTH) or self._access.allows(
             metadata.get("authorization")
         ):
-            return continuation(handler_call_details)
+            return _readable(continuation(handler_call_details))
         return grpc.unary_unary_rpc_method_handler(_refuse)
+
+
+def _readable(handler: Any) -> Any:
+    """Refuses bytes that are no message as the caller's fault; gRPC would say INTERNAL and log a trace."""
+    if handler is None or handler.unary_unary is None:
+        return handler
+
+    def read(data: bytes) -> Any:
+        try:
+            return handler.request_deserializer(data)
+        except DecodeError:
+            return _NO_MESSAGE
+
+    def call(request: Any, context: grpc.ServicerContext) -> Any:
+        if request is _NO_MESSAGE:
+            context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, "The request is no message of this call."
+            )
+        return handler.unary_unary(request, context)
+
+    return grpc.unary_unary_rpc_method_handler(call, read, handler.response_serializer)
 
 
 def _refuse(request: Any, context: grpc.ServicerContext) -> None:

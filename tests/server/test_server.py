@@ -1,5 +1,6 @@
 """One server over real sockets: TF Serving's gRPC and REST, batching, and what a caller does wrong."""
 
+import asyncio
 import base64
 import concurrent.futures
 import json
@@ -330,6 +331,12 @@ def test_a_wrong_proto_is_told_in_a_sentence(stubs, request_, words):
         stubs.predictions.Predict(request_, timeout=60)
 
 
+def test_bytes_that_are_no_message_are_refused(stubs):
+    call = stubs.channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+    with refused(Code.INVALID_ARGUMENT, "no message"):
+        call(b"\xff\xff", timeout=60)
+
+
 def test_readiness_and_health_mean_a_canary_answered(export, listen, server, stubs):
     health = health_pb2_grpc.HealthStub(stubs.channel)
     for service in ("", "tensorflow.serving.PredictionService"):
@@ -351,6 +358,22 @@ def test_readiness_and_health_mean_a_canary_answered(export, listen, server, stu
     with refused(Code.UNAVAILABLE, "No version is ready yet"):
         early.predict("", {"text": ["a"]})
     early.close()
+
+
+def test_answers_of_rest_do_not_wait_for_more_bytes(server, monkeypatch):
+    """Nagle's algorithm with delayed acknowledgements costs 40 ms an answer."""
+    seen = []
+    plain = asyncio.base_events._set_nodelay
+    monkeypatch.setattr(
+        asyncio.selector_events.base_events,
+        "_set_nodelay",
+        lambda sock: (
+            plain(sock),
+            seen.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)),
+        ),
+    )
+    assert rest(server.rest_port, "/healthz")[0] == 200
+    assert seen == [1]
 
 
 def test_a_port_in_use_is_told(server, listen, export):
