@@ -239,18 +239,20 @@ class RestClient:
         outputs = json.loads(content)["outputs"]
         if not isinstance(outputs, dict):  # the only output has no name
             outputs = {next(iter(asked.expected)): outputs}
-        return {
-            name: np.array(
-                [v.encode() for v in value] if value and isinstance(value[0], str) else value,
-                asked.expected[name].dtype,
-            )
-            for name, value in outputs.items()
-        }
+        return {name: _array(value, asked.expected[name]) for name, value in outputs.items()}
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _array(value: Any, expected: np.ndarray) -> np.ndarray:
+    """The values of JSON in the type of the expected ones; texts as bytes."""
+    array = np.array(value, expected.dtype)
+    if array.dtype == object:
+        array.flat = [each.encode() for each in array.flat]
+    return array
 
 
 def is_right(received: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> bool:
