@@ -59,6 +59,8 @@ setuptools.setup(
         "beam": ["apache-beam>=2.65"],
         "skip_gram": ["gensim>=4.4"],  # LGPL-2.1, used as a library
         "tune": ["optuna>=4.2"],
+        # huse_tf.serving.client; REST alone needs urllib3 only.
+        "client": ["grpcio>=1.71", "tensorflow-serving-api>=2.20,<2.22", "urllib3>=2.2"],
         "serve": [
             "grpcio>=1.76",
             "grpcio-health-checking>=1.76",
@@ -69,7 +71,10 @@ setuptools.setup(
         ],
         "docs": ["latex2mathml>=3.79", "mkdocs-material>=9.7", "mkdocstrings-python>=2"],
         "dev": [
+            "check-jsonschema>=0.33",  # holds the schema of docker-compose.yml
             "hypothesis>=6.115",
+            "jsonschema>=4.23",
+            "kubernetes-validate>=1.35",
             "pytest>=8",
             "pytest-xdist>=3.5",
             "ruff>=0.6",

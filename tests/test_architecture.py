@@ -54,6 +54,7 @@ MAY_IMPORT = {
     "evaluation": {"changes", "data.classes", "models", "pages"},
     "serving": {"data.classes", "features", "models"},
     "server": {"serving"},
+    "serving.client": set(),
     "config": {"methods"},
     "cli": {"config", "methods"},
     "jobs": {
