@@ -54,6 +54,7 @@ _SECTIONS = {
 _COPIES = {
     "ARCHITECTURE.md": ("Architecture", "architecture.md"),
     "saved_models/README.md": ("The exported model", "exported_model.md"),
+    "deploy/README.md": ("Deploying", "deploying.md"),
     "experiments/home_goods/ATTRIBUTION.md": ("Attribution of the images", "attribution.md"),
 }
 _COMMANDS = ("train", "tune", "evaluate", "compare", "prepare", "export", "check_export", "serve")
