@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from huse_tf.errors import UserError
 from huse_tf.features.encoder import Encoder
+from huse_tf.features.keras_form import KerasForm
 from huse_tf.features.keras_hub_text import load_text_backbone
 from huse_tf.features.minilm import load_minilm
 from huse_tf.features.salient_tokens import keep_salient
@@ -51,10 +52,15 @@ class BertLast4(Encoder):
         return self.text.token_counts(texts), self.text.max_pieces + 2
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        pieces = self.text.tokenize(inputs)
-        return self.text.mean_output(
-            keep_salient(pieces, self.text.max_pieces, self._sentence_ends)
+        return self.text.mean_output(self._cut(self.text.tokenize(inputs)))
+
+    def keras_form(self) -> KerasForm:
+        return self.text.keras_form(
+            self._cut, self.text.max_pieces, "a longer text keeps its most important pieces"
         )
+
+    def _cut(self, pieces: tf.RaggedTensor) -> tf.RaggedTensor:
+        return keep_salient(pieces, self.text.max_pieces, self._sentence_ends)
 
 
 def _load(source: str) -> TextBackbone:

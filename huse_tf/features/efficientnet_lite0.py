@@ -19,6 +19,7 @@ from keras import layers
 from huse_tf.errors import UserError
 from huse_tf.features import image_files
 from huse_tf.features.image_encoder import ImageEncoder
+from huse_tf.features.keras_form import KerasForm, of_images
 from huse_tf.features.packages import WEIGHTS, package_file
 from huse_tf.features.torch_file import read_tensors
 from huse_tf.spec import FeatureSpec
@@ -77,6 +78,9 @@ class EfficientNetLite0(ImageEncoder):
 
     def from_pixels(self, pixels: tf.Tensor) -> tf.Tensor:
         return self.model(pixels, training=False)
+
+    def keras_form(self) -> KerasForm:
+        return of_images(self.pixels, self.image_size, self.model)
 
     def network(self, size: int, pooled: bool = True) -> keras.Model:
         """A new trainable copy of the network.

@@ -10,7 +10,7 @@ import abc
 import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +19,9 @@ from huse_tf.errors import UserError
 from huse_tf.features.surviving import surviving_batch
 from huse_tf.files import sha256
 from huse_tf.spec import FeatureSpec
+
+if TYPE_CHECKING:
+    from huse_tf.features.keras_form import KerasForm
 
 FAILED = "The image cannot be encoded: it is damaged, or of a kind that the model does not read."
 
@@ -137,6 +140,13 @@ class Encoder(tf.Module, abc.ABC):
         """([n] int number of tokens of each text before it is cut, largest number that is read).
 
         None for an encoder that reads whole texts.
+        """
+        return None
+
+    def keras_form(self) -> KerasForm | None:
+        """The encoder as a Keras model, for files that other Keras pipelines and other runtimes read.
+
+        None for an encoder that Keras layers cannot hold, such as a foreign SavedModel.
         """
         return None
 

@@ -33,7 +33,11 @@ class ImageEncoder(Encoder):
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         """Encodes [batch] strings."""
-        return self.from_pixels(image_files.decode(inputs, self.image_size, self.convert))
+        return self.from_pixels(self.pixels(inputs))
+
+    def pixels(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The input of `from_pixels` for [batch] strings."""
+        return image_files.decode(inputs, self.image_size, self.convert)
 
     def encode_rows(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """As `Encoder.encode_rows`, with the reason of each image. Every image is decoded once."""

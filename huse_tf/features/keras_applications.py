@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from huse_tf.errors import UserError, unknown_name
 from huse_tf.features import image_files
 from huse_tf.features.image_encoder import ImageEncoder
+from huse_tf.features.keras_form import KerasForm, of_images
 from huse_tf.features.weights import seed_weights, weights_sha256
 from huse_tf.spec import FeatureSpec
 
@@ -82,7 +82,11 @@ class KerasApplication(ImageEncoder):
     def image_size(self) -> tuple[int, int]:
         return self._size, self._size
 
-    def from_pixels(self, pixels: tf.Tensor) -> tf.Tensor:
+    def keras_form(self) -> KerasForm:
+        return of_images(self.pixels, self.image_size, self.from_pixels)
+
+    def from_pixels(self, pixels: Any) -> Any:
+        """[batch, size, size, 3] in 0..255 -> [batch, dim]; of tensors, and of Keras's symbolic ones."""
         return self._model(self._preprocess(pixels), training=False)
 
     def network(self, size: int, pooled: bool = True) -> keras.Model:

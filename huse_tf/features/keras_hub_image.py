@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import keras
 import keras_hub
 import tensorflow as tf
 
 from huse_tf.errors import UserError
 from huse_tf.features import image_files
 from huse_tf.features.image_encoder import ImageEncoder
-from huse_tf.features.keras_hub_pair import PairImages, is_pair
+from huse_tf.features.keras_form import KerasForm, of_images
+from huse_tf.features.keras_hub_pair import PairImages, is_pair, rescaling
 from huse_tf.features.keras_hub_preset import from_preset, load_backbone
 from huse_tf.features.weights import weights_sha256
 from huse_tf.files import sha256
@@ -63,5 +67,18 @@ class KerasHubImage(ImageEncoder):
     def from_pixels(self, pixels: tf.Tensor) -> tf.Tensor:
         if self._pair:
             return self._pair(pixels)
-        outputs = self._backbone(self._converter(pixels), training=False)
-        return tf.reduce_mean(outputs, axis=list(range(1, len(outputs.shape) - 1)))
+        return self._pooled(self._converter(pixels))
+
+    def keras_form(self) -> KerasForm:
+        if self._pair:
+            return self._pair.keras_form()
+        scaled = rescaling(self._converter)
+        return of_images(
+            self.pixels,
+            self._size,
+            lambda pixels: self._pooled(scaled(pixels)),
+        )
+
+    def _pooled(self, pixels: Any) -> Any:
+        outputs = self._backbone(pixels, training=False)
+        return keras.ops.mean(outputs, axis=tuple(range(1, len(outputs.shape) - 1)))

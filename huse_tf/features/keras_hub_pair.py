@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from huse_tf.errors import UserError
+from huse_tf.features import image_files
+from huse_tf.features.keras_form import KerasForm, TokenizerForm, of_images
 from huse_tf.features.keras_hub_preset import from_preset
 from huse_tf.features.marks import cut_marks
 from huse_tf.features.weights import values_sha256
@@ -51,6 +53,22 @@ class PairImages(tf.Module):
     def __call__(self, pixels: tf.Tensor) -> tf.Tensor:
         """[batch, *size, 3] -> [batch, dim]."""
         return tf.math.l2_normalize(self._model(pixels, training=False), axis=1)
+
+    def keras_form(self) -> KerasForm:
+        """The same as a Keras model, and the converter's way to resize."""
+        names = ("interpolation", "antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio")
+        resize = {name: getattr(self.converter, name) for name in names}
+        size, scaled = self.size, rescaling(self.converter)
+
+        def sized(pixels: tf.Tensor) -> tf.Tensor:
+            return keras.ops.image.resize(pixels, size, **resize)
+
+        def layers(pixels: keras.KerasTensor) -> keras.KerasTensor:
+            return keras.layers.UnitNormalization()(self._model(scaled(pixels), training=False))
+
+        return of_images(
+            lambda inputs: image_files.decode(inputs, size, sized), size, layers, resize
+        )
 
 
 class PairTexts(tf.Module):
@@ -112,6 +130,28 @@ class PairTexts(tf.Module):
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         """[batch] string -> [batch, dim]."""
         return tf.math.l2_normalize(self._model(self.ids(inputs), training=False), axis=1)
+
+    def keras_form(self) -> KerasForm:
+        """The same as a Keras model of token ids [batch, length]."""
+        features = keras.layers.UnitNormalization()(self._model(self._model.input, training=False))
+        model = keras.Model(self._model.input, features, name="text_encoder")
+        tokenizer = TokenizerForm(
+            self.tokenizer,
+            True,
+            self.length,
+            int(self.tokenizer.pad_token_id or 0),
+            "as the preset's preprocessor packs prompts",
+        )
+        return KerasForm(self.ids, model, tokenizer)
+
+
+def rescaling(converter: keras_hub.layers.ImageConverter) -> keras.layers.Rescaling:
+    """The scale and the offset of a converter, as a stock layer."""
+    scale, offset = (
+        default if value is None else value
+        for value, default in ((converter.scale, 1.0), (converter.offset, 0.0))
+    )
+    return keras.layers.Rescaling(scale, offset, name="rescaling")
 
 
 def _settings(preprocessor: keras.layers.Layer) -> dict[str, Any]:

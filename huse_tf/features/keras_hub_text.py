@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from huse_tf.features.encoder import Encoder
+from huse_tf.features.keras_form import KerasForm
 from huse_tf.features.keras_hub_pair import PairTexts, is_pair
 from huse_tf.features.keras_hub_preset import from_preset, load_backbone
 from huse_tf.features.text_backbone import TextBackbone
@@ -51,10 +52,18 @@ class KerasHubText(Encoder):
         limit = self.text.length if pair else self.text.max_pieces + 2
         return self.text.token_counts(texts), limit
 
+    def keras_form(self) -> KerasForm:
+        if isinstance(self.text, PairTexts):
+            return self.text.keras_form()
+        return self.text.keras_form(self._cut, self.text.max_pieces)
+
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
         if isinstance(self.text, PairTexts):
             return self.text(inputs)
-        return self.text.mean_output(self.text.tokenize(inputs)[:, : self.text.max_pieces])
+        return self.text.mean_output(self._cut(self.text.tokenize(inputs)))
+
+    def _cut(self, pieces: tf.RaggedTensor) -> tf.RaggedTensor:
+        return pieces[:, : self.text.max_pieces]
 
 
 def load_text_backbone(argument: str, layers: int = 1) -> TextBackbone:

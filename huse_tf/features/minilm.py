@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from huse_tf.features.encoder import Encoder
+from huse_tf.features.keras_form import KerasForm
 from huse_tf.features.packages import WEIGHTS, package_file
 from huse_tf.features.text_backbone import TextBackbone
 from huse_tf.files import sha256
@@ -42,8 +43,15 @@ class MiniLM(Encoder):
         return self.text.token_counts(texts), MAX_TOKENS
 
     def __call__(self, inputs: tf.Tensor) -> tf.Tensor:
-        pieces = self.text.tokenize(inputs)[:, : MAX_TOKENS - 2]
+        pieces = _cut(self.text.tokenize(inputs))
         return tf.math.l2_normalize(self.text.mean_output(pieces), axis=1)
+
+    def keras_form(self) -> KerasForm:
+        return self.text.keras_form(_cut, MAX_TOKENS - 2, unit_norm=True)
+
+
+def _cut(pieces: tf.RaggedTensor) -> tf.RaggedTensor:
+    return pieces[:, : MAX_TOKENS - 2]
 
 
 def load_minilm(layers: int = 1) -> TextBackbone:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import keras
 import tensorflow as tf
 
 from huse_tf.errors import UserError
 from huse_tf.features import image_files
 from huse_tf.features.image_encoder import ImageEncoder
+from huse_tf.features.keras_form import KerasForm, of_images
 from huse_tf.spec import FeatureSpec
 
 MAX_SIZE = 1024
@@ -43,3 +45,6 @@ class Pixels(ImageEncoder):
 
     def from_pixels(self, pixels: tf.Tensor) -> tf.Tensor:
         return pixels
+
+    def keras_form(self) -> KerasForm:
+        return of_images(self.pixels, self.image_size, keras.layers.Identity())

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from huse_tf.errors import UserError
+from huse_tf.features.keras_form import KerasForm, TokenizerForm
 from huse_tf.features.marks import cut_marks
 
 INPUTS = {"token_ids", "padding_mask", "segment_ids"}
@@ -57,6 +58,7 @@ class TextBackbone(tf.Module):
             )
         backbone.trainable = False
         self.tokenizer = tokenizer
+        self._lowercase = lowercase
         self._tokenize = in_graph(tokenizer, lowercase)
         self._model = keras.Model(inputs, _last_outputs(backbone, layers))
         self._input_names = tuple(inputs)
@@ -83,15 +85,69 @@ class TextBackbone(tf.Module):
         Returns:
             [batch, dim] float32.
         """
-        one = tf.ones([pieces.nrows(), 1], tf.int32)
-        start, end = self.tokenizer.start_token_id, self.tokenizer.end_token_id
-        ids = tf.concat([one * start, pieces, one * end], axis=1)
+        ids = self._ended(pieces)
         mask = tf.sequence_mask(ids.row_lengths(), dtype=tf.int32)
         dense = ids.to_tensor(self.tokenizer.pad_token_id)
         inputs = {"token_ids": dense, "padding_mask": mask, "segment_ids": tf.zeros_like(dense)}
         outputs = self._model({name: inputs[name] for name in self._input_names}, training=False)
         weights = tf.cast(mask, tf.float32)[:, :, tf.newaxis]
         return tf.reduce_sum(outputs * weights, axis=1) / tf.reduce_sum(weights, axis=1)
+
+    def keras_form(
+        self,
+        cut: Callable[[tf.RaggedTensor], tf.RaggedTensor],
+        pieces: int,
+        longer: str = "a longer text keeps its first pieces",
+        unit_norm: bool = False,
+    ) -> KerasForm:
+        """The same as a Keras model of token ids.
+
+        Args:
+            cut: cuts [batch, (pieces)] to `pieces` pieces of a text.
+            pieces: largest number of pieces, without the two special tokens.
+            longer: what `cut` keeps, in words.
+            unit_norm: whether the mean is brought to unit norm.
+        """
+        pad = int(self.tokenizer.pad_token_id)
+        ids = keras.Input((None,), dtype="int32", name="token_ids")
+        x = mean_of_tokens(self._model, ids, keras.ops.not_equal(ids, pad))
+        if unit_norm:
+            x = keras.layers.UnitNormalization(name="unit_norm")(x)
+        rule = f"start token, pieces, end token, then padding; {longer}"
+        tokenizer = TokenizerForm(self.tokenizer, self._lowercase, pieces + 2, pad, rule)
+        return KerasForm(
+            lambda texts: self._ended(cut(self.tokenize(texts))).to_tensor(pad),
+            keras.Model(ids, x, name="text_encoder"),
+            tokenizer,
+        )
+
+    def _ended(self, pieces: tf.RaggedTensor) -> tf.RaggedTensor:
+        """The pieces between the start token and the end token."""
+        one = tf.ones([pieces.nrows(), 1], tf.int32)
+        start, end = self.tokenizer.start_token_id, self.tokenizer.end_token_id
+        return tf.concat([one * start, pieces, one * end], axis=1)
+
+
+def mean_of_tokens(
+    network: keras.Model, tokens: keras.KerasTensor, present: keras.KerasTensor
+) -> keras.KerasTensor:
+    """[batch, dim]: the mean of the network's outputs over the tokens that are present; zeros without any.
+
+    Args:
+        network: from token_ids, padding_mask and perhaps segment_ids to [batch, length, dim].
+        tokens: [batch, length] int32.
+        present: [batch, length] bool.
+    """
+    mask = keras.ops.cast(present, "int32")
+    inputs = {
+        "token_ids": tokens,
+        "padding_mask": mask,
+        "segment_ids": keras.ops.zeros_like(tokens),
+    }
+    outputs = network({name: inputs[name] for name in network.input})
+    weights = keras.ops.expand_dims(keras.ops.cast(present, "float32"), -1)
+    total = keras.ops.maximum(keras.ops.sum(weights, axis=1), 1.0)
+    return keras.ops.sum(outputs * weights, axis=1) / total
 
 
 def in_graph(

@@ -10,7 +10,7 @@ import keras_hub
 from huse_tf.errors import UserError
 from huse_tf.features import minilm
 from huse_tf.features.keras_hub_preset import from_preset, load_backbone
-from huse_tf.features.text_backbone import INPUTS
+from huse_tf.features.text_backbone import INPUTS, mean_of_tokens
 from huse_tf.files import sha256
 from huse_tf.spec import FeatureSpec
 
@@ -128,12 +128,7 @@ def _pooled(
     ids = keras.Input(features.shape, dtype="int32", name="token_ids")
     present = keras.ops.not_equal(ids, 0)
     tokens = keras.ops.mod(ids + pad, features.vocabulary_size) if pad else ids
-    mask = keras.ops.cast(present, "int32")
-    inputs = {"token_ids": tokens, "padding_mask": mask, "segment_ids": keras.ops.zeros_like(ids)}
-    outputs = network({name: inputs[name] for name in network.input})
-    weights = keras.ops.expand_dims(keras.ops.cast(present, "float32"), -1)
-    total = keras.ops.maximum(keras.ops.sum(weights, axis=1), 1.0)
-    x = keras.ops.sum(outputs * weights, axis=1) / total
+    x = mean_of_tokens(network, tokens, present)
     if unit_norm:
         x = keras.layers.UnitNormalization(name="unit_norm")(x)
     return keras.Model(ids, x, name="text_backbone")

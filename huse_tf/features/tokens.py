@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from huse_tf.errors import UserError
 from huse_tf.features.bert import has_word_pieces, word_pieces
 from huse_tf.features.encoder import Encoder
+from huse_tf.features.keras_form import KerasForm, TokenizerForm
 from huse_tf.features.text_backbone import in_graph
 from huse_tf.features.text_backbones import load_tokenizer
 from huse_tf.spec import SEPARATOR, FeatureSpec
@@ -48,6 +50,7 @@ class Tokens(Encoder):
                 f"tokens:keras_hub:bert_base_en_uncased:448. Received: {spec!r}."
             )
         self._tokenizer, lowercase, self._sha256 = load_tokenizer(source)
+        self._lowercase = lowercase
         self._tokenize = in_graph(self._tokenizer, lowercase)
 
     @property
@@ -85,6 +88,22 @@ class Tokens(Encoder):
         dense = tf.concat(ids, axis=1).to_tensor(pad, shape=[None, self._length])
         # Padding is 0 for every tokenizer, because the features of a missing text are zeros.
         return tf.math.floormod(dense - pad, self._tokenizer.vocabulary_size()) if pad else dense
+
+    def keras_form(self) -> KerasForm:
+        """The ids themselves: the network that reads them is a part of the tower."""
+        ids = keras.Input((self._length,), dtype="int32", name="token_ids")
+        pad = int(self._tokenizer.pad_token_id)
+        shift = f"; then every id less {pad}, modulo the size of the vocabulary" if pad else ""
+        rule = (
+            f"start token, pieces, end token, padding up to {self._length} ids; a longer text keeps its first "
+            f"pieces{shift}. Parts that [SEP] separates have the end token between them, and of several parts "
+            "the first one keeps a quarter of the ids"
+        )
+        return KerasForm(
+            self,
+            keras.Model(ids, keras.layers.Identity()(ids), name="text_encoder"),
+            TokenizerForm(self._tokenizer, self._lowercase, self._length, 0, rule),
+        )
 
     def _ended_parts(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """[batch] string -> [batch, (parts), (pieces)] int32: at least one part, each ends with [SEP]."""
