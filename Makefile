@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-slow docs mutate lint format clean
+.PHONY: help train test test-slow test-runtimes docs mutate lint format clean
 
 help:  ## show this list
 	@echo "Targets. The first one that needs the environment $(VENV) makes it. Another Python: make PYTHON=python3.12 test"
@@ -23,6 +23,9 @@ test: $(VENV)/installed  ## the default tests
 
 test-slow: $(VENV)/installed  ## the slow tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist=loadfile -m slow
+
+test-runtimes: $(VENV)/installed-runtimes  ## the tests of ONNX, LiteRT, OpenVINO and JAX; installs another 750 MB
+	$(BIN)/python -m pytest -m slow tests/serving/test_runtimes.py
 
 docs: $(VENV)/installed-docs  ## build the documentation site into site/; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
@@ -51,6 +54,10 @@ $(VENV)/installed: requirements.txt requirements-encoders.txt setup.py
 	@$(BIN)/python -m pip install --quiet -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --no-deps -r requirements-encoders.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/installed-runtimes: $(VENV)/installed requirements-runtimes.txt
+	@$(BIN)/python -m pip install --quiet -c requirements.txt -r requirements-runtimes.txt
 	@touch $@
 
 $(VENV)/installed-docs: $(VENV)/installed requirements-docs.txt

@@ -69,6 +69,13 @@ setuptools.setup(
             "tensorflow-serving-api>=2.20,<2.22",
             "uvicorn>=0.34",
         ],
+        "runtimes": [
+            "ai-edge-litert>=2.3",
+            "onnx>=1.23",
+            "onnxruntime>=1.32",
+            "openvino>=2026.4",
+            "tf2onnx>=1.17",
+        ],
         "docs": ["latex2mathml>=3.79", "mkdocs-material>=9.7", "mkdocstrings-python>=2"],
         "dev": [
             "check-jsonschema>=0.33",  # holds the schema of docker-compose.yml

@@ -26,7 +26,7 @@ def main(values: flags.FlagValues) -> None:
     settings = config_flags.from_flags(base=run, values=values)
     from huse_tf.jobs.checks import check_export, check_run_encoders
 
-    check_export(settings.export, folder)
+    check_export(settings.export, folder, run.method.embeds)
     check_run_encoders(run.features)
     import_tensorflow()
     from huse_tf.jobs.export import export_lines, export_run

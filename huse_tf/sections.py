@@ -377,6 +377,12 @@ class ExportConfig(Settings):
         "not stated",
         "Licence of the catalogue, in free text, for the export's model card and list of licences.",
     )
+    formats: tuple[str, ...] = setting(
+        ("saved_model",),
+        "What to write: saved_model, and beside it one_modality (a SavedModel of images and one of texts), "
+        "keras (models with the encoders inside), onnx, litert, litert_int8, openvino. The last four need "
+        "huse_tf[runtimes].",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -22,6 +22,7 @@ from huse_tf.features.encoder_checks import (
     is_precomputed,
 )
 from huse_tf.sections import DataConfig, ExportConfig, FeatureConfig, TrainingConfig
+from huse_tf.serving.formats import ONE_MODALITY, check_formats, one_modality_homes
 from huse_tf.serving.versions import refuse_existing
 from huse_tf.spec import SEPARATOR
 from huse_tf.training.class_balance import weights_need_one_class
@@ -57,7 +58,7 @@ def check_training(config: Config, given: bool = False) -> None:
         raise UserError(
             f"--start_from: no run lies in {training.start_from!r}. Expected a run's folder. Change it."
         )
-    check_export(config.export, run_dir(config))
+    check_export(config.export, run_dir(config), config.method.embeds)
 
 
 def check_preparing(config: Config, given: bool = False) -> None:
@@ -97,8 +98,15 @@ def check_measuring(config: Config, run: Config, split: str, other_catalogue: bo
     _check_encoders(config)
 
 
-def check_export(config: ExportConfig, run: pathlib.Path) -> None:
-    """Raises UserError if the run in the folder `run` cannot be exported under this name and version."""
+def check_export(config: ExportConfig, run: pathlib.Path, embeds: bool = True) -> None:
+    """Raises UserError if the run in the folder `run` cannot be exported under this name, version and formats.
+
+    Args:
+        config: the settings.
+        run: the run's folder. It need not exist.
+        embeds: whether its method embeds images and texts (`Method.embeds`).
+    """
+    check_formats(config.formats, embeds)
     name = config.export_name
     if name and (pathlib.PurePath(name).name != name or name == ".."):
         raise UserError(
@@ -106,12 +114,20 @@ def check_export(config: ExportConfig, run: pathlib.Path) -> None:
             f"without a slash. Received: {name!r}."
         )
     if config.export_version:
-        refuse_existing(export_home(config, run) / str(config.export_version))
+        for home in export_homes(config, run):
+            refuse_existing(home / str(config.export_version))
 
 
 def export_home(config: ExportConfig, run: pathlib.Path) -> pathlib.Path:
     """The folder that holds the versions of an exported run."""
     return pathlib.Path(config.export_dir) / (config.export_name or run.resolve().name)
+
+
+def export_homes(config: ExportConfig, run: pathlib.Path) -> list[pathlib.Path]:
+    """The folders of an exported run and, if they are written, of its models of one modality."""
+    home = export_home(config, run)
+    beside = list(one_modality_homes(home).values()) if ONE_MODALITY in config.formats else []
+    return [home, *beside]
 
 
 def run_dir(config: Config) -> pathlib.Path:

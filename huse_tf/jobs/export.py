@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from absl import logging
@@ -21,7 +22,8 @@ from huse_tf.evaluation.slices import recall_intervals
 from huse_tf.features.encoder import Encoder
 from huse_tf.features.item_encoders import ItemEncoders
 from huse_tf.features.licences import Licence, licences_of
-from huse_tf.jobs.checks import check_export, check_run_encoders, export_home
+from huse_tf.jobs.checks import check_export, check_run_encoders, export_homes
+from huse_tf.jobs.export_sample import training_sample
 from huse_tf.jobs.folds import read_folds
 from huse_tf.jobs.refit import refit_sentence
 from huse_tf.jobs.run_data import run_taxonomy
@@ -30,10 +32,17 @@ from huse_tf.jobs.serving_choices import calibration_of, pooling_of, read_choice
 from huse_tf.run_folder import RunFolder
 from huse_tf.sections import ExportConfig
 from huse_tf.serving.artefact import MODEL_CARD, after_the_model
+from huse_tf.serving.beside import SAMPLE_SIZE
 from huse_tf.serving.c_library import find_library
 from huse_tf.serving.check import sentence
 from huse_tf.serving.export import export_model
 from huse_tf.serving.exported import Exported, ProductPooling
+from huse_tf.serving.formats import (
+    LITERT_INT8,
+    ONE_MODALITY,
+    SAVED_MODEL,
+    one_modality_homes,
+)
 from huse_tf.serving.pair_scorer import export_pair_scorer
 from huse_tf.serving.versions import alone_in, next_version
 from huse_tf.settings import flat
@@ -63,20 +72,30 @@ def export_run(
         PosixPath('saved_models/home_goods/1')
     """
     run = RunFolder(folder)
-    check_export(config, run.path)
-    check_run_encoders(configs.load(run).features)
+    settings = configs.load(run)
+    check_export(config, run.path, settings.method.embeds)
+    check_run_encoders(settings.features)
     exported = dataclasses.replace(
         exported_run(run, config.refit, config.target_precision), data_license=config.data_license
     )
     checked = config.export_check and _can_check()
-    home = export_home(config, run.path)
-    write = export_pair_scorer if scores_pairs(exported.model) else export_model
-    with alone_in(home):  # concurrent exports get different versions
-        newest = home / str(next_version(home) - 1)
-        if not again and not config.export_version and _holds(newest, exported):
+    homes = export_homes(config, run.path)
+    with contextlib.ExitStack() as stack:
+        for each in homes:  # concurrent exports get different versions
+            stack.enter_context(alone_in(each))
+        next_free = max(map(next_version, homes))
+        newest = homes[0] / str(next_version(homes[0]) - 1)
+        if not again and not config.export_version and _holds(newest, exported, config.formats):
             return newest
-        version = home / str(config.export_version or next_version(home))
-        return write(exported, version, checked=checked)
+        version = homes[0] / str(config.export_version or next_free)
+        if scores_pairs(exported.model):
+            return export_pair_scorer(exported, version, checked=checked)
+        sample = None
+        if LITERT_INT8 in config.formats:
+            sample = training_sample(settings, run, SAMPLE_SIZE)
+        return export_model(
+            exported, version, checked=checked, formats=config.formats, sample=sample
+        )
 
 
 def exported_run(
@@ -147,7 +166,15 @@ def export_lines(version: pathlib.Path) -> list[str]:
     lines = [f"Export  {version}", f"Card    {version / MODEL_CARD}"]
     if card.get("refit"):
         lines.append(f"Model   {refit_sentence(card['refit']['items'])}")
-    return [*lines, f"Served  {sentence(card['serving'].get('check'))}"]
+    serving = card["serving"]
+    if ONE_MODALITY in serving.get("formats", []):
+        lines += [
+            f"Export  {home / version.name}" for home in one_modality_homes(version.parent).values()
+        ]
+    if serving.get("files"):
+        lines.append(f"Files   {', '.join(serving['files'])}")
+    lines += [f"Without {name}: {why}" for name, why in serving.get("not_written", {}).items()]
+    return [*lines, f"Served  {sentence(serving.get('check'))}"]
 
 
 def _serving_choices(run: RunFolder, folds: Mapping[str, Any] | None) -> list[ServingChoices]:
@@ -169,11 +196,12 @@ def _can_check() -> bool:
     return True
 
 
-def _holds(version: pathlib.Path, exported: Exported) -> bool:
-    """Whether the version was exported from this model, with this calibration."""
+def _holds(version: pathlib.Path, exported: Exported, formats: Sequence[str]) -> bool:
+    """Whether the version was exported from this model, with this calibration and these formats."""
     try:
         known = files.read_json(version / "card.json")
         same = known["serving"].get("calibration") == after_the_model(exported)["calibration"]
+        same &= set(known["serving"].get("formats", [SAVED_MODEL])) == set(formats)
     except (OSError, ValueError, AttributeError, LookupError, TypeError):  # missing or damaged
         return False
     return bool(same and known.get("model_sha256") == exported.card["model_sha256"])

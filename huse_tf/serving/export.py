@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import tempfile
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,14 +16,22 @@ from huse_tf.features.encoder import Encoder
 from huse_tf.files import write_text
 from huse_tf.models.two_tower import CLASSIFIER, embedding_model, fusion_model, modality_model
 from huse_tf.serving.artefact import finish, versions
+from huse_tf.serving.beside import Sample, write_formats
 from huse_tf.serving.exported import Exported
+from huse_tf.serving.formats import ONE_MODALITY, SAVED_MODEL
+from huse_tf.serving.one_modality import write_one_modality
 from huse_tf.serving.saving import save_signatures
 from huse_tf.serving.served_model import ConcreteFunction, ServedModel
 from huse_tf.serving.versions import new_version
 
 
 def export_model(
-    exported: Exported, folder: pathlib.Path, *, checked: bool = False
+    exported: Exported,
+    folder: pathlib.Path,
+    *,
+    checked: bool = False,
+    formats: Sequence[str] = (SAVED_MODEL,),
+    sample: Sample | None = None,
 ) -> pathlib.Path:
     """Writes a version folder that TF Serving can serve.
 
@@ -33,6 +43,8 @@ def export_model(
         folder: the new folder NAME/VERSION.
         checked: whether to ask the model through TensorFlow's C++ loader (`first_check`) before the version
             appears. card.json then holds the result.
+        formats: what to write (`formats.check_formats`).
+        sample: training items, for the format litert_int8.
 
     Returns:
         `folder`.
@@ -43,7 +55,8 @@ def export_model(
         ValueError: the taxonomy or the fusion weight does not fit the model, or the card is not JSON.
     """
     served = ServedModel(exported)
-    with new_version(folder) as temporary:
+    with contextlib.ExitStack() as stack:
+        temporary = stack.enter_context(new_version(folder))
         signatures = served.signatures()
         _save_model(exported, signatures, temporary)
         _save_parts(exported.model, exported.multi_label, temporary)
@@ -53,8 +66,11 @@ def export_model(
             "num_classes": len(exported.taxonomy.classes),
             "multi_label": exported.multi_label,
             "prefixes": list(exported.prefixes),
+            **write_formats(exported, formats, temporary, sample),
         }
         finish(temporary, folder, exported, serving, checked=checked)
+        if ONE_MODALITY in formats:
+            write_one_modality(stack, exported, signatures, folder, temporary, checked=checked)
     return folder
 
 

@@ -5,13 +5,13 @@ import pathlib
 
 import tensorflow as tf
 from asking import Place
-from huse_tf.features.image_encoder import ImageEncoder
-from huse_tf.server.running import running
-from huse_tf.server.server_settings import ServerSettings, check_server
 from tiny_models import PATHS, WEIGHT, build
 
 from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.features.encoder import Encoder
+from huse_tf.features.image_encoder import ImageEncoder
+from huse_tf.server.running import running
+from huse_tf.server.server_settings import ServerSettings, check_server
 from huse_tf.serving.export import export_model
 from huse_tf.serving.exported import Calibration, Exported, ProductPooling
 from huse_tf.spec import FeatureSpec

@@ -1,0 +1,1 @@
+"""Files of other runtimes: ONNX, LiteRT and OpenVINO. Their packages are the extra `runtimes`."""
