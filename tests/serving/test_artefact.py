@@ -240,7 +240,9 @@ def test_a_version_with_the_weights_of_another_is_refused_by_the_real_loaders(tm
 def test_a_damaged_canary_is_refused(tmp_path, folder, content):
     (tmp_path / "assets.extra").mkdir()
     (tmp_path / "assets.extra/canary.json").write_text(content)
-    with pytest.raises(UserError, match=r"canary\.json' is damaged.*of each signature: classify,"):
+    with pytest.raises(
+        UserError, match=r"canary\.json' is damaged.*of each signature: .*classify,"
+    ):
         read_canaries(tmp_path, read_graph(folder))
 
 
