@@ -90,7 +90,8 @@ class Run:
 
         mine = self.predictions.of(modality)
         rows = np.array(mine.embedding)
-        rows[np.asarray(mine.mask, bool)] = embedding
+        norms = np.linalg.norm(embedding, axis=1, keepdims=True)  # int8 misses 1 by a little
+        rows[np.asarray(mine.mask, bool)] = embedding / norms
         changed = dataclasses.replace(mine, embedding=rows)
         predictions = dataclasses.replace(self.predictions, **{modality: changed})
         evaluation = dataclasses.replace(self.config.evaluation, precision_at=())
