@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import TypeVar
 
 import keras
-
-_Number = TypeVar("_Number", int, float)
+import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +58,8 @@ class Nesting:
         ]
         seconds.append(second)
         firsts = [end - units for end, units in zip(ends, seconds, strict=True)]
-        return cls(_steps(firsts), _steps(seconds), _steps(shares))
+        blocks = (np.diff(each, prepend=0).tolist() for each in (firsts, seconds, shares))
+        return cls(*map(tuple, blocks))
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -74,11 +73,6 @@ class Nesting:
                 for one, ones, two, twos in blocks
             )
         )
-
-
-def _steps(ends: Sequence[_Number]) -> tuple[_Number, ...]:
-    """The first number, then the differences."""
-    return (ends[0], *(end - begin for begin, end in itertools.pairwise(ends)))
 
 
 def filled(sizes: Sequence[int], weights: Sequence[float]) -> list[tuple[int, float]]:

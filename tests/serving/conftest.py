@@ -36,7 +36,9 @@ def folder(tmp_path_factory, model):
     """An export of the model."""
     folder = tmp_path_factory.mktemp("saved_models") / "tiny" / "1"
     card = {"method": "huse", "metrics": {"accuracy": 0.5}}
-    exported = Exported(model, AverageColour(), BagOfWords(), Taxonomy(PATHS), WEIGHT, card=card)
+    exported = Exported(
+        model, AverageColour(), BagOfWords(), Taxonomy(PATHS), WEIGHT, prefixes=(2, 4), card=card
+    )
     result = export_model(exported, folder)
     assert result == folder
     return folder

@@ -220,6 +220,7 @@ def test_the_card_holds_the_contract(folder):
     }
     assert serving["fusion_weight"] == WEIGHT
     assert serving["multi_label"] is False
+    assert serving["prefixes"] == [2, 4]
     assert serving["num_classes"] == len(PATHS)
     packages = {"tensorflow", "tensorflow_text", "keras", "keras_hub", "numpy"}
     assert set(serving["versions"]) == {"huse_tf", "python", *packages}

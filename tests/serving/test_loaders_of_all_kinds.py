@@ -42,6 +42,7 @@ PRECOMPUTED = FeatureSpec((6,))
 KINDS = {
     "huse": (HUSE, "efficientnet_lite0", "minilm"),
     "huse_plus": (HusePlus.of(**SIZES, class_dim=6), "efficientnet_lite0", "tfidf"),
+    "matryoshka": (HusePlus.of(**SIZES, class_dim=6, matryoshka=(4, 8)), None, "tfidf"),
     "tfidf": (HUSE, None, "tfidf"),
     "word_cnn": (HUSE, None, "word_cnn:8"),
     "joined": (HUSE, None, "bert_last4:minilm+tfidf"),
