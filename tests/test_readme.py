@@ -52,6 +52,10 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S)
 
 
+def without_server(page):
+    return [block for block in blocks(page, "python") if CLIENT not in block]
+
+
 def commands(page):
     """The lines of the shell blocks, continued ones joined, comments taken away."""
     text = "\n".join(blocks(page, "sh")).replace("\\\n", " ")
@@ -107,12 +111,11 @@ def test_shell_blocks_of_the_tutorial_run(home):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.name
+    "page", [page for page in PAGES if without_server(page)], ids=lambda page: page.name
 )
 def test_python_blocks_run(home, page):
-    for number, block in enumerate(blocks(page, "python")):
-        if CLIENT not in block:
-            run_block(block, number, home)
+    for number, block in enumerate(without_server(page)):
+        run_block(block, number, home)
 
 
 def run_block(block, number, folder):
