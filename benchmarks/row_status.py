@@ -57,7 +57,7 @@ def main(values: flags.FlagValues) -> None:
         )
 
 
-def _medians(requests: list[tuple[Callable, object]], repeats: int) -> list[float]:
+def _medians(requests: list[tuple[Callable[..., object], object]], repeats: int) -> list[float]:
     """CPU seconds of each request. They take turns; the first turn compiles and does not count."""
     seconds: list[list[float]] = [[] for _ in requests]
     for _ in range(repeats + 1):
