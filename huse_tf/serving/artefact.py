@@ -79,6 +79,36 @@ def finish(
         write_json(place / CARD, tree)
 
 
+def finish_part(
+    folder: pathlib.Path,
+    version: pathlib.Path,
+    joint: pathlib.Path,
+    tree: Mapping[str, Any],
+    *,
+    checked: bool,
+) -> None:
+    """Writes the canaries, the warm-up, the classes, the licences and the card of a model of one modality.
+
+    Args:
+        folder, version, checked: as for `finish`.
+        joint: the folder of the joint version, which is finished.
+        tree: card.json of the part.
+
+    Raises:
+        UserError: a server could not answer, or the model refuses an ordinary request.
+    """
+    graph = read_graph(folder)
+    check = record(first_check(folder)) if checked else None
+    more = {"needs_tensorflow_text": needs_tf_text(graph), "check": check}
+    tree = {**tree, "serving": {**tree["serving"], **more}}
+    write_warmup(folder, version.parent.name, canary_questions(graph))
+    extra = folder / EXTRA
+    for name in (TAXONOMY, LICENSES):
+        write_text(extra / name, (joint / EXTRA / name).read_text(encoding="utf-8"))
+    for place in (extra, folder):
+        write_json(place / CARD, tree)
+
+
 def fingerprint(exported: Exported) -> str:
     """64 hex digits. Exports with the same fingerprint hold the same model, and give the same answers.
 

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from huse_tf import keys
-from huse_tf.files import read_json, write_json
-from huse_tf.serving.check import check, record
+from huse_tf.files import read_json
+from huse_tf.serving.artefact import finish_part
 from huse_tf.serving.exported import Exported
 from huse_tf.serving.formats import one_modality_homes
 from huse_tf.serving.saving import save_signatures
@@ -59,9 +59,9 @@ def write_one_modality(
         mine = _of_one(signatures, modality)
         assets = [joint / "assets" / "classes.txt"]
         save_signatures(mine, [encoders[modality]], temporary, assets)
-        passed = record(check(temporary)) if checked else None
-        serving = {**_card(card["serving"], mine, modality), "check": passed}
-        write_json(temporary / "card.json", {**card, "serving": serving})
+        serving = _card(card["serving"], mine, modality)
+        tree = {**card, "serving": serving}
+        finish_part(temporary, home / folder.name, joint, tree, checked=checked)
 
 
 def _of_one(
