@@ -29,7 +29,7 @@ __all__ = ["__version__", *_PUBLIC]
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
         module = importlib.import_module(_PUBLIC[name])
-        return module if module.__name__.endswith(f".{name}") else getattr(module, name)
+        return getattr(module, name, module)  # `quantization` is a module itself
     raise AttributeError(
         f"module 'huse_tf' has no attribute {name!r}; it offers: {sorted(__all__)}"
     )

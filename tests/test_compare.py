@@ -161,6 +161,8 @@ def test_a_comparison_measures_what_training_alone_does(compared, monkeypatch):
     config = change(method["huse"], seed=SEED, split_seed=SEED, run_dir="alone")
     alone = train.train_run(config)
     for path, value in alone.metrics.items():
+        if path.startswith(("calibration/", "smaller_vectors/")):
+            continue  # of the report; a comparison does not measure them
         assert metrics_without_costs(outcome)[path] == pytest.approx(value, abs=1e-6), path
 
 

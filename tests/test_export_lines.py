@@ -5,6 +5,7 @@ import json
 import pytest
 
 from huse_tf.jobs.export import _holds, export_lines
+from huse_tf.serving.exported import Exported
 
 SERVING = {
     "check": None,
@@ -23,10 +24,15 @@ def version(tmp_path):
     return folder
 
 
+def model_of(digest):
+    return Exported(None, None, None, None, card={"model_sha256": digest})
+
+
 def test_lines_of_an_export(version):
     home = version.parent.parent
     assert export_lines(version) == [
         f"Export  {version}",
+        f"Card    {version / 'MODEL_CARD.md'}",
         f"Export  {home / 'shop_image' / '3'}",
         f"Export  {home / 'shop_text' / '3'}",
         "Files   image_model.keras",
@@ -44,12 +50,12 @@ def test_lines_of_an_export(version):
     ],
 )
 def test_a_version_with_other_formats_is_another_one(version, digest, formats, expected):
-    assert _holds(version, {"model_sha256": digest}, formats) is expected
+    assert _holds(version, model_of(digest), formats) is expected
 
 
 def test_a_version_that_knows_no_formats_is_a_saved_model(version):
     serving = {name: value for name, value in SERVING.items() if name != "formats"}
     card = {"model_sha256": "ab", "serving": serving}
     (version / "card.json").write_text(json.dumps(card))
-    assert _holds(version, {"model_sha256": "ab"}, ("saved_model",))
-    assert not _holds(version.parent / "4", {"model_sha256": "ab"}, ("saved_model",))
+    assert _holds(version, model_of("ab"), ("saved_model",))
+    assert not _holds(version.parent / "4", model_of("ab"), ("saved_model",))

@@ -15,7 +15,7 @@ from huse_tf.data.classes.taxonomy import path_name
 from huse_tf.features.encoder import Encoder
 from huse_tf.files import write_text
 from huse_tf.models.two_tower import CLASSIFIER, embedding_model, fusion_model, modality_model
-from huse_tf.serving.artefact import finish, versions
+from huse_tf.serving.artefact import after_the_model, finish, versions
 from huse_tf.serving.beside import Sample, write_formats
 from huse_tf.serving.exported import Exported
 from huse_tf.serving.formats import ONE_MODALITY, SAVED_MODEL
@@ -66,6 +66,7 @@ def export_model(
             "num_classes": len(exported.taxonomy.classes),
             "multi_label": exported.multi_label,
             "prefixes": list(exported.prefixes),
+            **after_the_model(exported),
             **write_formats(exported, formats, temporary, sample),
         }
         finish(temporary, folder, exported, serving, checked=checked)

@@ -437,7 +437,7 @@ def test_the_outputs_of_an_item_do_not_depend_on_its_batch(name):
 # Tracing a step twice takes seconds. The trainer alone knows replicas, and the test above is of all methods: so by
 # default a step is traced for one method of each kind, with a weighting, a fusion head, a learned temperature, and
 # losses over the batch. What replicas share does not depend on what labels are.
-TRACED = ("deep_cca", "fashion_bert", "huse_plus", "modality_weights")
+TRACED = ("clip", "deep_cca", "fashion_bert", "modality_weights")
 
 
 @pytest.mark.parametrize(

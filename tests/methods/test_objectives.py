@@ -39,6 +39,8 @@ def total(name, **settings):
         keys.TEXT_EMBEDDING: tf.constant(TEXTS),
         keys.IMAGE_LOGITS: tf.zeros((3, 2)),
         keys.TEXT_LOGITS: tf.zeros((3, 2)),
+        keys.IMAGE_TOWER_LOGITS: tf.zeros((3, 2)),
+        keys.TEXT_TOWER_LOGITS: tf.zeros((3, 2)),
         **{key: tf.constant(IMAGES) for key in (keys.IMAGE_INSTANCE, keys.IMAGE_CLASS)},
         **{key: tf.constant(TEXTS) for key in (keys.TEXT_INSTANCE, keys.TEXT_CLASS)},
         keys.LOGIT_SCALE: tf.ones((3, 1)),

@@ -70,7 +70,9 @@ def test_the_c_loader_answers_as_python(asked_and_answers):
     assert len(differences) == 9
 
 
-@pytest.mark.parametrize("loader", [SESSION_LOADER, CLI_LOADER])
+@pytest.mark.parametrize(
+    "loader", [pytest.param(SESSION_LOADER, marks=pytest.mark.slow), CLI_LOADER]
+)
 def test_a_session_and_the_command_line_tool_answer_as_python(
     folder, asked_and_answers, loader, monkeypatch
 ):

@@ -14,6 +14,9 @@ from huse_tf.serving.export import export_model
 from huse_tf.serving.exported import Exported
 from huse_tf.spec import DataSpec, FeatureSpec
 
+# The heads have tests of their own; one of them stands for all by default.
+FUSIONS = ["mnl", *(pytest.param(name, marks=pytest.mark.slow) for name in ("softmax", "gate"))]
+
 
 def build(fusion, fields=1):
     keras.utils.set_random_seed(3)
@@ -26,7 +29,7 @@ def build(fusion, fields=1):
     return method.build_model(spec)
 
 
-@pytest.mark.parametrize("fusion", ["mnl", "softmax", "gate"])
+@pytest.mark.parametrize("fusion", FUSIONS)
 def test_classify_gives_the_fused_logits_of_complete_rows(fusion, images, tmp_path):
     """Row 1 has no text and row 2 has no image: the other input alone answers."""
     model = build(fusion)
@@ -86,7 +89,7 @@ class TwoColumns(BagOfWords):
         return tf.concat([super(TwoColumns, self).__call__(columns[:, i]) for i in (0, 1)], axis=1)
 
 
-@pytest.mark.parametrize("fusion", ["mnl", "softmax", "gate"])
+@pytest.mark.parametrize("fusion", FUSIONS)
 def test_text_columns_are_fused_from_their_features(fusion, images, tmp_path):
     model, encoders = build(fusion, fields=2), (AverageColour(), TwoColumns())
     texts = ["red shirt|blue", "shoe|", "|blue shoe"]

@@ -4,7 +4,7 @@ import os
 import pathlib
 
 import pytest
-from asking import Grpc, Place, Rest
+from contract_asking import Grpc, Place, Rest
 
 SAVED_MODELS = pathlib.Path(__file__).parents[3] / "saved_models"
 

@@ -4,7 +4,7 @@ import contextlib
 import pathlib
 
 import tensorflow as tf
-from asking import Place
+from contract_asking import Place
 from tiny_models import PATHS, WEIGHT, build
 
 from huse_tf.data.classes.taxonomy import Taxonomy

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from asking import INVALID, NO_SIGNATURE, NOT_FOUND, Refused, arrays
+from contract_asking import INVALID, NO_SIGNATURE, NOT_FOUND, Refused, arrays
 from files import GOOD, TEXTS
 from tensorflow_serving.apis import get_model_metadata_pb2
 from test_contract_shapes import assert_equal

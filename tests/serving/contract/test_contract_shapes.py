@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from asking import INVALID, Refused
+from contract_asking import INVALID, Refused
 from files import GOOD, TEXTS
 
 pytestmark = pytest.mark.slow
