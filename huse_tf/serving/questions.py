@@ -95,7 +95,7 @@ def _without(array: np.ndarray, row: int) -> np.ndarray:
 
 
 def _broken(name: str, array: np.ndarray, row: int) -> np.ndarray:
-    """A copy in which one row is broken: half an image, a text that is no UTF-8, NaN."""
+    """A copy in which one row is broken: half an image, a text that is no UTF-8, a number too large."""
     changed = array.copy()
     if name == keys.IMAGE_BYTES:
         whole = np.ravel(array[row])[0]
@@ -103,5 +103,5 @@ def _broken(name: str, array: np.ndarray, row: int) -> np.ndarray:
     elif array.dtype == object:
         changed[row] = b"red\x00\xff\xc3 chair"
     elif array.dtype.kind == "f":
-        changed[row] = np.nan
+        changed[row] = 1e30  # not NaN, which JSON does not know
     return changed

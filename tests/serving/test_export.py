@@ -28,8 +28,11 @@ from huse_tf import keys
 from huse_tf.data.classes.taxonomy import Taxonomy
 from huse_tf.errors import UserError
 from huse_tf.methods.huse import Huse
+from huse_tf.serving.exchange import write_questions
 from huse_tf.serving.export import export_model
 from huse_tf.serving.exported import Exported
+from huse_tf.serving.questions import questions
+from huse_tf.serving.restored import read_graph
 from huse_tf.spec import DataSpec
 
 README = pathlib.Path(huse_tf.__file__).parents[1] / "saved_models" / "README.md"
@@ -169,6 +172,7 @@ def test_a_model_of_precomputed_features_takes_features(tmp_path, outputs):
     assert serving["encoders"] == {"image": None, "text": None}
     assert not (folder / "assets.extra/vocabulary.json").exists()
     assert not (folder / "assets.extra/canary.json").exists()  # without a check
+    write_questions(tmp_path / "asked.json", questions(read_graph(folder)))  # a check could ask it
     assert (folder / "assets.extra/tf_serving_warmup_requests").exists()
 
 
