@@ -54,8 +54,8 @@ class TokenizerForm:
                 "tokenizer": type(self.layer).__name__,
                 "settings": settings,
                 "lowercase_before": self.lowercase,
-                "start_id": self.layer.start_token_id,
-                "end_id": self.layer.end_token_id,
+                "start_id": getattr(self.layer, "start_token_id", None),  # SigLIP has none
+                "end_id": getattr(self.layer, "end_token_id", None),
                 "pad_id": self.pad,
                 "tokens": self.tokens,
                 "rule": self.rule,
