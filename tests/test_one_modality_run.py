@@ -30,7 +30,8 @@ def of_one(folder, there):
     return change(config, text_encoder="minilm")
 
 
-@pytest.mark.parametrize("there", [pytest.param("image", marks=pytest.mark.slow), "text"])
+@pytest.mark.slow
+@pytest.mark.parametrize("there", ["image", "text"])
 def test_huse_runs_from_catalogue_to_export(tmp_path, there):
     result = train.train_run(of_one(tmp_path, there))
     assert 0 <= result.metrics[f"classification/{there}/accuracy"] <= 1
