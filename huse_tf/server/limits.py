@@ -32,6 +32,10 @@ class Tensor:
         return bool(self.shape) and self.shape is not None and self.shape[0] is None
 
 
+Tensors = Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, Tensor]]]
+"""The inputs and the outputs of each signature, by name."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Limits:
     """The largest request that is computed.

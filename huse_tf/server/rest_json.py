@@ -18,9 +18,8 @@ import tensorflow as tf
 
 from huse_tf.server.limits import Arrays, Limits, Tensor
 from huse_tf.server.refusals import invalid
+from huse_tf.serving.rest_values import B64, plain
 
-_B64 = "b64"
-_BYTES = "_bytes"  # outputs of these names are answered in base64
 _DEEPEST = 16
 
 
@@ -123,7 +122,7 @@ def _of_columns(values: Any, tensors: Mapping[str, Tensor], limits: Limits) -> d
 
 
 def _is_named(value: Any) -> bool:
-    return isinstance(value, dict) and not (set(value) == {_B64} and isinstance(value[_B64], str))
+    return isinstance(value, dict) and not (set(value) == {B64} and isinstance(value[B64], str))
 
 
 def _array(name: str, value: Any, tensor: Tensor, limits: Limits) -> np.ndarray:
@@ -177,7 +176,7 @@ def _bytes(name: str, leaf: Any) -> bytes:
             ) from error
     if isinstance(leaf, dict) and not _is_named(leaf):
         try:
-            return base64.b64decode(leaf[_B64], validate=True)
+            return base64.b64decode(leaf[B64], validate=True)
         except (binascii.Error, ValueError) as error:
             raise invalid(f"Input {name!r} has a broken 'b64' value ({error}).") from error
     raise invalid(f"Input {name!r} must hold strings or {{'b64': …}}. Received: {_kind(leaf)}.")
@@ -219,7 +218,7 @@ def write_answer(arrays: Arrays, by_rows: bool) -> bytes:
     Raises:
         Refused: rows are asked for, but the outputs have none.
     """
-    columns = {name: _plain(name, array) for name, array in arrays.items()}
+    columns = {name: plain(name, array) for name, array in arrays.items()}
     if not by_rows:
         only = next(iter(columns.values())) if len(columns) == 1 else columns
         return _text({"outputs": only})
@@ -232,24 +231,6 @@ def write_answer(arrays: Arrays, by_rows: bool) -> bytes:
         return _text({"predictions": next(iter(columns.values()))})
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
     return _text({"predictions": rows})
-
-
-def _plain(name: str, array: np.ndarray) -> Any:
-    if array.dtype != object:
-        return array.tolist()
-    leaves = [_string(name, value) for value in array.flat]
-    found = np.empty(len(leaves), object)
-    found[:] = leaves
-    return found.reshape(array.shape).tolist()
-
-
-def _string(name: str, value: bytes) -> Any:
-    if not name.endswith(_BYTES):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            pass  # no text: the only way to tell it in JSON is base64
-    return {_B64: base64.b64encode(value).decode()}
 
 
 def _text(tree: Any) -> bytes:

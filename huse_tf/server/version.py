@@ -60,7 +60,7 @@ class Version:
             self.signatures: dict[str, SignatureDef] = client_signatures(graph)
             self.tensors = self._engine.tensors
             warmed = warm_up(folder, self.tensors, Limits.of(settings), self.ask)
-            answered = check_canary(folder, graph, self.tensors, self.ask)
+            answered = check_canary(folder, graph, self.ask)
         except BaseException:
             self._engine.close()
             raise

@@ -8,12 +8,13 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from huse_tf.errors import UserError
-from huse_tf.server.canary import Ask, Tensors
-from huse_tf.server.limits import Limits
+from huse_tf.server.canary import Ask
+from huse_tf.server.limits import Limits, Tensors
 from huse_tf.server.refusals import Refused
 from huse_tf.server.tensor_protos import read_inputs
+from huse_tf.serving.canary import EXTRA
+from huse_tf.serving.warmup import WARMUP
 
-FILE = pathlib.PurePath("assets.extra", "tf_serving_warmup_requests")
 DEFAULT_SIGNATURE = "serving_default"
 _MOST = 1000  # as TF Serving has it
 
@@ -27,7 +28,7 @@ def warm_up(folder: pathlib.Path, tensors: Tensors, limits: Limits, ask: Ask) ->
     Raises:
         UserError: the file is damaged, or a request is refused.
     """
-    path = folder / FILE
+    path = folder / EXTRA / WARMUP
     if not path.is_file():
         return 0
     count = 0

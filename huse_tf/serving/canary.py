@@ -21,14 +21,15 @@ from huse_tf.errors import UserError
 from huse_tf.files import read_json, write_json
 from huse_tf.serving.compare import compare_answers
 from huse_tf.serving.exchange import Answer, Arrays, Question
+from huse_tf.serving.names import STATUS
 from huse_tf.serving.questions import questions
+from huse_tf.serving.rest_values import B64, plain
 from huse_tf.serving.restored import client_signatures
 
 EXTRA = "assets.extra"  # TF Serving's name of the folder for files that no graph reads
 CANARY = "canary.json"
 # Between machines, where the order of additions and the decoder of images differ. A wrong weight shows at once.
 TOLERANCE = 1e-3
-STATUS = "status"  # the output with the reason why a row failed
 ABOUT = "canary"
 _COMPLETE = "two rows"  # the question of `questions` that has complete rows only
 _CUT = 60  # bytes of a broken image
@@ -66,12 +67,12 @@ def write_canaries(
         UserError: an answer is an error, or holds NaN or an infinite number.
     """
     for question, answer in zip(asked, answers, strict=True):
-        _refuse_unusable(question, answer)
+        refuse_unusable(question, answer)
     entries = [
         {
             "signature": question.signature,
-            "inputs": {name: _to_json(name, array) for name, array in question.inputs.items()},
-            "outputs": {name: _to_json(name, array) for name, array in answer.outputs.items()},
+            "inputs": {name: plain(name, array) for name, array in question.inputs.items()},
+            "outputs": {name: plain(name, array) for name, array in answer.outputs.items()},
             "tolerance": TOLERANCE,
         }
         for question, answer in zip(asked, answers, strict=True)
@@ -143,7 +144,8 @@ def _canary(entry: dict[str, Any], signature: Any) -> Canary:
     return Canary(question, answer, float(entry["tolerance"]))
 
 
-def _refuse_unusable(question: Question, answer: Answer) -> None:
+def refuse_unusable(question: Question, answer: Answer) -> None:
+    """Raises UserError if an ordinary request has no answer, or one with numbers that are not finite."""
     if answer.code:
         raise UserError(
             f"The signature {question.signature} of the exported model refuses an ordinary request: "
@@ -175,24 +177,6 @@ def _broken(name: str, array: np.ndarray) -> np.ndarray:
     return row
 
 
-def _to_json(name: str, array: np.ndarray) -> Any:
-    """Nested lists, with bytes as TF Serving's REST interface has them."""
-    if array.dtype != object:
-        return array.tolist()
-
-    def plain(value: bytes) -> Any:
-        if name != keys.IMAGE_BYTES:
-            try:
-                return value.decode()
-            except UnicodeDecodeError:
-                pass
-        return {"b64": base64.b64encode(value).decode()}
-
-    strings = np.empty(array.size, object)
-    strings[:] = [plain(value) for value in array.flat]
-    return strings.reshape(array.shape).tolist()
-
-
 def _from_json(tree: Any, kind: int) -> np.ndarray:
     dtype = tf.as_dtype(kind)
     if dtype != tf.string:
@@ -201,6 +185,6 @@ def _from_json(tree: Any, kind: int) -> np.ndarray:
     def values(part: Any) -> Any:
         if isinstance(part, list):
             return [values(each) for each in part]
-        return base64.b64decode(part["b64"]) if isinstance(part, dict) else part.encode()
+        return base64.b64decode(part[B64]) if isinstance(part, dict) else part.encode()
 
     return np.array(values(tree), object)

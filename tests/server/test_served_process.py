@@ -177,16 +177,18 @@ def test_an_export_answers_as_in_python(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     pixels = [rng.integers(0, 256, (4 + n, 5, 3)).astype(np.uint8) for n in range(len(TEXTS))]
     images = [tf.io.encode_png(each).numpy() for each in pixels]
-    values = {"image_bytes": images, "text": [text.encode() for text in TEXTS]}
+    values = {
+        "image_bytes": images,
+        "text": [text.encode() for text in TEXTS],
+        "class_names": [[b"red", b"shoe"]] * len(TEXTS),
+    }
     given = settings(folder.parent)
     with running(given, check_server(given)) as server:
         stubs = Stubs(server.port)
         for name, signature in tf.saved_model.load(str(folder)).signatures.items():
-            inputs = {
-                key: values[key] for key in signature.structured_input_signature[1] if key in values
-            }
-            if len(inputs) < len(signature.structured_input_signature[1]):
-                continue  # takes more than an image and a text a row
+            inputs = {key: values[key] for key in signature.structured_input_signature[1]}
+            if name == "embed_product":
+                inputs["image_bytes"] = [[image, b""] for image in images]
             expected = signature(**{key: tf.constant(value) for key, value in inputs.items()})
             answer = stubs.predict(name, inputs)
             assert set(answer) == set(expected)

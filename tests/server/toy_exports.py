@@ -64,19 +64,41 @@ class Toy(tf.Module):
 SIGNATURES = ("embed_product", "embed_text", "numbers", "scalar", "serving_default")
 
 
+def canaries(scale, wrong=False):
+    """What `Toy(scale)` answers, by hand; if wrong, one number of the first is not."""
+    length, red = scale * 3, {"text": ["red"]}
+    answers = {
+        "embed_text": (red, {"text_embedding": [[length + wrong] * WIDTH]}),
+        "embed_product": (
+            {"image_bytes": [[""]], **red},
+            {"product_embedding": [[0.0, length]], "status": ["no image"]},
+        ),
+        "numbers": (
+            {"x": [[1.0, -2.0]], "k": [2]},
+            {
+                "quotient": [[0.5, -1.0]],
+                "k": [4],
+                "positive": [[True, False]],
+                "raw_bytes": [{"b64": "TWc="}],  # of "Mg", which is "2" in base64
+            },
+        ),
+        "scalar": ({"x": 1.0}, {"y": scale}),
+        "serving_default": (red, {"echo": ["red"], "length": [length]}),
+    }
+    return [
+        {"signature": name, "inputs": inputs, "outputs": outputs, "tolerance": 1e-3}
+        for name, (inputs, outputs) in answers.items()
+    ]
+
+
 def write(folder, scale=1.0, signatures=SIGNATURES, canary=True, wrong=False):
     """Writes the version `folder`; with a canary, which can hold a wrong answer."""
     toy = Toy(scale)
     found = {name: getattr(toy, name) for name in signatures}
     tf.saved_model.save(toy, str(folder), signatures=found)
     if canary:
-        value = scale * 3 + (1 if wrong else 0)
-        entry = {
-            "signature": "embed_text",
-            "inputs": {"text": ["red"]},
-            "outputs": {"text_embedding": [[value] * WIDTH]},
-        }
         extra = pathlib.Path(folder) / "assets.extra"
         extra.mkdir()
-        (extra / "canary.json").write_text(json.dumps([entry]), encoding="utf-8")
+        entries = [entry for entry in canaries(scale, wrong) if entry["signature"] in signatures]
+        (extra / "canary.json").write_text(json.dumps(entries), encoding="utf-8")
     return pathlib.Path(folder)
